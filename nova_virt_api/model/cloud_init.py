@@ -1,0 +1,38 @@
+"""First-boot data for cloud-init or a compatible agent in the guest."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+from nova_virt_api.model.check import check, check_text, check_type, frozen_tuple
+
+LARGEST: Final = 1024**2
+"""One mebibyte of user data; backends with a lower limit refuse on their own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CloudInit:
+    """What the guest reads at its first boot. How it gets there (NoCloud, config drive, ...) is the driver's choice.
+
+    Args:
+        user_data: ``#cloud-config``, a script, or any other form that cloud-init knows. Not printed by ``repr``.
+        network_config: cloud-init's network configuration, version 2, as YAML; None lets the guest use DHCP.
+        hostname: None takes the guest's name.
+        ssh_authorized_keys: public keys, one line each.
+    """
+
+    user_data: str = field(default="", repr=False)
+    network_config: str | None = None
+    hostname: str | None = None
+    ssh_authorized_keys: Sequence[str] = ()
+
+    def __post_init__(self) -> None:
+        for name, value in (("user_data", self.user_data), ("network_config", self.network_config or "")):
+            check_type(name, value, str, "text")
+            size = len(value.encode("utf-8", "replace"))
+            check(size <= LARGEST, name, f"{size} bytes", f"at most {LARGEST} bytes")
+        if self.hostname is not None:
+            check_text("hostname", self.hostname, 253)
+        frozen_tuple(self, "ssh_authorized_keys", str, "public keys")
+        for index, key in enumerate(self.ssh_authorized_keys):
+            check_text(f"ssh_authorized_keys[{index}]", key, 16384)

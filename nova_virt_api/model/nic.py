@@ -1,0 +1,76 @@
+"""Network interfaces of a spec and addresses of a guest."""
+
+import enum
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Address
+from typing import Final
+
+from nova_virt_api.capability import Feature
+from nova_virt_api.model.check import check, check_text, check_type
+
+MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+
+
+class NicModel(enum.Enum):
+    """The kind of network card that a guest sees."""
+
+    VIRTIO = "virtio"
+    E1000 = "e1000"
+    E1000E = "e1000e"
+    RTL8139 = "rtl8139"
+    VMXNET3 = "vmxnet3"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nic:
+    """A network interface.
+
+    Args:
+        network: name or id of a network of the endpoint; None where there is exactly one.
+        mac: unicast MAC address, e.g. ``52:54:00:12:34:56``; None lets the backend choose a stable one.
+        model: None takes what suits the endpoint best.
+    """
+
+    network: str | None = None
+    mac: str | None = None
+    model: NicModel | None = None
+
+    def __post_init__(self) -> None:
+        if self.network is not None:
+            check_text("network", self.network, 255)
+        if self.mac is not None:
+            allowed = "a unicast MAC address such as 52:54:00:12:34:56"
+            check_type("mac", self.mac, str, allowed)
+            mac = self.mac.lower().replace("-", ":")
+            unicast = MAC.fullmatch(mac) is not None and int(mac[:2], 16) % 2 == 0 and mac != "00:00:00:00:00:00"
+            check(unicast, "mac", self.mac, allowed)
+            object.__setattr__(self, "mac", mac)
+        if self.model is not None:
+            check_type("model", self.model, NicModel, "a NicModel")
+
+    def features(self) -> Iterator[tuple[Feature, str]]:
+        """What an endpoint must declare for this interface, each with the field that asks for it."""
+        if self.mac is not None:
+            yield Feature.NIC_MAC, "mac"
+        if self.model is not None:
+            yield Feature.NIC_MODEL, "model"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """An IP address that a guest has.
+
+    Args:
+        ip: the address.
+        mac: MAC address of the interface that has it, if known.
+        network: name of the endpoint's network, if known.
+    """
+
+    ip: IPv4Address | IPv6Address
+    mac: str | None = None
+    network: str | None = None
+
+    def __str__(self) -> str:
+        return str(self.ip)

@@ -1,0 +1,158 @@
+"""What a caller asks for: a guest's spec and a change to a guest."""
+
+import enum
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from nova_virt_api.capability import Feature
+from nova_virt_api.errors import InvalidSpec
+from nova_virt_api.model.check import check, check_integer, check_type, duplicates, frozen_tuple
+from nova_virt_api.model.cloud_init import CloudInit
+from nova_virt_api.model.disk import Disk
+from nova_virt_api.model.labels import NO_LABELS, Labels
+from nova_virt_api.model.nic import Nic
+from nova_virt_api.model.placement import Placement
+
+MOST_VCPUS: Final = 4096
+LEAST_MEMORY: Final = 1024**2
+MOST_MEMORY: Final = 2**46
+MOST_DEVICES: Final = 64
+NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+
+
+class Firmware(enum.Enum):
+    """What starts the guest."""
+
+    BIOS = "bios"
+    UEFI = "uefi"
+
+
+class Extra:
+    """Base of the frozen dataclasses with which a driver's package extends a spec; such a spec is not portable."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceSpec:
+    """A guest to be made.
+
+    Args:
+        uuid: the guest's identity; the same uuid with the same spec is the same guest. See ``stable_uuid``.
+        name: 1 to 63 letters, digits, ``.``, ``_`` or ``-``, the first a letter or digit.
+        vcpus: number of virtual CPUs.
+        memory_bytes: memory, a multiple of 1 MiB.
+        disks: the guest's own disks, the one to boot from first.
+        nics: network interfaces in the order in which the guest sees them.
+        cloud_init: first-boot data.
+        placement: where it is to live.
+        firmware: None takes what suits the endpoint best.
+        labels: the caller's own pairs; found again in ``Instance.labels``.
+        power_on: False leaves the guest stopped after it was made.
+        extras: frozen objects of types that the driver's package defines.
+    """
+
+    uuid: UUID
+    name: str
+    vcpus: int = 1
+    memory_bytes: int
+    disks: Sequence[Disk] = ()
+    nics: Sequence[Nic] = ()
+    cloud_init: CloudInit | None = None
+    placement: Placement = Placement()
+    firmware: Firmware | None = None
+    labels: Mapping[str, str] = NO_LABELS
+    power_on: bool = True
+    extras: Sequence[Extra] = ()
+
+    def __post_init__(self) -> None:
+        check_type("uuid", self.uuid, UUID, 'a uuid.UUID, e.g. stable_uuid("web")')
+        check_name("name", self.name)
+        check_integer("vcpus", self.vcpus, 1, MOST_VCPUS, "virtual CPUs")
+        check_integer("memory_bytes", self.memory_bytes, LEAST_MEMORY, MOST_MEMORY, "bytes, e.g. GiB(2),")
+        whole = self.memory_bytes % 1024**2 == 0
+        check(whole, "memory_bytes", self.memory_bytes, "a multiple of 1 MiB, e.g. MiB(512)")
+        frozen_tuple(self, "disks", Disk, "Disk objects")
+        frozen_tuple(self, "nics", Nic, "Nic objects")
+        frozen_tuple(self, "extras", Extra, "Extra objects of the driver's package")
+        check(len(self.disks) <= MOST_DEVICES, "disks", f"{len(self.disks)} disks", f"at most {MOST_DEVICES}")
+        check(len(self.nics) <= MOST_DEVICES, "nics", f"{len(self.nics)} interfaces", f"at most {MOST_DEVICES}")
+        twice = duplicates(nic.mac for nic in self.nics if nic.mac is not None)
+        check(not twice, "nics", twice, "a MAC address only once")
+        if self.cloud_init is not None:
+            check_type("cloud_init", self.cloud_init, CloudInit, "a CloudInit")
+        check_type("placement", self.placement, Placement, "a Placement")
+        if self.firmware is not None:
+            check_type("firmware", self.firmware, Firmware, "a Firmware")
+        object.__setattr__(self, "labels", frozen_labels(self.labels))
+        check_type("power_on", self.power_on, bool, "True or False")
+
+    def features(self) -> Iterator[tuple[Feature, str]]:
+        """What an endpoint must declare for this spec, each with the field that asks for it."""
+        if len(self.disks) > 1:
+            yield Feature.MULTIPLE_DISKS, "disks[1]"
+        for index, disk in enumerate(self.disks):
+            yield from ((feature, f"disks[{index}].{field}") for feature, field in disk.features())
+        if len(self.nics) > 1:
+            yield Feature.MULTIPLE_NICS, "nics[1]"
+        for index, nic in enumerate(self.nics):
+            yield from ((feature, f"nics[{index}].{field}") for feature, field in nic.features())
+        if self.cloud_init is not None:
+            yield Feature.CLOUD_INIT, "cloud_init"
+        if self.firmware is Firmware.UEFI:
+            yield Feature.UEFI, "firmware"
+        if self.extras:
+            yield Feature.EXTRAS, "extras"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InstanceUpdate:
+    """A change to a guest that needs no restart; a field that is None stays as it is.
+
+    Args:
+        name: new name, as in :class:`InstanceSpec`.
+        labels: the new labels, all of them.
+    """
+
+    name: str | None = None
+    labels: Mapping[str, str] | None = None
+
+    def __post_init__(self) -> None:
+        if self.name is not None:
+            check_name("name", self.name)
+        if self.labels is not None:
+            object.__setattr__(self, "labels", frozen_labels(self.labels))
+
+    def features(self) -> Iterator[tuple[Feature, str]]:
+        """What an endpoint must declare for this change, each with the field that asks for it."""
+        if self.name is not None:
+            yield Feature.UPDATE_NAME, "name"
+        if self.labels is not None:
+            yield Feature.UPDATE_LABELS, "labels"
+
+
+def check_name(field: str, value: Any) -> None:
+    """Refuse a name that some backend could misread: it ends in XML, paths, host names and command lines."""
+    good = isinstance(value, str) and NAME.fullmatch(value) is not None
+    check(good, field, value, "1 to 63 letters, digits, '.', '_' or '-', starting with a letter or digit")
+
+
+def frozen_labels(labels: Mapping[str, str]) -> Labels:
+    """The labels as a frozen mapping."""
+    return labels if isinstance(labels, Labels) else Labels(labels)
+
+
+def require_one(field: str, value: str | None, candidates: Sequence[str]) -> str:
+    """The place that a spec means: the one named, or the only candidate.
+
+    Raises:
+        InvalidSpec: the name is none of the candidates, or none was given and there is not exactly one.
+    """
+    if value is None and len(candidates) == 1:
+        return candidates[0]
+    if value is None or value not in candidates:
+        raise InvalidSpec(field, value, f"one of: {', '.join(candidates)}" if candidates else "none: there is none here")
+    return value

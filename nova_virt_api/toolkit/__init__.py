@@ -1,0 +1,1 @@
+"""What driver authors share."""
