@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         DriverVersionError,
         DuplicateDriver,
         GuestAgentUnavailable,
+        HookFailed,
         ImageNotFound,
         ImageRejected,
         InstanceExists,
@@ -92,8 +93,8 @@ HOMES: Final = {
     "errors": (
         "Ambiguous AuthenticationFailed BackendError Busy Cancelled ConfigError ConnectionLost DriverBug"
         " DriverImportError DriverLoadError DriverNotFound DriverVersionError DuplicateDriver GuestAgentUnavailable"
-        " ImageNotFound ImageRejected InstanceExists InstanceNotFound InvalidSpec InvalidState NetworkError NoCapacity"
-        " NotSupported PermissionDenied StateAfter StorageError Timeout Unavailable VirtError"
+        " HookFailed ImageNotFound ImageRejected InstanceExists InstanceNotFound InvalidSpec InvalidState NetworkError"
+        " NoCapacity NotSupported PermissionDenied StateAfter StorageError Timeout Unavailable VirtError"
     ),
     "events": "Change Gap InstanceEvent WatchEvent",
     "model.capabilities": "Availability Capabilities",
@@ -119,7 +120,7 @@ HOMES: Final = {
 SUBMODULES: Final = {"aio": "compute.aio", "until": "compute.until", "errors": "errors", "testing": "testing"}
 NAMES: Final = {name: module for module, names in HOMES.items() for name in names.split()}
 
-__all__ = ["API_VERSION", "__version__", *NAMES, "aio", "until"]  # noqa: F822, PLE0604
+__all__ = ["API_VERSION", "__version__", *NAMES, "aio", "until"]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:

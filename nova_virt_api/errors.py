@@ -223,7 +223,7 @@ class GuestAgentUnavailable(VirtError):
 # --- time, connection, backend ----------------------------------------------------------------------------------------
 
 
-class Timeout(VirtError, TimeoutError):  # noqa: N818
+class Timeout(VirtError, TimeoutError):
     """The deadline passed; what was under way may still finish.
 
     Args:
@@ -242,6 +242,20 @@ class Cancelled(VirtError):
     """The operation was cancelled; the guest is as before and nothing was left."""
 
     code = "cancelled"
+
+
+class HookFailed(VirtError):
+    """The caller's own hook raised; its exception is the ``__cause__``.
+
+    Args:
+        stage: the stage at which the hook was run.
+    """
+
+    code = "hook-failed"
+
+    def __init__(self, stage: str, message: str, **more: Any) -> None:
+        super().__init__(f"the hook at stage '{stage}' failed: {message}", **more)
+        self.stage = stage
 
 
 class AuthenticationFailed(VirtError):

@@ -85,6 +85,7 @@ class Instance:
         vcpus: virtual CPUs.
         memory_bytes: memory.
         addresses: None when not known, ``()`` when known to have none.
+        agent: whether the guest's agent is connected; None when not known.
         labels: the caller's pairs.
         pending: whether its definition has changes that wait for a restart.
     """
@@ -102,6 +103,7 @@ class Instance:
     vcpus: int
     memory_bytes: int
     addresses: tuple[Address, ...] | None = None
+    agent: bool | None = None
     labels: Mapping[str, str] = NO_LABELS
     pending: bool = False
 

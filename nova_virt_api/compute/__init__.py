@@ -1,0 +1,1 @@
+"""``Compute``, what users hold: uniform verbs, operations, waiting and watching over any driver."""

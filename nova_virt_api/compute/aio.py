@@ -1,0 +1,320 @@
+"""The asyncio face: every verb of ``Compute`` awaitable. A verb that is under way holds no thread of the event loop's.
+
+Cancelling a task that awaits a verb cancels its operation and waits for the outcome before ``CancelledError`` goes on,
+so that the guest is never left in the middle of something that nobody looks after.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from nova_virt_api.compute.compute import CONSOLE_LOG_BYTES, Compute
+from nova_virt_api.compute.connect import connect as connect_blocking
+from nova_virt_api.compute.hub import Slots
+from nova_virt_api.compute.submit import GRACE_SECONDS
+from nova_virt_api.compute.watch import PAUSE_BEFORE_RELISTING
+from nova_virt_api.model.instance import DiskPolicy, PowerOff, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from types import TracebackType
+
+    from nova_virt_api.compute.operation import Operation
+    from nova_virt_api.compute.submit import GuestLike, Hooks, OnProgress
+    from nova_virt_api.compute.until import Condition
+    from nova_virt_api.events import WatchEvent
+    from nova_virt_api.model.capabilities import Capabilities
+    from nova_virt_api.model.console import ConsoleAddress, ConsoleKind
+    from nova_virt_api.model.image import ImageInfo, ImageTarget
+    from nova_virt_api.model.instance import Instance
+    from nova_virt_api.model.leftover import Leftover
+    from nova_virt_api.model.place import Inventory, Network, Node, StoragePool
+    from nova_virt_api.model.spec import InstanceSpec, InstanceUpdate
+
+T = TypeVar("T")
+
+
+async def connect(driver: str | None = None, **options: Any) -> AsyncCompute:
+    """Open an endpoint; takes what :func:`nova_virt_api.connect` takes and raises what it raises."""
+    return AsyncCompute(await asyncio.to_thread(connect_blocking, driver, **options))
+
+
+class AsyncCompute:
+    """An open endpoint for asyncio. Verbs, arguments and errors are those of :class:`Compute`.
+
+    Args:
+        compute: the endpoint; may be used by threads at the same time.
+    """
+
+    def __init__(self, compute: Compute) -> None:
+        self.compute = compute
+
+    # --- reads ----------------------------------------------------------------------------------------------------
+
+    async def capabilities(self, node: str | None = None) -> Capabilities:
+        """See :meth:`Compute.capabilities`."""
+        return await asyncio.to_thread(self.compute.capabilities, node)
+
+    async def nodes(self) -> Sequence[Node]:
+        """See :meth:`Compute.nodes`."""
+        return await asyncio.to_thread(self.compute.nodes)
+
+    async def inventory(self, node: str | None = None) -> Inventory:
+        """See :meth:`Compute.inventory`."""
+        return await asyncio.to_thread(self.compute.inventory, node)
+
+    async def storage_pools(self) -> Sequence[StoragePool]:
+        """See :meth:`Compute.storage_pools`."""
+        return await asyncio.to_thread(self.compute.storage_pools)
+
+    async def networks(self) -> Sequence[Network]:
+        """See :meth:`Compute.networks`."""
+        return await asyncio.to_thread(self.compute.networks)
+
+    async def instances(self, *, scope: Scope = Scope.ALL, fresh: bool = False) -> Sequence[Instance]:
+        """See :meth:`Compute.instances`."""
+        return await asyncio.to_thread(self.compute.instances, scope=scope, fresh=fresh)
+
+    async def instance(self, guest: GuestLike, *, fresh: bool = False) -> Instance:
+        """See :meth:`Compute.instance`."""
+        return await asyncio.to_thread(self.compute.instance, guest, fresh=fresh)
+
+    async def find(self, name: str) -> Instance:
+        """See :meth:`Compute.find`."""
+        return await asyncio.to_thread(self.compute.find, name)
+
+    async def leftovers(self) -> Sequence[Leftover]:
+        """See :meth:`Compute.leftovers`."""
+        return await asyncio.to_thread(self.compute.leftovers)
+
+    async def console_log(self, guest: GuestLike, *, max_bytes: int = CONSOLE_LOG_BYTES) -> bytes:
+        """See :meth:`Compute.console_log`."""
+        return await asyncio.to_thread(self.compute.console_log, guest, max_bytes=max_bytes)
+
+    async def console(self, guest: GuestLike, kind: ConsoleKind) -> ConsoleAddress:
+        """See :meth:`Compute.console`."""
+        return await asyncio.to_thread(self.compute.console, guest, kind)
+
+    # --- verbs ----------------------------------------------------------------------------------------------------
+
+    async def spawn(
+        self,
+        spec: InstanceSpec,
+        *,
+        timeout: float | None = None,  # the operation's own deadline, as in Compute
+        hooks: Hooks | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Instance:
+        """See :meth:`Compute.spawn`."""
+        submit = self.compute.submit
+        return await outcome(lambda: submit.spawn(spec, timeout=timeout, hooks=hooks, on_progress=on_progress))
+
+    async def destroy(
+        self,
+        guest: GuestLike,
+        *,
+        disks: DiskPolicy = DiskPolicy.DELETE,
+        foreign: bool = False,
+        timeout: float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> bool:
+        """See :meth:`Compute.destroy`."""
+        submit = self.compute.submit
+        return await outcome(
+            lambda: submit.destroy(guest, disks=disks, foreign=foreign, timeout=timeout, on_progress=on_progress)
+        )
+
+    async def power_on(
+        self,
+        guest: GuestLike,
+        *,
+        timeout: float | None = None,
+        hooks: Hooks | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        """See :meth:`Compute.power_on`."""
+        submit = self.compute.submit
+        await outcome(lambda: submit.power_on(guest, timeout=timeout, hooks=hooks, on_progress=on_progress))
+
+    async def power_off(
+        self,
+        guest: GuestLike,
+        *,
+        mode: PowerOff = PowerOff.GRACEFUL,
+        grace_seconds: float = GRACE_SECONDS,
+        timeout: float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        """See :meth:`Compute.power_off`."""
+        submit = self.compute.submit
+        await outcome(
+            lambda: submit.power_off(
+                guest, mode=mode, grace_seconds=grace_seconds, timeout=timeout, on_progress=on_progress
+            )
+        )
+
+    async def reboot(
+        self,
+        guest: GuestLike,
+        *,
+        mode: PowerOff = PowerOff.GRACEFUL,
+        grace_seconds: float = GRACE_SECONDS,
+        timeout: float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        """See :meth:`Compute.reboot`."""
+        submit = self.compute.submit
+        await outcome(
+            lambda: submit.reboot(
+                guest, mode=mode, grace_seconds=grace_seconds, timeout=timeout, on_progress=on_progress
+            )
+        )
+
+    async def update(
+        self,
+        guest: GuestLike,
+        update: InstanceUpdate,
+        *,
+        timeout: float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Instance:
+        """See :meth:`Compute.update`."""
+        submit = self.compute.submit
+        return await outcome(lambda: submit.update(guest, update, timeout=timeout, on_progress=on_progress))
+
+    async def pause(self, guest: GuestLike, *, timeout: float | None = None) -> None:
+        """See :meth:`Compute.pause`."""
+        await outcome(lambda: self.compute.submit.pause(guest, timeout=timeout))
+
+    async def unpause(self, guest: GuestLike, *, timeout: float | None = None) -> None:
+        """See :meth:`Compute.unpause`."""
+        await outcome(lambda: self.compute.submit.unpause(guest, timeout=timeout))
+
+    async def suspend(
+        self,
+        guest: GuestLike,
+        *,
+        timeout: float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        """See :meth:`Compute.suspend`."""
+        await outcome(lambda: self.compute.submit.suspend(guest, timeout=timeout, on_progress=on_progress))
+
+    async def resume(
+        self,
+        guest: GuestLike,
+        *,
+        timeout: float | None = None,
+        hooks: Hooks | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        """See :meth:`Compute.resume`."""
+        submit = self.compute.submit
+        await outcome(lambda: submit.resume(guest, timeout=timeout, hooks=hooks, on_progress=on_progress))
+
+    async def snapshot(
+        self,
+        guest: GuestLike,
+        target: ImageTarget,
+        *,
+        timeout: float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> ImageInfo:
+        """See :meth:`Compute.snapshot`."""
+        submit = self.compute.submit
+        return await outcome(lambda: submit.snapshot(guest, target, timeout=timeout, on_progress=on_progress))
+
+    # --- waiting and watching -------------------------------------------------------------------------------------
+
+    async def wait_for(
+        self,
+        guest: GuestLike,
+        condition: Condition,
+        *,
+        timeout: float | None = None,
+    ) -> Instance | None:
+        """See :meth:`Compute.wait_for`. Holds a thread only while it looks."""
+        waiting = self.compute.waiting(guest, condition, timeout)
+        event_came, slots = awakening()
+        listening = self.compute.listening(slots)
+        await asyncio.to_thread(listening.__enter__)
+        try:
+            while not await asyncio.to_thread(waiting.look):
+                await pause(event_came, waiting.pause)
+        finally:
+            await asyncio.to_thread(listening.__exit__, None, None, None)
+        return waiting.instance
+
+    async def watch(self, *, scope: Scope = Scope.ALL) -> AsyncIterator[WatchEvent]:
+        """See :meth:`Compute.watch`. Closing the iterator, or cancelling who reads it, ends the watch."""
+        event_came, slots = awakening()
+        watch = await asyncio.to_thread(self.compute.watching, slots, scope)
+        try:
+            while not slots.closed:
+                event = await asyncio.to_thread(watch.next, 0.0)
+                if event is not None:
+                    yield event
+                else:
+                    await pause(event_came, PAUSE_BEFORE_RELISTING if watch.behind else math.inf)
+        finally:
+            await asyncio.to_thread(watch.close)
+
+    async def close(self, *, cancel: bool = False) -> None:
+        """See :meth:`Compute.close`."""
+        await asyncio.to_thread(self.compute.close, cancel=cancel)
+
+    async def __aenter__(self) -> AsyncCompute:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        await self.close(cancel=kind is not None)
+
+
+async def outcome(submit: Callable[[], Operation[T]]) -> T:
+    """Begin an operation and await what it results in."""
+    operation = await asyncio.to_thread(submit)
+    loop = asyncio.get_running_loop()
+    finished = asyncio.Event()
+
+    def finish(_: Operation[T]) -> None:
+        loop.call_soon_threadsafe(finished.set)
+
+    operation.add_done_callback(finish)
+    try:
+        await until_set(finished, operation.remaining())
+    except asyncio.CancelledError:
+        await asyncio.to_thread(operation.cancel)
+        await asyncio.shield(until_set(finished, operation.remaining()))
+        raise
+    return operation.result()
+
+
+async def until_set(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event, at most that long."""
+    try:
+        await asyncio.wait_for(event.wait(), None if math.isinf(seconds) else seconds)
+    except TimeoutError:
+        return
+
+
+async def pause(event: asyncio.Event, seconds: float) -> None:
+    """Wait for the event or so many seconds, then make it ready for the next time."""
+    await until_set(event, seconds)
+    event.clear()
+
+
+def awakening() -> tuple[asyncio.Event, Slots]:
+    """Slots for driver events, and an asyncio event that is set whenever something was put in."""
+    loop = asyncio.get_running_loop()
+    event = asyncio.Event()
+
+    def wake() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop was closed before the connection
+            loop.call_soon_threadsafe(event.set)
+
+    return event, Slots(wake)

@@ -1,0 +1,338 @@
+"""The user's handle on one endpoint."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from nova_virt_api.compute import admission
+from nova_virt_api.compute.guard import guarded
+from nova_virt_api.compute.hub import Hub, Slots
+from nova_virt_api.compute.submit import GRACE_SECONDS, Submit, reference
+from nova_virt_api.compute.turns import Turns
+from nova_virt_api.compute.until import Condition
+from nova_virt_api.compute.wait import Waiting
+from nova_virt_api.compute.watch import Watch
+from nova_virt_api.driver.console import Console
+from nova_virt_api.driver.console_log import ConsoleLog
+from nova_virt_api.errors import Ambiguous, ConnectionLost, InstanceNotFound
+from nova_virt_api.model.check import check_integer
+from nova_virt_api.model.instance import DiskPolicy, PowerOff, Scope
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from types import TracebackType
+
+    from nova_virt_api.compute.operation import Operation
+    from nova_virt_api.compute.submit import GuestLike, Hooks, OnProgress
+    from nova_virt_api.driver.driver import Driver
+    from nova_virt_api.driver.role import Role
+    from nova_virt_api.model.capabilities import Capabilities
+    from nova_virt_api.model.console import ConsoleAddress, ConsoleKind
+    from nova_virt_api.model.image import ImageInfo, ImageTarget
+    from nova_virt_api.model.instance import Instance
+    from nova_virt_api.model.leftover import Leftover
+    from nova_virt_api.model.place import Inventory, Network, Node, StoragePool
+    from nova_virt_api.model.spec import InstanceSpec, InstanceUpdate
+
+T = TypeVar("T")
+R = TypeVar("R", bound="Role")
+LOG = logging.getLogger(__name__)
+CONSOLE_LOG_BYTES: Final = 65536
+
+
+class Compute:
+    """An open endpoint: uniform verbs over its driver. Thread-safe; a context manager that closes it.
+
+    Reads see everything that the account sees. Verbs that change a guest work one at a time per guest in this process,
+    block until the hypervisor has done it, and take ``timeout`` (seconds until the deadline, None for none) and mostly
+    ``on_progress``; ``compute.submit.<verb>`` is the same without blocking. Every error is a ``VirtError``. What a verb
+    means, the states it allows and the errors it raises are described where drivers are: see
+    :class:`nova_virt_api.driver.driver.Driver` and the roles beside it.
+
+    Args:
+        driver: an opened driver; :func:`nova_virt_api.connect` makes and opens one.
+    """
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+        self._turns = Turns()
+        self._hub = Hub(driver)
+        self.submit: Final = Submit(driver, self._turns)
+
+    # --- reads ----------------------------------------------------------------------------------------------------
+
+    def capabilities(self, node: str | None = None) -> Capabilities:
+        """What the endpoint, or one node, can do."""
+        return self._read("capabilities", None, lambda: self._driver.capabilities(node))
+
+    def nodes(self) -> Sequence[Node]:
+        """What guests run on."""
+        return self._read("nodes", None, self._driver.nodes)
+
+    def inventory(self, node: str | None = None) -> Inventory:
+        """What a node has to give; ``node`` may be left out where there is one."""
+        return self._read("inventory", None, lambda: self._driver.inventory(node))
+
+    def storage_pools(self) -> Sequence[StoragePool]:
+        """The places for disks."""
+        return self._read("storage_pools", None, self._driver.storage_pools)
+
+    def networks(self) -> Sequence[Network]:
+        """What NICs can be connected to."""
+        return self._read("networks", None, self._driver.networks)
+
+    def instances(self, *, scope: Scope = Scope.ALL, fresh: bool = False) -> Sequence[Instance]:
+        """All guests, or with ``Scope.OWNED`` those that this connection owns.
+
+        Args:
+            scope: which guests.
+            fresh: look past caches; without it a listing is at most ``capabilities().staleness_seconds`` old.
+        """
+        found = self._read("instances", None, lambda: self._driver.instances(fresh=fresh))
+        return found if scope is Scope.ALL else tuple(instance for instance in found if instance.owned)
+
+    def instance(self, guest: GuestLike, *, fresh: bool = False) -> Instance:
+        """One guest as it is now.
+
+        Raises:
+            InstanceNotFound: no such guest here.
+        """
+        ref = reference(guest)
+        return self._read("instance", ref, lambda: self._driver.instance(ref, fresh=fresh))
+
+    def find(self, name: str) -> Instance:
+        """The guest of this name, or of this uuid written out.
+
+        Raises:
+            InstanceNotFound: there is none.
+            Ambiguous: there are several; names their uuids.
+        """
+        everything = self.instances()
+        found = [guest for guest in everything if name in (guest.name, str(guest.uuid))]
+        if not found:
+            raise InstanceNotFound(f"no guest called {name!r} here", hint="list the guests to see their names")
+        if len(found) > 1:
+            raise Ambiguous(f"{len(found)} guests are called {name!r}", [str(guest.uuid) for guest in found])
+        return found[0]
+
+    def leftovers(self) -> Sequence[Leftover]:
+        """What of this owner's belongs to no finished guest; ``destroy`` of its uuid removes it."""
+        return self._read("leftovers", None, self._driver.leftovers)
+
+    def console_log(self, guest: GuestLike, *, max_bytes: int = CONSOLE_LOG_BYTES) -> bytes:
+        """The end of what the guest wrote to its serial port."""
+        check_integer("max_bytes", max_bytes, 1, 2**30, "bytes")
+        ref = reference(guest)
+        role = guarded("console_log", ref, lambda: admission.admitted_role(self._driver, ConsoleLog))
+        return self._read("console_log", ref, lambda: role.console_log(ref, max_bytes))
+
+    def console(self, guest: GuestLike, kind: ConsoleKind) -> ConsoleAddress:
+        """Where the guest's console is."""
+        ref = reference(guest)
+        role = guarded("console", ref, lambda: admission.admitted_role(self._driver, Console))
+        return self._read("console", ref, lambda: role.console(ref, kind))
+
+    # --- verbs ----------------------------------------------------------------------------------------------------
+
+    def spawn(
+        self,
+        spec: InstanceSpec,
+        *,
+        timeout: float | None = None,
+        hooks: Hooks | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Instance:
+        """Make a guest. Idempotent on its uuid.
+
+        Args:
+            spec: the guest.
+            timeout: seconds until the deadline.
+            hooks: what to run when the stages NETWORK_READY, DISKS_READY or BEFORE_START are reached.
+            on_progress: called whenever stage or progress changed.
+        """
+        return self.submit.spawn(spec, timeout=timeout, hooks=hooks, on_progress=on_progress).result()
+
+    def destroy(
+        self,
+        guest: GuestLike,
+        *,
+        disks: DiskPolicy = DiskPolicy.DELETE,
+        foreign: bool = False,
+        timeout: float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> bool:
+        """Remove a guest with all that it owned, from every state; returns whether anything was there."""
+        operation = self.submit.destroy(guest, disks=disks, foreign=foreign, timeout=timeout, on_progress=on_progress)
+        return operation.result()
+
+    def power_on(
+        self,
+        guest: GuestLike,
+        *,
+        timeout: float | None = None,
+        hooks: Hooks | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        """Start a guest."""
+        self.submit.power_on(guest, timeout=timeout, hooks=hooks, on_progress=on_progress).result()
+
+    def power_off(
+        self,
+        guest: GuestLike,
+        *,
+        mode: PowerOff = PowerOff.GRACEFUL,
+        grace_seconds: float = GRACE_SECONDS,
+        timeout: float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        """Stop a guest: ask it, and take its power away when it has not obeyed within the grace time."""
+        operation = self.submit.power_off(
+            guest, mode=mode, grace_seconds=grace_seconds, timeout=timeout, on_progress=on_progress
+        )
+        operation.result()
+
+    def reboot(
+        self,
+        guest: GuestLike,
+        *,
+        mode: PowerOff = PowerOff.GRACEFUL,
+        grace_seconds: float = GRACE_SECONDS,
+        timeout: float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        """Restart a guest."""
+        operation = self.submit.reboot(
+            guest, mode=mode, grace_seconds=grace_seconds, timeout=timeout, on_progress=on_progress
+        )
+        operation.result()
+
+    def update(
+        self,
+        guest: GuestLike,
+        update: InstanceUpdate,
+        *,
+        timeout: float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> Instance:
+        """Change a guest's name or labels."""
+        return self.submit.update(guest, update, timeout=timeout, on_progress=on_progress).result()
+
+    def pause(self, guest: GuestLike, *, timeout: float | None = None) -> None:
+        """Stop a guest's CPUs, keeping its memory."""
+        self.submit.pause(guest, timeout=timeout).result()
+
+    def unpause(self, guest: GuestLike, *, timeout: float | None = None) -> None:
+        """Let a paused guest go on."""
+        self.submit.unpause(guest, timeout=timeout).result()
+
+    def suspend(self, guest: GuestLike, *, timeout: float | None = None, on_progress: OnProgress | None = None) -> None:
+        """Save a guest's memory to storage and stop it."""
+        self.submit.suspend(guest, timeout=timeout, on_progress=on_progress).result()
+
+    def resume(
+        self,
+        guest: GuestLike,
+        *,
+        timeout: float | None = None,
+        hooks: Hooks | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> None:
+        """Restore a suspended guest."""
+        self.submit.resume(guest, timeout=timeout, hooks=hooks, on_progress=on_progress).result()
+
+    def snapshot(
+        self,
+        guest: GuestLike,
+        target: ImageTarget,
+        *,
+        timeout: float | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> ImageInfo:
+        """Write the guest's boot disk to an image."""
+        return self.submit.snapshot(guest, target, timeout=timeout, on_progress=on_progress).result()
+
+    # --- waiting and watching -------------------------------------------------------------------------------------
+
+    def wait_for(self, guest: GuestLike, condition: Condition, *, timeout: float | None = None) -> Instance | None:
+        """Wait until a condition of the guest holds; see :mod:`nova_virt_api.compute.until`.
+
+        Returns:
+            The guest as it was then; None for ``until.gone()``.
+
+        Raises:
+            Timeout: it did not within ``timeout`` seconds; says what was seen last.
+            InstanceNotFound: the guest is not there, unless that was waited for.
+        """
+        admission.check_kind("condition", condition, Condition)
+        waiting = self.waiting(guest, condition, timeout)
+        with self.listening(Slots()) as slots:
+            while not waiting.look():
+                slots.take(waiting.pause)
+        return waiting.instance
+
+    def watch(self, *, scope: Scope = Scope.ALL) -> Watch:
+        """Iterate over what is there and then over every change, until closed."""
+        return self.watching(Slots(), scope)
+
+    def watching(self, slots: Slots, scope: Scope) -> Watch:
+        """A watch over these slots, for those who are woken differently than :meth:`watch` does."""
+        return guarded("watch", None, lambda: Watch(self._hub, slots, self.instances, scope))
+
+    def waiting(self, guest: GuestLike, condition: Condition, timeout: float | None) -> Waiting:
+        """The steps of a wait, for those who schedule them differently than :meth:`wait_for` does."""
+        ref = reference(guest)
+        return Waiting(ref, condition, timeout, lambda: self.instance(ref, fresh=True))
+
+    @contextmanager
+    def listening(self, slots: Slots) -> Iterator[Slots]:
+        """Put all events into these slots for a while."""
+        guarded("events", None, lambda: self._hub.join(slots))
+        try:
+            yield slots
+        finally:
+            self._hub.leave(slots)
+
+    # --- the rest -------------------------------------------------------------------------------------------------
+
+    def operations(self) -> list[Operation[object]]:
+        """What runs or waits for its turn now."""
+        return self._turns.operations()
+
+    def role(self, kind: type[R]) -> R:
+        """The driver as a role of the vendor's own, defined in the driver's package; outside this class's guarantees.
+
+        Raises:
+            InvalidSpec: the driver does not have it.
+            NotSupported: the endpoint cannot serve it.
+        """
+        return guarded("role", None, lambda: admission.admitted_role(self._driver, kind))
+
+    @contextmanager
+    def native(self) -> Iterator[object]:
+        """The SDK's own handle, outside all guarantees."""
+        yield guarded("native", None, self._driver.native)
+
+    def close(self, *, cancel: bool = False) -> None:
+        """Wait for what is under way, or with ``cancel`` ask it to stop first, end watches, disconnect. Idempotent."""
+        self._turns.close(cancel=cancel)
+        self._hub.close()
+        guarded("close", None, self._driver.close)
+
+    def __enter__(self) -> Compute:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close(cancel=kind is not None)
+
+    def _read(self, verb: str, guest: object, call: Callable[[], T]) -> T:
+        began = time.perf_counter()
+        try:
+            return guarded(verb, guest, call)
+        except ConnectionLost:
+            LOG.debug("%s: connection lost, asking once more", verb)
+            return guarded(verb, guest, call)
+        finally:
+            LOG.debug("%s %s: %.6f s", verb, guest, time.perf_counter() - began)

@@ -1,0 +1,90 @@
+"""One verb at a time per guest: whose turn it is, and who waits."""
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+from uuid import UUID
+
+from nova_virt_api.compute.operation import Operation
+from nova_virt_api.compute.workers import Workers
+from nova_virt_api.errors import Busy, Unavailable
+
+MOST_ABANDONED: Final = 8
+MOST_THREADS: Final = 128
+
+Task = Callable[[], None]
+
+
+class Turns:
+    """Runs operations on worker threads: of one guest in order, of different guests side by side."""
+
+    def __init__(self) -> None:
+        self._workers = Workers(MOST_THREADS)
+        self._lock = threading.Condition()
+        self._queues: dict[UUID, deque[tuple[Operation[Any], Task]]] = {}
+        self._closed = False
+
+    def add(self, operation: Operation[Any], task: Task) -> None:
+        """Run the task when the operation's guest is free.
+
+        Raises:
+            Busy: too many abandoned operations hang at this endpoint.
+            Unavailable: closed.
+        """
+        guest = operation.guest or operation.id
+        with self._lock:
+            self._refuse_if_hopeless()
+            line = self._queues.setdefault(guest, deque())
+            line.append((operation, task))
+            first = len(line) == 1
+        if first:
+            self._workers.run(lambda: self._work(guest))
+
+    def pre_empt(self, guest: UUID) -> None:
+        """Ask everything that runs or waits for this guest to stop, so that what is added next comes soon."""
+        with self._lock:
+            line = [operation for operation, _ in self._queues.get(guest, ())]
+        for operation in line:
+            operation.cancel()
+
+    def operations(self) -> list[Operation[Any]]:
+        """What runs or waits now."""
+        with self._lock:
+            return [operation for line in self._queues.values() for operation, _ in line]
+
+    def close(self, *, cancel: bool) -> None:
+        """Take no more operations, and wait for those that are there; with ``cancel`` ask them to stop first.
+
+        An abandoned operation is not waited for: its native call may never return.
+        """
+        with self._lock:
+            self._closed = True
+        if cancel:
+            for operation in self.operations():
+                operation.cancel()
+        for operation in self.operations():
+            operation.wait(max(0.0, min(operation.remaining(), threading.TIMEOUT_MAX)))
+        self._workers.close()
+
+    def _refuse_if_hopeless(self) -> None:
+        if self._closed:
+            raise Unavailable("this connection is closed", hint="connect again")
+        waiting = [line[0][0] for line in self._queues.values()]
+        abandoned = [operation for operation in waiting if operation.remaining() == 0 and not operation.done()]
+        if len(abandoned) >= MOST_ABANDONED:
+            verbs = ", ".join(f"{operation.verb} {operation.guest}" for operation in abandoned)
+            raise Busy(f"{len(abandoned)} calls to the hypervisor have not returned since their deadline: {verbs}")
+
+    def _work(self, guest: UUID) -> None:
+        while True:
+            with self._lock:
+                operation, task = self._queues[guest][0]
+            if operation.begin():
+                task()
+            with self._lock:
+                line = self._queues[guest]
+                line.popleft()
+                if not line:
+                    del self._queues[guest]
+                    return
