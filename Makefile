@@ -1,0 +1,93 @@
+# `make` lists the targets. Settings: PYTHON (3.11 or newer), VENV, ARGS (for pytest, the demo, the benchmarks).
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+DRIVERS := drivers/libvirt
+WHEELS := build/wheels
+
+# Everything that goes into the wheels; directories too, so that a removed file is noticed.
+SOURCES := $(shell find nova_virt_api $(DRIVERS) -name __pycache__ -prune -o -name tests -prune -o -name build -prune \
+	-o -name '*.egg-info' -prune -o ! -path '$(DRIVERS)' -print) setup.cfg pyproject.toml README.md LICENSE
+
+# What lint, docs and benchmarks run against: editable packages after `make dev`, built wheels otherwise.
+INSTALLED := $(or $(wildcard $(VENV)/.editable),$(VENV)/.wheels)
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: help demo test lint fix bench docs dev wheels guest-image backend system clean
+
+help:  ## List the targets.
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.wheels backend guest-image  ## Boot a guest on this machine, watch it, delete it.
+	$(BIN)/python tools/demo.py $(ARGS)
+
+test: $(VENV)/.wheels backend guest-image  ## Run every test against the built wheels and real backends.
+	$(BIN)/pytest --cov --cov-report=term $(ARGS)
+
+lint: $(INSTALLED) $(VENV)/.lint  ## Check style, types, the architecture's arrows, the drivers' descriptions.
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy nova_virt_api $(wildcard tests tools benchmarks)
+	for root in $(DRIVERS) tools/guest_image; do \
+		(cd $$root && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml .) || exit; \
+	done
+	PYTHONPATH=.:$(DRIVERS) $(BIN)/lint-imports --no-logo
+	$(BIN)/check-jsonschema --schemafile drivers/driver.schema.json $(addsuffix /driver.yaml,$(DRIVERS))
+
+fix: $(VENV)/.lint  ## Format the code and mend what can be mended.
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: $(INSTALLED) backend guest-image  ## Measure, and print the figures as ratios.
+	$(BIN)/python benchmarks/run.py $(ARGS)
+
+docs: $(INSTALLED) $(VENV)/.docs  ## Build the documentation into build/doc.
+	$(BIN)/sphinx-build --fail-on-warning --keep-going --quiet doc build/doc
+
+dev: $(VENV)/.editable $(VENV)/.lint  ## Install editable packages, for a quick loop.
+
+wheels: $(WHEELS)/.built  ## Build the wheels into build/wheels.
+
+guest-image: system  ## Make the small guest image that tests and demo boot (once), and print its path.
+	$(PYTHON) tools/guest_image/build.py
+
+backend: system  ## Start libvirtd, its network and its storage pool, unless they run.
+	tools/backend_libvirt
+
+system:  ## Install the missing packages of bindep.txt.
+	@tools/install_system_packages
+
+clean:  ## Remove everything that was made here.
+	rm -rf build .venv .tox .coverage .hypothesis .*_cache *.egg-info drivers/*/build drivers/*/*.egg-info
+	find . -name __pycache__ -prune -exec rm -rf {} +
+
+$(BIN)/python: | system
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed: make PYTHON=/path/to/python"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(WHEELS)/.built: $(SOURCES) | $(BIN)/python
+	rm -rf $(WHEELS) build/lib build/bdist.* drivers/*/build
+	$(PIP) wheel --no-deps --wheel-dir $(WHEELS) . $(addprefix ./,$(DRIVERS))
+	@touch $@
+
+$(VENV)/.wheels: $(WHEELS)/.built requirements/test.txt
+	$(PIP) install --requirement requirements/test.txt $(WHEELS)/*.whl
+	$(PIP) install --force-reinstall --no-deps $(WHEELS)/*.whl
+	@rm -f $(VENV)/.editable
+	@touch $@
+
+$(VENV)/.editable: setup.cfg $(DRIVERS:=/setup.cfg) requirements/test.txt | $(BIN)/python
+	$(PIP) install --requirement requirements/test.txt --editable . $(addprefix --editable ./,$(DRIVERS))
+	@rm -f $(VENV)/.wheels
+	@touch $@
+
+$(VENV)/.lint $(VENV)/.docs: $(VENV)/.%: requirements/%.txt | $(BIN)/python
+	$(PIP) install --requirement $<
+	@touch $@

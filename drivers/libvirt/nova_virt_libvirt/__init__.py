@@ -1,0 +1,1 @@
+"""The libvirt driver of nova-virt-api: QEMU and KVM guests through libvirtd."""

@@ -1,0 +1,247 @@
+"""Pools and volumes, touched through libvirt's storage API only."""
+
+import errno
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import BinaryIO, Final
+
+import libvirt
+from lxml import etree
+from lxml.builder import E
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential
+
+from nova_virt_api.driver.operation import Operation
+from nova_virt_api.errors import BackendError, NoCapacity, StorageError, Unavailable
+from nova_virt_api.model.image import ImageFormat
+from nova_virt_libvirt.errors import translate
+from nova_virt_libvirt.transfer import receive_bytes, receive_file, send_bytes, send_file
+
+OVERLAY_KINDS: Final = frozenset({"dir", "fs", "netfs"})
+"""Pools whose volumes are files, made exclusively, sparse, and able to be based on one another."""
+
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+PATIENCE: Final = 15.0
+"""Seconds for which a volume or pool may be busy with what a process that is gone had begun."""
+
+Connect = Callable[[], libvirt.virConnect]
+
+
+class VolumeExists(StorageError):
+    """A volume of this name is there already."""
+
+
+class Volume:
+    """One volume.
+
+    Args:
+        pool: where it is.
+        native: libvirt's handle.
+    """
+
+    def __init__(self, pool: "Pool", native: libvirt.virStorageVol) -> None:
+        self.pool = pool
+        self.native = native
+        self.name: str = native.name()  # known to the handle; no request
+
+    def path(self) -> str:
+        """Where the hypervisor has it; never opened here."""
+        with self._errors("look at"):
+            path: str = self.native.path()
+            return path
+
+    def capacity_bytes(self) -> int:
+        """Its size as guests see it."""
+        with self._errors("look at"):
+            return int(self.native.info()[1])
+
+    def stored_bytes(self) -> int:
+        """Length of its content as stored."""
+        with self._errors("look at"):
+            return int(self.native.infoFlags(libvirt.VIR_STORAGE_VOL_GET_PHYSICAL)[2])
+
+    def write(self, data: bytes) -> None:
+        """Replace its first bytes."""
+        with self._errors("write"):
+            send_bytes(self.pool.connection, self.native, data)
+
+    def read(self, limit: int) -> bytes:
+        """Its first bytes, at most ``limit``."""
+        with self._errors("read"):
+            return receive_bytes(self.pool.connection, self.native, limit)
+
+    def upload(self, source: BinaryIO, length: int, op: Operation) -> None:
+        """Fill it, while it is new, from a file; tells progress and can be cancelled."""
+        with self._errors("write"):
+            send_file(self.pool.connection, self.native, source, length, op)
+
+    def download(self, target: BinaryIO, op: Operation) -> None:
+        """Write its content to an empty file; tells progress and can be cancelled."""
+        length = self.stored_bytes()
+        with self._errors("read"):
+            receive_file(self.pool.connection, self.native, target, length, op)
+
+    def remove(self) -> bool:
+        """Delete it; False if it was gone. Waits for what a process that is gone had begun with it."""
+        with self._errors("delete"):
+            for attempt in patiently(libvirt.VIR_ERR_OPERATION_INVALID):
+                with attempt:
+                    return self._remove()
+        raise AssertionError("unreachable: the last attempt raises")
+
+    def _remove(self) -> bool:
+        try:
+            self.native.delete(0)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_VOL:
+                return False
+            if self.pool.is_inactive():
+                raise inactive(self.pool.name) from error
+            raise
+        return True
+
+    def _errors(self, doing: str) -> AbstractContextManager[None]:
+        return storage_errors(f"{doing} volume {self.name}", self.pool.name)
+
+
+class Pool:
+    """One storage pool.
+
+    Args:
+        connection: the connection that the handle belongs to.
+        native: libvirt's handle.
+    """
+
+    def __init__(self, connection: libvirt.virConnect, native: libvirt.virStoragePool) -> None:
+        self.connection = connection
+        self.native = native
+        self.name: str = native.name()
+
+    def kind(self) -> str:
+        """libvirt's word for its type."""
+        with storage_errors("look at", self.name):
+            definition = etree.fromstring(self.native.XMLDesc(0), PARSER)
+        return definition.get("type", "")
+
+    def is_inactive(self) -> bool:
+        """Whether libvirt says that it is not started; False when it says nothing."""
+        try:
+            return not self.native.isActive()
+        except libvirt.libvirtError:
+            return False
+
+    def find(self, name: str) -> Volume | None:
+        """The volume of this name, as far as libvirt knows the pool's content."""
+        with storage_errors(f"look for volume {name}", self.name):
+            try:
+                return Volume(self, self.native.storageVolLookupByName(name))
+            except libvirt.libvirtError as error:
+                if error.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_VOL:
+                    return None
+                raise
+
+    def names(self) -> list[str]:
+        """Names of all volumes, as far as libvirt knows the pool's content."""
+        with storage_errors("list", self.name):
+            return list(self.native.listVolumes())
+
+    def create(
+        self, name: str, capacity_bytes: int, image_format: ImageFormat, *, base: str | None = None
+    ) -> Volume:
+        """Make a sparse volume; of two that try at once, one succeeds (libvirt opens the file with ``O_EXCL``).
+
+        Args:
+            name: its name.
+            capacity_bytes: its size as guests see it.
+            image_format: its format.
+            base: path of the qcow2 volume that it is an overlay of.
+
+        Raises:
+            VolumeExists: the name is taken.
+            NoCapacity: the pool is full.
+            StorageError: it could not be made.
+        """
+        with storage_errors(f"create volume {name}", self.name):
+            try:
+                definition = volume_xml(name, capacity_bytes, image_format, base)
+                return Volume(self, self.native.createXML(definition, 0))
+            except libvirt.libvirtError as error:
+                self._refuse_twice(name, error)
+                raise
+
+    def create_standalone(self, name: str, image_format: ImageFormat, source: Volume) -> Volume:
+        """Make a volume with another's content, independent of any base; libvirt runs ``qemu-img convert``.
+
+        Raises:
+            VolumeExists: the name is taken.
+            NoCapacity: the pool is full.
+            StorageError: it could not be made.
+        """
+        with storage_errors(f"create volume {name}", self.name):
+            try:
+                definition = volume_xml(name, source.capacity_bytes(), image_format, None)
+                return Volume(self, self.native.createXMLFrom(definition, source.native, 0))
+            except libvirt.libvirtError as error:
+                self._refuse_twice(name, error)
+                raise
+
+    def remove(self, name: str) -> bool:
+        """Delete the volume of this name; False if there is none."""
+        volume = self.find(name)
+        return volume is not None and volume.remove()
+
+    def refresh(self) -> None:
+        """Let libvirt look at the storage again: files that it did not make itself are volumes afterwards."""
+        with storage_errors("refresh", self.name):
+            for attempt in patiently(libvirt.VIR_ERR_INTERNAL_ERROR):  # it has asynchronous jobs running
+                with attempt:
+                    self.native.refresh(0)
+
+    def _refuse_twice(self, name: str, error: libvirt.libvirtError) -> None:
+        taken = error.get_error_code() == libvirt.VIR_ERR_STORAGE_VOL_EXIST
+        if not taken and error.get_error_code() == libvirt.VIR_ERR_OPERATION_INVALID and not self.is_inactive():
+            taken = True  # libvirt did not know the file: another host, or a program, put it there
+            self.native.refresh(0)
+        if taken:
+            raise VolumeExists(f"volume {name} in storage pool {self.name} exists already") from error
+
+
+def volume_xml(name: str, capacity_bytes: int, image_format: ImageFormat, base: str | None) -> str:
+    """A volume's definition; formats are always said, nothing is left for libvirt to guess from content."""
+    definition = E.volume(
+        E.name(name),
+        E.capacity(str(capacity_bytes), unit="bytes"),
+        E.allocation("0"),
+        E.target(E.format(type=image_format.value)),
+    )
+    if base is not None:
+        definition.append(E.backingStore(E.path(base), E.format(type=ImageFormat.QCOW2.value)))
+    return etree.tostring(definition, encoding="unicode")
+
+
+def patiently(code: int) -> Retrying:
+    """Try again while libvirt answers with this code."""
+    return Retrying(
+        retry=retry_if_exception(lambda e: isinstance(e, libvirt.libvirtError) and e.get_error_code() == code),
+        stop=stop_after_delay(PATIENCE),
+        wait=wait_exponential(multiplier=0.02, max=0.5),
+        reraise=True,
+    )
+
+
+@contextmanager
+def storage_errors(doing: str, pool: str) -> Iterator[None]:
+    """Tell libvirt's errors as ours, with what was being done and where."""
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_SYSTEM_ERROR and error.get_int1() in FULL:
+            raise NoCapacity(pool, f"cannot {doing}: storage pool {pool} is full") from error
+        found = translate(error)
+        if type(found) is not BackendError:
+            raise found from error
+        raise StorageError(f"cannot {doing} in storage pool {pool}: {error.get_error_message()}") from error
+
+
+def inactive(pool: str) -> Unavailable:
+    """The error for a pool that is not started."""
+    return Unavailable(f"storage pool {pool} is not active", hint=f"start it: virsh pool-start {pool}")

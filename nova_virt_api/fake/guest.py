@@ -1,0 +1,191 @@
+"""What lies in a fake world: guests, volumes, ports, images. All frozen; a change puts a new object in place."""
+
+from dataclasses import dataclass, replace
+from ipaddress import IPv4Address
+from typing import Final
+from uuid import UUID
+
+from nova_virt_api.model.instance import HEALTHY, Health, Lifecycle, PowerState
+from nova_virt_api.model.labels import NO_LABELS, Labels
+from nova_virt_api.model.record import Phase, Record
+
+LIFECYCLES: Final = {
+    Phase.BUILDING: Lifecycle.BUILDING,
+    Phase.READY: Lifecycle.READY,
+    Phase.DELETING: Lifecycle.DELETING,
+}
+
+LOG_LIMIT: Final = 64 * 1024
+"""Bytes of console output that are kept of each guest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guest:
+    """A guest as the fake hypervisor knows it.
+
+    Args:
+        native_id: the hypervisor's id, never used twice in a world.
+        native_uuid: the hypervisor's uuid; a caller's spec chooses it.
+        name: unique in the world.
+        mark: the guest's record as it is written on the guest itself; a copy of the guest has a copy of it.
+        power_state: whether it runs.
+        node: the host that it lives on.
+        vcpus: virtual CPUs.
+        memory_bytes: memory.
+        labels: the caller's pairs.
+        disks: pool and name of its volumes, the one to boot from first.
+        ports: names of its ports.
+        hostname: what it calls itself while booting.
+        boots: how often it was started.
+        ready_at: when the running boot is over, in seconds since the epoch; None when it is over or nothing runs.
+        log: what it printed; None when the hypervisor keeps no log of it.
+        health: what the hypervisor says about it.
+        obeys: whether it stops when asked.
+    """
+
+    native_id: str
+    native_uuid: UUID
+    name: str
+    mark: Record | None = None
+    power_state: PowerState = PowerState.SHUTDOWN
+    node: str
+    vcpus: int
+    memory_bytes: int
+    labels: Labels = NO_LABELS
+    disks: tuple[tuple[str, str], ...] = ()
+    ports: tuple[str, ...] = ()
+    hostname: str = ""
+    boots: int = 0
+    ready_at: float | None = None
+    log: bytes | None = b""
+    health: Health = HEALTHY
+    obeys: bool = True
+
+    @property
+    def record(self) -> Record | None:
+        """The mark, unless it was copied here from another guest."""
+        return self.mark if self.mark is not None and self.mark.native_id == self.native_id else None
+
+    @property
+    def uuid(self) -> UUID:
+        """The identity that the API shows."""
+        record = self.record
+        return self.native_uuid if record is None else record.uuid
+
+    @property
+    def owner(self) -> str | None:
+        """Who made it through the API."""
+        record = self.record
+        return None if record is None else record.owner
+
+    @property
+    def lifecycle(self) -> Lifecycle:
+        """Where it stands in the life that the API gives it."""
+        record = self.record
+        return Lifecycle.READY if record is None else LIFECYCLES[record.phase]
+
+    def booted(self, now: float, seconds: float) -> "Guest":
+        """The guest right after it was started; its firmware and kernel have printed."""
+        lines = (
+            f"[    0.000000] fake-bios: {self.name} ({self.uuid}), boot {self.boots + 1}",
+            f"[    0.100000] fake-bios: {self.vcpus} vCPU, {self.memory_bytes // 1024**2} MiB",
+            *(f"[    0.200000] disk{index}: {name}" for index, (_, name) in enumerate(self.disks)),
+            *(f"[    0.300000] eth{index}: {name}" for index, name in enumerate(self.ports)),
+        )
+        started = replace(self, power_state=PowerState.RUNNING, boots=self.boots + 1, health=HEALTHY)
+        printed = started.printed(lines)
+        return replace(printed, ready_at=now + seconds) if seconds else printed.settled()
+
+    def settled(self) -> "Guest":
+        """The guest when its boot is over: it prompts for a login and has its addresses."""
+        return replace(self, ready_at=None).printed(("", f"{self.hostname or self.name} login: "))
+
+    def stopped(self, to: PowerState = PowerState.SHUTDOWN) -> "Guest":
+        """The guest without a boot in progress, in a state in which it does not run."""
+        return replace(self, power_state=to, ready_at=None)
+
+    def printed(self, lines: tuple[str, ...]) -> "Guest":
+        """The guest after it printed these lines."""
+        if self.log is None:
+            return self
+        return replace(self, log=(self.log + "\n".join(lines).encode() + b"\n")[-LOG_LIMIT:])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """Something in a storage pool.
+
+    Args:
+        pool: the pool.
+        name: unique in the pool; carries the guest's uuid.
+        kind: ``disk``, ``seed``, ``nvram``, ``memory``, ``image`` or ``kept disk``.
+        size_bytes: what it takes from the pool.
+        uuid: the guest that it was made for; None for an image.
+        owner: whose guest that is; None for a guest without a mark.
+        content: what was first written to it, in words.
+    """
+
+    pool: str
+    name: str
+    kind: str
+    size_bytes: int
+    uuid: UUID | None = None
+    owner: str | None = None
+    content: str = ""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Pool and name."""
+        return self.pool, self.name
+
+    @property
+    def belongs(self) -> bool:
+        """Whether it lives and dies with its guest."""
+        return self.kind not in {"image", "kept disk"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Port:
+    """A guest's connection to a network.
+
+    Args:
+        name: unique in the world; carries the guest's uuid.
+        index: number of the port, never used twice in a world; MAC and IP address follow from it.
+        network: the network.
+        uuid: the guest that it was made for.
+        owner: whose guest that is; None for a guest without a mark.
+        mac: MAC address.
+    """
+
+    name: str
+    index: int
+    network: str
+    uuid: UUID
+    owner: str | None = None
+    mac: str
+
+    @property
+    def ip(self) -> IPv4Address:
+        """The guest's address there: 192.0.2.1 to .254 first (RFC 5737), then 198.18.0.0/15 (RFC 2544)."""
+        documentation = IPv4Address("192.0.2.1") + self.index
+        return documentation if self.index < 254 else IPv4Address("198.18.0.1") + (self.index - 254)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """An image that the hypervisor has.
+
+    Args:
+        name: what ``Native`` names it by.
+        virtual_size_bytes: size of the disk that a guest sees.
+        volume: pool and name of the volume that holds it; None for an image that was there from the start.
+    """
+
+    name: str
+    virtual_size_bytes: int
+    volume: tuple[str, str] | None = None
+
+
+def mac_of(index: int) -> str:
+    """The MAC address that a port gets unless the spec names one; 52:54:00 is QEMU's prefix."""
+    return "52:54:00:" + ":".join(f"{byte:02x}" for byte in index.to_bytes(3, "big"))

@@ -1,0 +1,69 @@
+"""What a fake world consists of before there is any guest: hosts, pools, networks, images."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from nova_virt_api.model.place import Network, Node, PoolFeature, StoragePool
+from nova_virt_api.model.units import GiB
+
+IMAGE_SIZE = GiB(1)
+"""Virtual size of the images that a world has from the start."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """The sizes and places of a world, as the options give them.
+
+    Args:
+        nodes: names of the hosts.
+        vcpus: virtual CPUs that each host can run at the same time.
+        memory_bytes: memory of each host.
+        pools: names of the storage pools.
+        pool_bytes: size of each pool.
+        networks: names of the networks.
+        images: names of the images that are there from the start.
+        boot_seconds: how long a guest boots.
+    """
+
+    nodes: tuple[str, ...]
+    vcpus: int
+    memory_bytes: int
+    pools: tuple[str, ...]
+    pool_bytes: int
+    networks: tuple[str, ...]
+    images: tuple[str, ...]
+    boot_seconds: float
+
+    @classmethod
+    def of(cls, options: Any) -> "Shape":
+        """Read the options' values; a name that is given twice counts once."""
+        return cls(
+            nodes=tuple(dict.fromkeys(options.nodes)),
+            vcpus=options.vcpus,
+            memory_bytes=GiB(options.memory_gib),
+            pools=tuple(dict.fromkeys(options.pools)),
+            pool_bytes=GiB(options.pool_gib),
+            networks=tuple(dict.fromkeys(options.networks)),
+            images=tuple(dict.fromkeys(options.images)),
+            boot_seconds=options.boot_seconds,
+        )
+
+    def node(self, name: str) -> Node:
+        """A host as the API shows it."""
+        return Node(id=name, name=name)
+
+    def pool(self, name: str, used_bytes: int) -> StoragePool:
+        """A storage pool as the API shows it."""
+        return StoragePool(
+            id=name,
+            name=name,
+            kind="memory",
+            nodes=self.nodes,
+            capacity_bytes=self.pool_bytes,
+            free_bytes=max(self.pool_bytes - used_bytes, 0),
+            features=frozenset({PoolFeature.SHARED}) if len(self.nodes) > 1 else frozenset(),
+        )
+
+    def network(self, name: str) -> Network:
+        """A network as the API shows it."""
+        return Network(id=name, name=name, kind="memory", nodes=self.nodes)

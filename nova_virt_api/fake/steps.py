@@ -1,0 +1,122 @@
+"""The steps that the fake driver's verbs consist of. A fault can be put on each, see ``Switches``."""
+
+import enum
+from typing import Final
+
+from nova_virt_api.driver.operation import Stage
+
+
+class Step(enum.Enum):
+    """One thing that a verb does to the hypervisor. A fault strikes right before it is done."""
+
+    READ = "read"
+    """Any listing, look-up or other question."""
+
+    SPAWN_CLAIM = "spawn: claim"
+    """The guest's record is made."""
+
+    SPAWN_IMAGE = "spawn: image"
+    """One disk's image is fetched and inspected."""
+
+    SPAWN_DISK = "spawn: disk"
+    """One volume is made: a disk, the firmware's variables, the seed for cloud-init."""
+
+    SPAWN_PORT = "spawn: port"
+    """One NIC is connected to its network."""
+
+    SPAWN_DEFINE = "spawn: define"
+    """The guest appears, stopped."""
+
+    SPAWN_START = "spawn: start"
+    """The guest is started."""
+
+    SPAWN_FINISH = "spawn: finish"
+    """The record says that the guest is ready."""
+
+    SPAWN_UNDO = "spawn: undo"
+    """What a failed or cancelled spawn made is removed."""
+
+    DESTROY_MARK = "destroy: mark"
+    """The record says that the guest is being deleted; until here a destroy can be cancelled."""
+
+    DESTROY_STOP = "destroy: stop"
+    """The guest's power is cut."""
+
+    DESTROY_UNDEFINE = "destroy: undefine"
+    """The guest disappears."""
+
+    DESTROY_PORT = "destroy: port"
+    """One port is removed."""
+
+    DESTROY_DISK = "destroy: disk"
+    """One volume is removed or kept."""
+
+    DESTROY_RECORD = "destroy: record"
+    """The record is removed."""
+
+    POWER_ON = "power on"
+    POWER_OFF = "power off"
+    REBOOT = "reboot"
+    UPDATE = "update"
+    PAUSE = "pause"
+    UNPAUSE = "unpause"
+    SUSPEND = "suspend"
+    RESUME = "resume"
+    SNAPSHOT_READ = "snapshot: read"
+    """The boot disk is read."""
+
+    SNAPSHOT_WRITE = "snapshot: write"
+    """The image appears at its target."""
+
+    CONSOLE = "console"
+    """A console ticket is made."""
+
+
+STAGES: Final = {
+    Step.SPAWN_CLAIM: Stage.CLAIM,
+    Step.SPAWN_IMAGE: Stage.IMAGE,
+    Step.SPAWN_DISK: Stage.DISKS,
+    Step.SPAWN_PORT: "network",
+    Step.SPAWN_DEFINE: Stage.DEFINE,
+    Step.SPAWN_START: Stage.START,
+    Step.SPAWN_FINISH: "finish",
+    Step.SPAWN_UNDO: Stage.CLEAN_UP,
+    Step.DESTROY_MARK: Stage.CLAIM,
+    Step.DESTROY_STOP: Stage.STOP,
+    Step.DESTROY_UNDEFINE: Stage.CLEAN_UP,
+    Step.DESTROY_PORT: Stage.CLEAN_UP,
+    Step.DESTROY_DISK: Stage.CLEAN_UP,
+    Step.DESTROY_RECORD: Stage.CLEAN_UP,
+    Step.POWER_ON: Stage.START,
+    Step.POWER_OFF: Stage.STOP,
+    Step.REBOOT: "restart",
+    Step.UPDATE: "update",
+    Step.PAUSE: "pause",
+    Step.UNPAUSE: "unpause",
+    Step.SUSPEND: "save memory",
+    Step.RESUME: "restore memory",
+    Step.SNAPSHOT_READ: "read disk",
+    Step.SNAPSHOT_WRITE: "write image",
+}
+"""The stage that an operation shows while a step is under way."""
+
+SPAWN_STEPS: Final = (
+    Step.SPAWN_CLAIM,
+    Step.SPAWN_IMAGE,
+    Step.SPAWN_DISK,
+    Step.SPAWN_PORT,
+    Step.SPAWN_DEFINE,
+    Step.SPAWN_START,
+    Step.SPAWN_FINISH,
+)
+"""What a spawn goes through, in this order."""
+
+DESTROY_STEPS: Final = (
+    Step.DESTROY_MARK,
+    Step.DESTROY_STOP,
+    Step.DESTROY_UNDEFINE,
+    Step.DESTROY_PORT,
+    Step.DESTROY_DISK,
+    Step.DESTROY_RECORD,
+)
+"""What a destroy of a running guest goes through, in this order."""

@@ -1,0 +1,94 @@
+"""Images that are files on the client's machine."""
+
+import errno
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, ClassVar
+
+from nova_virt_api.driver.operation import Operation
+from nova_virt_api.errors import ImageNotFound, ImageRejected, PermissionDenied, StorageError
+from nova_virt_api.images.origin import Origin
+from nova_virt_api.images.part import CHUNK, Part
+from nova_virt_api.model.image import LocalFile
+
+MISSING = (errno.ENOENT, errno.ENOTDIR)
+REFUSED = (errno.EACCES, errno.EPERM)
+
+
+class LocalOrigin(Origin):
+    """A file. It is copied, so that the bytes that were checked are the bytes that are used, whatever becomes of it."""
+
+    stage: ClassVar[str] = "copy image"
+
+    def __init__(self, source: LocalFile) -> None:
+        self._path = os.path.abspath(os.path.expanduser(source.path))  # noqa: PTH100, PTH111: on the warm path
+        super().__init__(self._path, source.format, source.checksum)
+
+    def key(self) -> tuple[str, ...]:
+        return ("file", self._path)
+
+    def unchanged(self, identity: Mapping[str, str], op: Operation) -> bool:
+        with self._reading():
+            return identity_of(os.stat(self._path)) == identity  # noqa: PTH116: on the warm path
+
+    def fetch(self, part: Part, op: Operation) -> Mapping[str, str]:
+        part.restart({})
+        with self._reading(), self._open() as file:
+            before = os.fstat(file.fileno())
+            part.append_all(iter(lambda: file.read(CHUNK), b""), before.st_size, op)
+            after = os.fstat(file.fileno())
+        if identity_of(before) != identity_of(after) or part.size != after.st_size:
+            raise ImageRejected(self.name, "it changed while it was read", hint="try again once it is complete")
+        return identity_of(after)
+
+    def _open(self) -> IO[bytes]:
+        self._require_regular(os.stat(self._path))  # noqa: PTH116: opening a device could already do something
+        descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+        file = os.fdopen(descriptor, "rb", buffering=0)
+        try:
+            self._require_regular(os.fstat(descriptor))
+        except ImageRejected:
+            file.close()
+            raise
+        return file
+
+    def _require_regular(self, status: os.stat_result) -> None:
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageRejected(self.name, f"it is {kind(status.st_mode)} and not a regular file")
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            text = os.strerror(error.errno or errno.EIO)
+            if error.errno in MISSING:
+                raise ImageNotFound(f"no image {self.name}: {text}", hint="check the path") from error
+            if error.errno in REFUSED:
+                hint = "make it and its directories readable for this account"
+                raise PermissionDenied(f"cannot read image {self.name}: {text}", hint=hint) from error
+            raise StorageError(f"cannot read image {self.name}: {text}") from error
+
+
+def identity_of(status: os.stat_result) -> dict[str, str]:
+    """What changes whenever a file's content does; ``ctime`` cannot be set back by the file's owner."""
+    return {
+        "file": f"{status.st_dev}:{status.st_ino}",
+        "size": str(status.st_size),
+        "mtime_ns": str(status.st_mtime_ns),
+        "ctime_ns": str(status.st_ctime_ns),
+    }
+
+
+def kind(mode: int) -> str:
+    """What a file that is not a regular one is, in words."""
+    kinds = {
+        stat.S_IFDIR: "a directory",
+        stat.S_IFIFO: "a named pipe",
+        stat.S_IFSOCK: "a socket",
+        stat.S_IFBLK: "a block device",
+        stat.S_IFCHR: "a character device",
+    }
+    return kinds.get(stat.S_IFMT(mode), "something else")

@@ -1,0 +1,107 @@
+"""First-boot data as a medium: the ISO 9660 image that cloud-init's NoCloud data source looks for."""
+
+import io
+import json
+import struct
+from collections.abc import Iterator
+from typing import Final
+from uuid import UUID
+
+from nova_virt_api.model.cloud_init import CloudInit
+
+VOLUME_ID: Final = "cidata"
+"""The label by which NoCloud finds its medium."""
+
+SECTOR: Final = 2048
+FIRST_DESCRIPTOR: Final = 16 * SECTOR
+DESCRIPTOR_WITH_ROOT: Final = (1, 2)
+LAST_DESCRIPTOR: Final = 255
+ROOT_RECORD: Final = 156
+VOLUME_DATES: Final = (813, 830, 864)  # creation, modification, effective; ECMA-119, 8.4.26 to 8.4.29
+RECORD_DATE: Final = 18
+VOLUME_TIME: Final = b"2000010100000000\x00"
+RECORD_TIME: Final = bytes((100, 1, 1, 0, 0, 0, 0))
+
+
+def nocloud_seed(cloud_init: CloudInit, uuid: UUID, name: str) -> bytes:
+    """The medium's bytes: volume ``cidata`` with ``meta-data``, ``user-data`` and, if given, ``network-config``.
+
+    The same input gives the same bytes, so that a repeated spawn finds its medium unchanged; they bear a fixed date.
+
+    Args:
+        cloud_init: what the guest is to read.
+        uuid: becomes ``instance-id``; another one makes cloud-init run its first-boot steps again.
+        name: becomes the host name unless ``cloud_init`` gives one.
+    """
+    files = {"meta-data": meta_data(cloud_init, uuid, name), "user-data": cloud_init.user_data}
+    if cloud_init.network_config is not None:
+        files["network-config"] = cloud_init.network_config
+    image = bytearray(iso({file_name: text.encode() for file_name, text in files.items()}))
+    fix_dates(image)
+    return bytes(image)
+
+
+def meta_data(cloud_init: CloudInit, uuid: UUID, name: str) -> str:
+    """NoCloud's ``meta-data`` as JSON, which is YAML too and needs no quoting rules."""
+    data: dict[str, object] = {"instance-id": str(uuid), "local-hostname": cloud_init.hostname or name}
+    if cloud_init.ssh_authorized_keys:
+        data["public-keys"] = list(cloud_init.ssh_authorized_keys)
+    return json.dumps(data, ensure_ascii=False) + "\n"
+
+
+def iso(files: dict[str, bytes]) -> bytes:
+    """An ISO 9660 image with Joliet and Rock Ridge names, holding these files in its root."""
+    import pycdlib
+
+    image = pycdlib.PyCdlib()
+    image.new(interchange_level=1, vol_ident=VOLUME_ID, joliet=3, rock_ridge="1.09")
+    for number, (name, content) in enumerate(files.items()):
+        image.add_fp(
+            io.BytesIO(content), len(content), f"/FILE{number}.;1", rr_name=name, joliet_path=f"/{name}"
+        )
+    written = io.BytesIO()
+    image.write_fp(written)
+    image.close()
+    return written.getvalue()
+
+
+def fix_dates(image: bytearray) -> None:
+    """Replace the dates of writing in an image whose only directory is the root."""
+    for descriptor in volume_descriptors(image):
+        for offset in VOLUME_DATES:
+            image[descriptor + offset : descriptor + offset + len(VOLUME_TIME)] = VOLUME_TIME
+        root = descriptor + ROOT_RECORD
+        image[root + RECORD_DATE : root + RECORD_DATE + len(RECORD_TIME)] = RECORD_TIME
+        extent, length = (struct.unpack_from("<I", image, root + offset)[0] for offset in (2, 10))
+        for record in directory_records(image, extent * SECTOR, length):
+            fix_record(image, record)
+
+
+def fix_record(image: bytearray, record: int) -> None:
+    """Replace the date of a directory record and those of its Rock Ridge ``TF`` entry."""
+    image[record + RECORD_DATE : record + RECORD_DATE + len(RECORD_TIME)] = RECORD_TIME
+    name_length = image[record + 32]
+    entry = record + 33 + name_length + (name_length + 1) % 2
+    while entry + 4 < record + image[record]:
+        length = image[entry + 2]
+        if image[entry : entry + 2] == b"TF":
+            image[entry + 5 : entry + length] = RECORD_TIME * ((length - 5) // len(RECORD_TIME))
+        entry += length
+
+
+def volume_descriptors(image: bytearray) -> Iterator[int]:
+    """Offsets of the descriptors that have a root directory: ISO 9660's own and Joliet's."""
+    offset = FIRST_DESCRIPTOR
+    while image[offset] != LAST_DESCRIPTOR:
+        if image[offset] in DESCRIPTOR_WITH_ROOT:
+            yield offset
+        offset += SECTOR
+
+
+def directory_records(image: bytearray, start: int, length: int) -> Iterator[int]:
+    """Offsets of a directory's records; a record never crosses a sector, the rest of which is zero."""
+    for sector in range(start, start + length, SECTOR):
+        offset = sector
+        while offset < sector + SECTOR and image[offset]:
+            yield offset
+            offset += image[offset]
