@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 from nova_virt_api.compute.compute import CONSOLE_LOG_BYTES, Compute
 from nova_virt_api.compute.connect import connect as connect_blocking
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from nova_virt_api.compute.operation import Operation
     from nova_virt_api.compute.submit import GuestLike, Hooks, OnProgress
-    from nova_virt_api.compute.until import Condition
+    from nova_virt_api.compute.until import Condition, GuestCondition, IsGone
     from nova_virt_api.events import WatchEvent
     from nova_virt_api.model.capabilities import Capabilities
     from nova_virt_api.model.console import ConsoleAddress, ConsoleKind
@@ -228,6 +228,14 @@ class AsyncCompute:
         return await outcome(lambda: submit.snapshot(guest, target, timeout=timeout, on_progress=on_progress))
 
     # --- waiting and watching -------------------------------------------------------------------------------------
+
+    @overload
+    async def wait_for(
+        self, guest: GuestLike, condition: GuestCondition, *, timeout: float | None = None
+    ) -> Instance: ...
+
+    @overload
+    async def wait_for(self, guest: GuestLike, condition: IsGone, *, timeout: float | None = None) -> None: ...
 
     async def wait_for(
         self,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar, overload
 
 from nova_virt_api.compute import admission
 from nova_virt_api.compute.guard import guarded
 from nova_virt_api.compute.hub import Hub, Slots
 from nova_virt_api.compute.submit import GRACE_SECONDS, Submit, reference
 from nova_virt_api.compute.turns import Turns
-from nova_virt_api.compute.until import Condition
+from nova_virt_api.compute.until import Condition, GuestCondition, IsGone
 from nova_virt_api.compute.wait import Waiting
 from nova_virt_api.compute.watch import Watch
 from nova_virt_api.driver.console import Console
@@ -255,6 +255,12 @@ class Compute:
         return self.submit.snapshot(guest, target, timeout=timeout, on_progress=on_progress).result()
 
     # --- waiting and watching -------------------------------------------------------------------------------------
+
+    @overload
+    def wait_for(self, guest: GuestLike, condition: GuestCondition, *, timeout: float | None = None) -> Instance: ...
+
+    @overload
+    def wait_for(self, guest: GuestLike, condition: IsGone, *, timeout: float | None = None) -> None: ...
 
     def wait_for(self, guest: GuestLike, condition: Condition, *, timeout: float | None = None) -> Instance | None:
         """Wait until a condition of the guest holds; see :mod:`nova_virt_api.compute.until`.

@@ -34,8 +34,12 @@ class Condition(ABC):
         return instance.power_state.value
 
 
+class GuestCondition(Condition):
+    """A condition that only a guest which is there can fulfil."""
+
+
 @dataclass(frozen=True, slots=True)
-class StateIs(Condition):
+class StateIs(GuestCondition):
     """The guest is in this power state."""
 
     state: PowerState
@@ -61,7 +65,7 @@ class IsGone(Condition):
 
 
 @dataclass(frozen=True, slots=True)
-class AgentConnected(Condition):
+class AgentConnected(GuestCondition):
     """The guest's agent is connected."""
 
     def holds(self, instance: Instance | None) -> bool:
@@ -73,7 +77,7 @@ class AgentConnected(Condition):
 
 
 @dataclass(frozen=True, slots=True)
-class HasAddress(Condition):
+class HasAddress(GuestCondition):
     """The guest has an address that matches. Link-local addresses match only if ``cidr`` says so."""
 
     cidr: IPv4Network | IPv6Network | None
@@ -104,7 +108,7 @@ class HasAddress(Condition):
 
 
 @dataclass(frozen=True, slots=True)
-class PortOpen(Condition):
+class PortOpen(GuestCondition):
     """A TCP port on one of the guest's addresses accepts a connection from here."""
 
     port: int
@@ -122,23 +126,23 @@ class PortOpen(Condition):
         return HasAddress(None, None).seen(instance)
 
 
-def state(wanted: PowerState) -> Condition:
+def state(wanted: PowerState) -> GuestCondition:
     """The guest is in this power state."""
     check(isinstance(wanted, PowerState), "state", wanted, "a PowerState")
     return StateIs(wanted)
 
 
-def gone() -> Condition:
+def gone() -> IsGone:
     """The guest is not there any more."""
     return IsGone()
 
 
-def agent() -> Condition:
+def agent() -> GuestCondition:
     """The guest's agent is connected."""
     return AgentConnected()
 
 
-def address(*, cidr: str | None = None, family: int | None = None) -> Condition:
+def address(*, cidr: str | None = None, family: int | None = None) -> GuestCondition:
     """The guest has an address; a link-local one counts only where ``cidr`` asks for it.
 
     Args:
@@ -153,7 +157,7 @@ def address(*, cidr: str | None = None, family: int | None = None) -> Condition:
     return HasAddress(network, family)
 
 
-def port(number: int) -> Condition:
+def port(number: int) -> GuestCondition:
     """A TCP port on one of the guest's addresses accepts a connection from here."""
     check_integer("port", number, 1, 65535, "a TCP port")
     return PortOpen(number)

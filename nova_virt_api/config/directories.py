@@ -39,6 +39,4 @@ def absolute(field: str, path: str) -> Path:
     try:
         return Path(path).expanduser().absolute()
     except RuntimeError as error:
-        raise ConfigError(
-            field, "the home directory is not known", hint="set HOME, or give an absolute path"
-        ) from error
+        raise ConfigError(field, "the home directory is not known", hint="give an absolute path") from error

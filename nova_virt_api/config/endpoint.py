@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from oslo_config import cfg
 
 from nova_virt_api.config import common_options, directories, secret_reference
+from nova_virt_api.config.file_access import READABLE_BY_OTHERS, refuse_access_by_others
 from nova_virt_api.config.options import Options
 from nova_virt_api.config.profile import Profile, read_profile
-from nova_virt_api.config.profile_file import READABLE_BY_OTHERS, refuse_access_by_others
 from nova_virt_api.config.value import convert
 from nova_virt_api.driver.endpoint import Endpoint, Manage
 from nova_virt_api.errors import ConfigError, DriverBug
@@ -26,13 +26,15 @@ LOG: Final = logging.getLogger(__name__)
 
 
 class Loaded(Protocol):
-    """What the loader found: a driver's class and the name that it was found under."""
+    """What the loader found."""
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """The name that the driver was found under."""
 
     @property
-    def driver_class(self) -> type[Driver]: ...
+    def driver_class(self) -> type[Driver]:
+        """Its class."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +106,7 @@ def options_of(driver: Loaded) -> Sequence[cfg.Opt]:
     options = tuple(driver.driver_class.options())
     taken = by_dest(options).keys() & by_dest(common_options.COMMON).keys()
     if taken:
-        raise DriverBug(
-            f"driver {driver.name!r} has options of its own named {', '.join(sorted(taken))}, which all have"
-        )
+        raise DriverBug(f"driver {driver.name!r} declares options that every driver has: {', '.join(sorted(taken))}")
     return options
 
 
@@ -123,10 +123,12 @@ def gather(
     driver: str, known: Mapping[str, cfg.Opt], profile: Profile | None, keywords: Mapping[str, Any]
 ) -> dict[str, Given]:
     """What was written, by option; keywords win over the profile."""
-    written = [
-        (name, Given(value, f"profiles.{profile.name}.{name}", profile.where(name)))
-        for name, value in (profile.values.items() if profile else ())
-    ]
+    written: list[tuple[str, Given]] = []
+    if profile is not None:
+        written += [
+            (name, Given(value, f"profiles.{profile.name}.{name}", profile.where(name)))
+            for name, value in profile.values.items()
+        ]
     written += [(name, Given(value, name)) for name, value in keywords.items()]
     given: dict[str, Given] = {}
     for name, entry in written:
@@ -206,10 +208,8 @@ def configured(option: cfg.Opt, group: str, config: cfg.ConfigOpts) -> Any:
     try:
         return config[group][option.dest]
     except (cfg.Error, ValueError) as error:
-        problem = ConfigError(
-            field, "has a value that is not allowed" if option.secret else " ".join(str(error).split())
-        )
-    raise problem
+        reason = "has a value that is not allowed" if option.secret else " ".join(str(error).split())
+    raise ConfigError(field, reason)
 
 
 def register(config: cfg.ConfigOpts, options: Sequence[cfg.Opt], group: str) -> None:

@@ -1,17 +1,15 @@
 """The file of profiles: YAML read with its line numbers, so that an error can say where to look."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import yaml
 
+from nova_virt_api.config.file_access import WRITABLE_BY_OTHERS, refuse_access_by_others
 from nova_virt_api.errors import ConfigError, shorten
 
 TOP_LEVEL: Final = ("profiles", "default")
-READABLE_BY_OTHERS: Final = 0o077
-WRITABLE_BY_OTHERS: Final = 0o022
 
 
 class ProfileFile:
@@ -125,17 +123,3 @@ def line_of(node: yaml.Node) -> int:
 def at(path: Path, node: yaml.Node, field: str, message: str) -> ConfigError:
     """An error that says where in the file."""
     return ConfigError(field, f"{message} ({path}:{line_of(node)})")
-
-
-def refuse_access_by_others(path: Path, mask: int, why: str) -> None:
-    """Raise :class:`ConfigError` with the line that mends it if other users may do too much with a file."""
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise ConfigError("profiles", f"{path} cannot be read: {error.strerror}") from error
-    if status.st_mode & mask:
-        raise ConfigError("profiles", f"{path} is refused: {why}", hint=f"chmod 600 {path}")
-    if status.st_uid not in {0, os.geteuid()}:
-        raise ConfigError(
-            "profiles", f"{path} is refused: it belongs to another user", hint=f"chown {os.geteuid()} {path}"
-        )

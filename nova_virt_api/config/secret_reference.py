@@ -43,16 +43,15 @@ def from_file(field: str, path: str) -> str:
     try:
         with file.open("rb") as stream:
             content = stream.read(LARGEST + 1)
-    except OSError as error:
-        raise ConfigError(field, f"its file {file} cannot be read: {error.strerror}") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ConfigError(field, f"its file {file} cannot be read: {reason}") from error
     try:
         text = content.decode().removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         text = ""
     if not text or len(content) > LARGEST:
-        raise ConfigError(
-            field, f"its file {file} does not hold a secret", hint=f"one line of text, at most {LARGEST} bytes"
-        )
+        raise ConfigError(field, f"its file {file} holds no text of 1 to {LARGEST} bytes")
     return text
 
 
@@ -72,11 +71,7 @@ def from_keyring(field: str, place: str) -> str:
     try:
         keyring: Any = import_module("keyring")
     except ImportError as error:
-        raise ConfigError(
-            field,
-            "it is to come from the keyring, but the package keyring is not installed",
-            hint="pip install keyring",
-        ) from error
+        raise ConfigError(field, "the package keyring is not installed", hint="pip install keyring") from error
     try:
         text: str | None = keyring.get_password(service, user)
     except Exception as error:  # each keyring backend has errors of its own

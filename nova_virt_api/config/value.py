@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from oslo_config import cfg, types
 
-from nova_virt_api.errors import ConfigError, shorten
+from nova_virt_api.errors import ConfigError
 
 KINDS: Final[tuple[tuple[type[types.ConfigType], tuple[type, ...], str], ...]] = (
     (types.Boolean, (bool, str), "true or false"),
@@ -21,6 +21,7 @@ KINDS: Final[tuple[tuple[type[types.ConfigType], tuple[type, ...], str], ...]] =
 )
 """The first that an option's type belongs to: what may be written for it, and its name for people."""
 
+LONGEST_SHOWN: Final = 80
 USERINFO: Final = re.compile(r"(://)[^/@\s]*@")
 
 
@@ -56,7 +57,7 @@ def typed(kind: types.ConfigType, value: object) -> Any:
     _, accepted, _ = kind_of(kind)
     if not isinstance(value, accepted) or (isinstance(value, bool) and bool not in accepted):
         raise TypeError
-    if isinstance(kind, types.List) and not isinstance(value, str):
+    if isinstance(kind, types.List) and isinstance(value, list | tuple):
         value = [typed(kind.item_type, member) for member in value]
     converted = kind(os.fspath(value) if isinstance(value, os.PathLike) else value)
     if converted is None or (isinstance(converted, float) and not math.isfinite(converted)):
@@ -73,7 +74,7 @@ def refused(option: cfg.Opt, field: str, value: object) -> ConfigError:
 
 def allowed(option: cfg.Opt) -> str:
     """What an option takes, in words."""
-    kind = option.type
+    kind: Any = option.type
     words = kind_of(kind)[2]
     choices = getattr(kind, "choices", None)
     if choices:
@@ -94,4 +95,5 @@ def kind_of(kind: types.ConfigType) -> tuple[type[types.ConfigType], tuple[type,
 
 def shown(value: object) -> str:
     """A value for an error or a ``repr``: short, and without the user and password that a URL may hold."""
-    return USERINFO.sub(r"\1***@", shorten(value))
+    text = USERINFO.sub(r"\1***@", repr(value))
+    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 1]}…"

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from nova_virt_api.errors import NoCapacity, PermissionDenied, StorageError
+from nova_virt_api.errors import NoCapacity, PermissionDenied, StorageError, VirtError
 
 FULL: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 REFUSED: Final = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -24,6 +24,8 @@ def writing_to(directory: str | Path) -> Iterator[None]:
     """
     try:
         yield
+    except VirtError:  # one of them is an OSError too
+        raise
     except OSError as error:
         number = error.errno or errno.EIO
         if number in FULL:

@@ -1,11 +1,13 @@
 """Find out what an image's bytes really are, and refuse what is not safe to hand to a hypervisor."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final
 
 from nova_virt_api.driver.operation import Operation
-from nova_virt_api.errors import ImageRejected
+from nova_virt_api.errors import ImageRejected, VirtError
 from nova_virt_api.images import qcow2, vdi, vhd, vmdk
 from nova_virt_api.images.limits import Limits
 from nova_virt_api.images.malformed import Malformed
@@ -75,9 +77,7 @@ def inspect_image(
             raise ImageRejected(name, error.why) from error
 
 
-def inspect_file(
-    file: IO[bytes], path: Path, op: Operation, declared: ImageFormat | None, limits: Limits
-) -> ImageInfo:
+def inspect_file(file: IO[bytes], path: Path, op: Operation, declared: ImageFormat | None, limits: Limits) -> ImageInfo:
     """:func:`inspect_image` with the reason alone as error."""
     size = os.fstat(file.fileno()).st_size
     if not size:
@@ -122,15 +122,42 @@ def recognise(path: Path, op: Operation) -> dict[str, Any]:
     """The names of the formats that the bytes match, each with its inspector; ``raw`` when they match none."""
     from oslo_utils.imageutils import format_inspector
 
-    wrapper = format_inspector.InspectWrapper(path.open("rb"))
-    try:
-        read = 0
-        while not formats(wrapper):
+    with path.open("rb") as file, parsing():
+        wrapper = format_inspector.InspectWrapper(file)
+        while wrapper.formats is None:
             op.checkpoint()
-            step = len(feed(wrapper, SMALL_STEP if read < SMALL_STEPS_UNTIL else BIG_STEP))
-            read += step
-            if not step:
+            if not wrapper.read(SMALL_STEP if file.tell() < SMALL_STEPS_UNTIL else BIG_STEP):
                 break
-    finally:
         wrapper.close()
-    return {str(inspector): inspector for inspector in formats(wrapper)}
+        return {str(inspector): inspector for inspector in wrapper.formats or ()}
+
+
+def check_safety(inspector: Any) -> None:
+    """Run the inspector's own checks."""
+    from oslo_utils.imageutils import format_inspector
+
+    with parsing():
+        try:
+            inspector.safety_check()
+        except format_inspector.SafetyCheckFailed as error:
+            names = sorted(error.failures)
+            raise Malformed("; ".join(REASONS.get(name, f"the check {name} failed") for name in names)) from error
+
+
+def stated_size(inspector: Any, found: ImageFormat, size: int) -> int:
+    """Size of the disk in bytes as far as the inspector knows it; a raw image and a medium are as large as they are."""
+    if found in (ImageFormat.RAW, ImageFormat.ISO):
+        return size
+    with parsing():
+        return int(inspector.virtual_size)
+
+
+@contextmanager
+def parsing() -> Iterator[None]:
+    """Whatever hostile bytes make a parser do, it ends as a refusal."""
+    try:
+        yield
+    except (Malformed, VirtError):
+        raise
+    except Exception as error:
+        raise Malformed("it is cut short or cannot be parsed") from error

@@ -5,16 +5,17 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import IO, ClassVar
+from pathlib import Path
+from typing import IO, ClassVar, Final
 
 from nova_virt_api.driver.operation import Operation
-from nova_virt_api.errors import ImageNotFound, ImageRejected, PermissionDenied, StorageError
+from nova_virt_api.errors import ImageNotFound, ImageRejected, PermissionDenied, StorageError, VirtError
 from nova_virt_api.images.origin import Origin
 from nova_virt_api.images.part import CHUNK, Part
 from nova_virt_api.model.image import LocalFile
 
-MISSING = (errno.ENOENT, errno.ENOTDIR)
-REFUSED = (errno.EACCES, errno.EPERM)
+MISSING: Final = (errno.ENOENT, errno.ENOTDIR)
+REFUSED: Final = (errno.EACCES, errno.EPERM)
 
 
 class LocalOrigin(Origin):
@@ -23,17 +24,20 @@ class LocalOrigin(Origin):
     stage: ClassVar[str] = "copy image"
 
     def __init__(self, source: LocalFile) -> None:
-        self._path = os.path.abspath(os.path.expanduser(source.path))  # noqa: PTH100, PTH111: on the warm path
-        super().__init__(self._path, source.format, source.checksum)
+        self._path = Path(source.path).absolute()
+        super().__init__(str(self._path), source.format, source.checksum)
 
     def key(self) -> tuple[str, ...]:
-        return ("file", self._path)
+        """The file's path."""
+        return ("file", self.name)
 
     def unchanged(self, identity: Mapping[str, str], op: Operation) -> bool:
+        """Whether it is the same file with the same size and times."""
         with self._reading():
-            return identity_of(os.stat(self._path)) == identity  # noqa: PTH116: on the warm path
+            return identity_of(self._path.stat()) == identity
 
     def fetch(self, part: Part, op: Operation) -> Mapping[str, str]:
+        """Copy the file from its beginning."""
         part.restart({})
         with self._reading(), self._open() as file:
             before = os.fstat(file.fileno())
@@ -44,7 +48,7 @@ class LocalOrigin(Origin):
         return identity_of(after)
 
     def _open(self) -> IO[bytes]:
-        self._require_regular(os.stat(self._path))  # noqa: PTH116: opening a device could already do something
+        self._require_regular(self._path.stat())  # before: opening a device could already do something
         descriptor = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         file = os.fdopen(descriptor, "rb", buffering=0)
         try:
@@ -62,6 +66,8 @@ class LocalOrigin(Origin):
     def _reading(self) -> Iterator[None]:
         try:
             yield
+        except VirtError:  # one of them is an OSError too
+            raise
         except OSError as error:
             text = os.strerror(error.errno or errno.EIO)
             if error.errno in MISSING:

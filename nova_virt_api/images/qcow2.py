@@ -3,14 +3,13 @@
 import math
 import os
 import struct
-import sys
-from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, Final, Self
 
 from nova_virt_api.driver.operation import Operation
 from nova_virt_api.images.malformed import Malformed
+from nova_virt_api.images.table import read_table
 
 LAYOUT: Final = struct.Struct(">4sIQIIQIIQQII")
 LAYOUT_3: Final = struct.Struct(">QQQII")
@@ -85,22 +84,15 @@ def check(file: IO[bytes], op: Operation) -> int:
 
 def second_level(file: IO[bytes], header: Header, op: Operation) -> Iterator[list[int]]:
     """File offsets that the tables hold: first those of the first level, then table by table those of the second."""
-    offsets = sorted({entry & OFFSET for entry in entries(file, header.l1_offset, header.l1_entries)} - {0})
+    offsets = sorted({entry & OFFSET for entry in table(file, header.l1_offset, header.l1_entries)} - {0})
     yield offsets
     compressed = (1 << (62 - (header.cluster_bits - 8))) - 1  # the bits above count the sectors of the data
     for offset in offsets:
         op.checkpoint()
-        table = entries(file, offset, header.cluster_size // ENTRY)
-        yield [entry & (compressed if entry & COMPRESSED else OFFSET) for entry in set(table)]
+        found = set(table(file, offset, header.cluster_size // ENTRY))
+        yield [entry & (compressed if entry & COMPRESSED else OFFSET) for entry in found]
 
 
-def entries(file: IO[bytes], offset: int, count: int) -> array[int]:
-    """A table of big-endian entries."""
-    file.seek(offset)
-    data = file.read(count * ENTRY)
-    if len(data) < count * ENTRY:
-        raise Malformed("it is cut short: its tables lie beyond its end")
-    table = array("Q", data)
-    if sys.byteorder == "little":
-        table.byteswap()
-    return table
+def table(file: IO[bytes], offset: int, count: int) -> Sequence[int]:
+    """A table of either level."""
+    return read_table(file, offset, count, code="Q", order="big")

@@ -24,7 +24,8 @@ def check(file: IO[bytes], op: Operation) -> int:
     file.seek(0)
     header = file.read(HEADER)
     image_type, data, block, allocated = (
-        struct.unpack_from("<I", header, offset)[0] for offset in (IMAGE_TYPE, DATA_OFFSET, BLOCK_SIZE, BLOCKS_ALLOCATED)
+        struct.unpack_from("<I", header, offset)[0]
+        for offset in (IMAGE_TYPE, DATA_OFFSET, BLOCK_SIZE, BLOCKS_ALLOCATED)
     )
     if image_type not in (DYNAMIC, STATIC) or any(header[PARENT : PARENT + 16]):
         raise Malformed("it is a differencing image, which needs its parent")

@@ -15,22 +15,25 @@ FIXED: Final = 2
 DYNAMIC: Final = 3
 
 
-def has_footer(file: IO[bytes], size: int) -> bool:
+def has_footer(file: IO[bytes]) -> bool:
     """Whether the file ends as every VHD does; of a fixed one this is the only sign."""
-    file.seek(max(0, size - FOOTER))
-    return file.read(FOOTER).startswith(COOKIE)
+    return footer(file).startswith(COOKIE)
+
+
+def footer(file: IO[bytes]) -> bytes:
+    """The file's last 512 bytes, or fewer of a shorter file."""
+    file.seek(max(0, os.fstat(file.fileno()).st_size - FOOTER))
+    return file.read(FOOTER)
 
 
 def check(file: IO[bytes], op: Operation) -> int:
     """Check that the image is whole and has no parent; returns the disk's size in bytes."""
     op.checkpoint()
-    size = os.fstat(file.fileno()).st_size
-    if not has_footer(file, size):
+    last = footer(file)
+    if not last.startswith(COOKIE):
         raise Malformed("it is cut short: its footer is missing")
-    file.seek(size - FOOTER)
-    footer = file.read(FOOTER)
-    (disk_type,) = struct.unpack_from(">I", footer, DISK_TYPE)
+    (disk_type,) = struct.unpack_from(">I", last, DISK_TYPE)
     if disk_type not in (FIXED, DYNAMIC):
         raise Malformed("it is a differencing image, which needs its parent")
-    (current,) = struct.unpack_from(">Q", footer, CURRENT_SIZE)
+    (current,) = struct.unpack_from(">Q", last, CURRENT_SIZE)
     return int(current)

@@ -4,15 +4,15 @@ import math
 import os
 import re
 import struct
-import sys
-from array import array
 from collections.abc import Iterator
 from typing import IO, Final
 
 from nova_virt_api.driver.operation import Operation
 from nova_virt_api.images.malformed import Malformed
+from nova_virt_api.images.table import read_table
 
 LAYOUT: Final = struct.Struct("<4sIIQQQQIQQ")
+MAGIC: Final = b"KDMV"
 SECTOR: Final = 512
 DIRECTORY_AT_END: Final = 2**64 - 1
 LARGEST_DESCRIPTOR: Final = 2**20
@@ -29,6 +29,8 @@ def check(file: IO[bytes], op: Operation) -> int:
     """
     file.seek(0)
     head = file.read(LAYOUT.size)
+    if len(head) < LAYOUT.size or not head.startswith(MAGIC):
+        raise Malformed("it is only a descriptor of other files")
     _, _, flags, capacity, grain, start, length, per_table, _, directory = LAYOUT.unpack(head)
     file.seek(start * SECTOR)
     descriptor = file.read(min(length * SECTOR, LARGEST_DESCRIPTOR))
@@ -49,20 +51,8 @@ def grains(file: IO[bytes], directory: int, tables: int, per_table: int, op: Ope
     """Sectors that the tables hold: first those of the directory, then table by table those of the grains."""
     if tables * ENTRY > LARGEST_DIRECTORY or per_table * ENTRY > LARGEST_DIRECTORY:
         raise Malformed("its grain tables do not fit its size")
-    places = set(entries(file, directory, tables)) - {0}
+    places = set(read_table(file, directory, tables, code="I", order="little")) - {0}
     yield places
     for place in sorted(places):
         op.checkpoint()
-        yield set(entries(file, place * SECTOR, per_table))
-
-
-def entries(file: IO[bytes], offset: int, count: int) -> array[int]:
-    """A table of little-endian entries."""
-    file.seek(offset)
-    data = file.read(count * ENTRY)
-    if len(data) < count * ENTRY:
-        raise Malformed("it is cut short: its tables lie beyond its end")
-    table = array("I", data)
-    if sys.byteorder == "big":
-        table.byteswap()
-    return table
+        yield set(read_table(file, place * SECTOR, per_table, code="I", order="little"))

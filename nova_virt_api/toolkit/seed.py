@@ -56,9 +56,7 @@ def iso(files: dict[str, bytes]) -> bytes:
     image = pycdlib.PyCdlib()
     image.new(interchange_level=1, vol_ident=VOLUME_ID, joliet=3, rock_ridge="1.09")
     for number, (name, content) in enumerate(files.items()):
-        image.add_fp(
-            io.BytesIO(content), len(content), f"/FILE{number}.;1", rr_name=name, joliet_path=f"/{name}"
-        )
+        image.add_fp(io.BytesIO(content), len(content), f"/FILE{number}.;1", rr_name=name, joliet_path=f"/{name}")
     written = io.BytesIO()
     image.write_fp(written)
     image.close()

@@ -119,7 +119,7 @@ class Pool:
     def kind(self) -> str:
         """libvirt's word for its type."""
         with storage_errors("look at", self.name):
-            definition = etree.fromstring(self.native.XMLDesc(0), PARSER)
+            definition = etree.fromstring(self.native.XMLDesc(0))
         return definition.get("type", "")
 
     def is_inactive(self) -> bool:
@@ -198,9 +198,11 @@ class Pool:
 
     def _refuse_twice(self, name: str, error: libvirt.libvirtError) -> None:
         taken = error.get_error_code() == libvirt.VIR_ERR_STORAGE_VOL_EXIST
-        if not taken and error.get_error_code() == libvirt.VIR_ERR_OPERATION_INVALID and not self.is_inactive():
-            taken = True  # libvirt did not know the file: another host, or a program, put it there
-            self.native.refresh(0)
+        if not taken and error.get_error_code() == libvirt.VIR_ERR_OPERATION_INVALID:
+            if self.is_inactive():
+                raise inactive(self.name) from error
+            self.refresh()  # perhaps a file of which libvirt did not know: another host put it there
+            taken = self.find(name) is not None
         if taken:
             raise VolumeExists(f"volume {name} in storage pool {self.name} exists already") from error
 

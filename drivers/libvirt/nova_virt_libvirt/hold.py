@@ -1,0 +1,127 @@
+"""A claim while this process holds it: its lease is renewed until it is given up."""
+
+import secrets
+import threading
+import time
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Final
+
+from nova_virt_api.errors import Busy, VirtError
+from nova_virt_api.model.record import Record
+from nova_virt_libvirt.claim import Chain, Claim, Link, head_name
+from nova_virt_libvirt.holder import this_process
+from nova_virt_libvirt.storage import Volume
+
+LEASE: Final = 60.0
+"""Seconds without a sign of life after which a holder counts as gone."""
+
+GRACE: Final = 5.0
+"""Seconds within which a new volume of a chain is written, or its maker counts as gone."""
+
+ACTIVE: Final[set[str]] = set()
+"""Tokens of the claims that this process holds now."""
+
+
+class Hold:
+    """A claim that this process holds.
+
+    Args:
+        volume: the newest volume of its chain, made by us just now.
+        record: what it says of the guest.
+        host: uuid of the endpoint's host.
+        before: the chain that it continues; None if it is the head.
+        created: when its creation began, on the monotonic clock.
+    """
+
+    def __init__(self, volume: Volume, record: Record, host: str, before: Chain | None, created: float) -> None:
+        self.volume = volume
+        self.before = before
+        self.claim = Claim(record=record, token=secrets.token_hex(8), host=host)
+        self._key = before.key if before else volume.name.removesuffix(head_name(""))
+        self._created = created
+        self._lock = threading.Lock()
+        self._ended = threading.Event()
+
+    @property
+    def key(self) -> str:
+        """What it is a claim on."""
+        return self._key
+
+    def begin(self, **changes: Any) -> None:
+        """Write the claim for the first time and keep it alive from now on.
+
+        Raises:
+            Busy: it took so long that somebody took us for dead.
+        """
+        unwritten = Link(self.volume, None).successor(self.key)
+        self._write(**changes)
+        if time.monotonic() - self._created > GRACE / 2:
+            self._refuse_successor(unwritten)
+        ACTIVE.add(self.claim.token)
+        threading.Thread(target=self._renew, name="nova-virt-lease", daemon=True).start()
+
+    def rewrite(self, *, keeps_disks: bool | None = None, **changes: Any) -> None:
+        """Change the guest's record."""
+        if keeps_disks is not None:
+            self.claim = replace(self.claim, keeps_disks=keeps_disks)
+        self._write(**changes)
+
+    def verify(self) -> None:
+        """Call before a step that must not be taken by two.
+
+        Raises:
+            Busy: this process, or its connection, was silent for so long that somebody else took over.
+        """
+        if (self.claim.record.lease_until or 0.0) < time.time():
+            self._refuse_successor(Link(self.volume, self.claim).successor(self.key))
+
+    def end(self) -> None:
+        """Stop renewing; what the claim says stays. Idempotent."""
+        with self._lock:
+            self._ended.set()
+            ACTIVE.discard(self.claim.token)
+
+    def release(self) -> None:
+        """Let others take over at once."""
+        self.end()
+        self._write(holder=None, lease_until=None)
+
+    def retract(self) -> None:
+        """Undo the taking: the claim is again as its last holder had left it, or gone if there was none."""
+        self.end()
+        self.volume.remove()
+
+    def remove(self) -> None:
+        """Remove the claim, the head first; everything else of the guest must be gone."""
+        self.end()
+        for link in self.before.links if self.before else ():
+            link.volume.remove()
+        self.volume.remove()
+
+    def _renew(self) -> None:
+        while not self._ended.wait(LEASE / 3):
+            with self._lock, suppress(VirtError):  # a connection that is lost now may be back in time
+                if not self._ended.is_set():
+                    self._put()
+
+    def _write(self, **changes: Any) -> None:
+        with self._lock:
+            fresh = {"holder": this_process(), "lease_until": None} | changes
+            self.claim = replace(self.claim, record=replace(self.claim.record, **fresh))
+            self._put()
+
+    def _put(self) -> None:
+        claim = self.claim
+        if claim.record.holder is not None:
+            claim = replace(claim, record=replace(claim.record, lease_until=time.time() + LEASE))
+        self.volume.write(claim.encode())
+        self.claim = claim
+
+    def _refuse_successor(self, name: str) -> None:
+        self.volume.pool.refresh()  # another host may have made it
+        if self.volume.pool.find(name) is not None:
+            self.end()
+            raise Busy(f"somebody else took over {self.key} while this process was silent")
+
+

@@ -1,0 +1,106 @@
+"""Taking, reading and waiting for the claims that are kept in one pool."""
+
+import time
+from typing import Final
+
+from nova_virt_api.driver.operation import Operation
+from nova_virt_api.errors import Busy, StorageError, Timeout
+from nova_virt_api.model.image import ImageFormat
+from nova_virt_api.model.record import Record
+from nova_virt_libvirt.claim import SIZE, Chain, Claim, Link, head_name
+from nova_virt_libvirt.hold import ACTIVE, GRACE, Hold
+from nova_virt_libvirt.holder import is_gone, this_process
+from nova_virt_libvirt.storage import Pool, VolumeExists
+
+UNKNOWN_HOLDER: Final = "somebody who is just beginning"
+
+
+class Records:
+    """The claims in one pool. Short-lived: made for one verb.
+
+    Args:
+        pool: where the claims are; of a kind whose volumes are made exclusively and read as zeros at first.
+        host: uuid of the endpoint's host.
+    """
+
+    def __init__(self, pool: Pool, host: str) -> None:
+        self.pool = pool
+        self.host = host
+        self._unwritten_since: dict[str, float] = {}
+
+    def create(self, key: str, record: Record) -> Hold | None:
+        """Take a claim that nobody has; None if there is one. It is to be begun within seconds."""
+        created = time.monotonic()
+        try:
+            volume = self.pool.create(head_name(key), SIZE, ImageFormat.RAW)
+        except VolumeExists:
+            return None
+        return Hold(volume, record, self.host, None, created)
+
+    def succeed(self, chain: Chain, record: Record) -> Hold | None:
+        """Take a claim over and begin it; None if somebody else was faster, or it was removed meanwhile."""
+        created = time.monotonic()
+        try:
+            volume = self.pool.create(chain.newest.successor(chain.key), SIZE, ImageFormat.RAW)
+        except VolumeExists:
+            return None
+        hold = Hold(volume, record, self.host, chain, created)
+        hold.begin()
+        head = self._link(head_name(chain.key))
+        if head is None or head.identity != chain.head.identity:
+            hold.retract()
+            return None
+        return hold
+
+    def read(self, key: str) -> Chain | None:
+        """The claim as it is now; None if there is none."""
+        try:
+            return self._read(key)
+        except StorageError:  # a volume that another host or process has removed
+            self.pool.refresh()
+            return self._read(key)
+
+    def holder(self, chain: Chain) -> str | None:
+        """Who works on it now; None when nobody does, or he is gone."""
+        claim = chain.newest.claim
+        if claim is None:
+            since = self._unwritten_since.setdefault(chain.newest.volume.name, time.monotonic())
+            return UNKNOWN_HOLDER if time.monotonic() - since < GRACE else None
+        self._unwritten_since.pop(chain.newest.volume.name, None)
+        record = claim.record
+        if record.holder is None or (record.lease_until or 0.0) < time.time():
+            return None
+        if record.holder == this_process():
+            return record.holder if claim.token in ACTIVE else None
+        return None if is_gone(record.holder) else record.holder
+
+    def wait(self, key: str, op: Operation, what: str) -> None:
+        """Return once nobody works on it.
+
+        Raises:
+            Busy: somebody works on it and went on doing so until the deadline.
+        """
+        holder: str | None = None
+
+        def is_free() -> bool:
+            nonlocal holder
+            chain = self.read(key)
+            holder = self.holder(chain) if chain else None
+            return holder is None
+
+        try:
+            op.wait_until(is_free)
+        except Timeout as error:
+            raise Busy(f"somebody else works on {what}", holder or "") from error
+
+    def _read(self, key: str) -> Chain | None:
+        links: list[Link] = []
+        link = self._link(head_name(key))
+        while link is not None:
+            links.append(link)
+            link = self._link(link.successor(key))
+        return Chain(key, tuple(links)) if links else None
+
+    def _link(self, name: str) -> Link | None:
+        volume = self.pool.find(name)
+        return None if volume is None else Link(volume, Claim.decode(volume.read(SIZE)))

@@ -1,0 +1,26 @@
+"""The README's ten lines, run as they stand there."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import nova_virt_api as virt
+
+ROOT = Path(__file__).resolve().parents[4]
+
+
+def test_ten_lines_of_the_readme_boot_a_guest(tmp_path: Path, guest_image: Path) -> None:
+    program = re.search(r"## Ten lines\n\n```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert program is not None
+    (tmp_path / "debian-13.qcow2").symlink_to(guest_image)
+    with virt.connect("libvirt", uri="qemu:///system") as compute:
+        try:
+            for _ in ("made", "found again"):
+                command = [sys.executable, "-c", program[1]]
+                done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+                assert done.returncode == 0, done.stderr
+                assert re.search(r"^web running (\d+\.){3}\d+", done.stdout, re.MULTILINE), done.stdout
+        finally:
+            assert compute.destroy(virt.stable_uuid("web"))
+        assert not [left for left in compute.leftovers() if left.uuid == virt.stable_uuid("web")]

@@ -1,0 +1,214 @@
+"""One connection to a fake world: whose it is, which faults it has, and how verbs look at guests and change them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from nova_virt_api.driver.endpoint import Manage
+from nova_virt_api.errors import Busy, InvalidState, NotSupported, PermissionDenied, Unavailable
+from nova_virt_api.fake import worlds
+from nova_virt_api.fake.holder import lives_elsewhere, new_holder
+from nova_virt_api.fake.listing import Listing, ambiguous, find
+from nova_virt_api.fake.outside import Outside
+from nova_virt_api.fake.shape import Shape
+from nova_virt_api.fake.steps import STAGES, Step
+from nova_virt_api.fake.switches import Switches
+from nova_virt_api.fake.world import Hold, World
+from nova_virt_api.model.instance import Lifecycle, PowerState
+
+if TYPE_CHECKING:
+    from nova_virt_api.capability import Capability, Feature
+    from nova_virt_api.driver.endpoint import Endpoint
+    from nova_virt_api.driver.operation import Operation
+    from nova_virt_api.fake.channel import Channel
+    from nova_virt_api.fake.guest import Guest
+    from nova_virt_api.fake.state import State
+    from nova_virt_api.model.identity import InstanceRef
+    from nova_virt_api.model.record import Record
+
+
+class Connection:
+    """What the fake driver's parts share.
+
+    Args:
+        endpoint: the endpoint as configured.
+    """
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        self.endpoint: Final = endpoint
+        self.owner: Final = None if endpoint.manage is Manage.ALL else endpoint.owner
+        """Whom guests made by this connection are marked with; None: they get no mark."""
+
+        self.holder: Final = new_holder()
+        self.switches: Final = Switches(Outside(lambda: self.world), self._cut, self._restore)
+        self._opened: tuple[World, Listing] | None = None
+        self._channels: list[Channel] = []
+
+    # --- open and closed ------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Enter the world."""
+        options = self.endpoint.options
+        path = self.endpoint.state_dir / "fake" / f"{options.world or 'default'}.json" if options.persist else None
+        world = worlds.enter(options.world, Shape.of(options), path)
+        self._opened = world, Listing(world, self.endpoint.owner)
+
+    def close(self) -> None:
+        """Leave the world."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            self.switches.reset()
+            for channel in list(self._channels):
+                channel.close()
+            worlds.leave(opened[0])
+
+    @property
+    def world(self) -> World:
+        """The world.
+
+        Raises:
+            Unavailable: the connection is not open.
+        """
+        return self._open()[0]
+
+    @property
+    def listing(self) -> Listing:
+        """How this connection sees the guests.
+
+        Raises:
+            Unavailable: the connection is not open.
+        """
+        return self._open()[1]
+
+    def _open(self) -> tuple[World, Listing]:
+        if self._opened is None:
+            raise Unavailable("the fake driver is not connected", hint="connect again")
+        return self._opened
+
+    # --- events ---------------------------------------------------------------------------------------------------
+
+    def subscribe(self, channel: Channel) -> None:
+        """Let a watcher feel what happens to the connection."""
+        self._channels.append(channel)
+
+    def unsubscribe(self, channel: Channel) -> None:
+        """End :meth:`subscribe`."""
+        if channel in self._channels:
+            self._channels.remove(channel)
+
+    def _cut(self) -> None:
+        for channel in list(self._channels):
+            channel.cut()
+
+    def _restore(self) -> None:
+        for channel in list(self._channels):
+            channel.restore("the connection was lost for a while")
+
+    # --- faults ---------------------------------------------------------------------------------------------------
+
+    def step(self, step: Step, op: Operation) -> None:
+        """Announce a step that can be cancelled until it is done, and let a fault strike."""
+        op.stage(STAGES[step])
+        self.switches.reach(step, op)
+
+    def require(self, what: Capability | Feature) -> None:
+        """Refuse what was switched off."""
+        if what in self.switches.withdrawn:
+            raise NotSupported(what, reason=self.switches.withdrawn[what])
+
+    # --- guests ---------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def hold(self, uuid: UUID, verb: str) -> Iterator[None]:
+        """Be the only one who changes a guest.
+
+        Raises:
+            Busy: another connection or another process is at it.
+        """
+        with self.world.hold(uuid, Hold(self.holder, verb)):
+            with self.world.reading() as state:
+                record = state.records.get(uuid)
+            if record is not None and record.holder is not None and lives_elsewhere(record.holder):
+                raise Busy(f"another process is at it: {record.phase.value}", record.holder)
+            yield
+
+    def at_work(self, record: Record) -> bool:
+        """Whether somebody who is alive works on what this record is about."""
+        held = self.world.held(record.uuid)
+        return held is not None or (record.holder is not None and lives_elsewhere(record.holder))
+
+    def may_change(self, owner: str | None) -> bool:
+        """Whether this connection may change a guest of that owner."""
+        return self.endpoint.manage is Manage.ALL or (owner is not None and owner == self.endpoint.owner)
+
+    def check_owner(self, owner: str | None) -> None:
+        """Refuse a guest that this connection may not change."""
+        if not self.may_change(owner):
+            whose = f"belongs to {owner!r}" if owner else "was not made by this API"
+            raise PermissionDenied(f"the guest {whose}", hint='connect with manage="all" to change such guests')
+
+    def owned(self, state: State, ref: InstanceRef) -> Guest:
+        """The guest that is meant, which this connection may change.
+
+        Raises:
+            InstanceNotFound: there is none.
+            Ambiguous: several guests claim the uuid.
+            PermissionDenied: it is somebody else's.
+        """
+        claimants = state.claimants(ref.uuid)
+        if len(claimants) > 1:
+            raise ambiguous(ref.uuid, claimants)
+        guest = find(ref, claimants)
+        self.check_owner(guest.owner)
+        return guest
+
+    def ready(self, state: State, ref: InstanceRef) -> Guest:
+        """Like :meth:`owned`, and its spawn is done and no destroy has begun."""
+        guest = self.owned(state, ref)
+        if guest.lifecycle is not Lifecycle.READY:
+            hint = "spawn it again to finish it, or destroy it"
+            raise InvalidState(guest.lifecycle, [Lifecycle.READY], hint=hint)
+        return guest
+
+    def transit(
+        self,
+        ref: InstanceRef,
+        op: Operation,
+        step: Step,
+        allowed: tuple[PowerState, ...],
+        to: PowerState,
+        apply: Callable[[State, Guest], object] | None = None,
+    ) -> None:
+        """Bring a guest from one power state into another in one step; a guest that is there already stays as it is.
+
+        Args:
+            ref: the guest.
+            op: the operation worked for.
+            step: the step that it takes.
+            allowed: states that it may come from.
+            to: the state wanted.
+            apply: makes the change; None changes nothing but the power state.
+        """
+        with self.hold(ref.uuid, step.value):
+            with self.world.reading() as state:
+                if self._arrived(state, ref, allowed, to):
+                    return
+            self.step(step, op)
+            with self.world.changing() as state:
+                if self._arrived(state, ref, allowed, to):
+                    return
+                guest = self.ready(state, ref)
+                if apply is None:
+                    state.put(replace(guest, power_state=to))
+                else:
+                    apply(state, guest)
+
+    def _arrived(self, state: State, ref: InstanceRef, allowed: tuple[PowerState, ...], to: PowerState) -> bool:
+        current = self.ready(state, ref).power_state
+        if current is not to and current not in allowed:
+            raise InvalidState(current, [*allowed, to])
+        return current is to

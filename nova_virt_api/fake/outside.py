@@ -1,0 +1,196 @@
+"""What happens in a fake world without this API: the hypervisor's console, other programs, guests that crash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final, TypeAlias
+from uuid import UUID, uuid5
+
+from nova_virt_api.errors import InvalidSpec
+from nova_virt_api.fake.guest import Guest, Image
+from nova_virt_api.fake.listing import find
+from nova_virt_api.model.identity import InstanceRef
+from nova_virt_api.model.instance import Condition, Health, Instance, PowerState
+from nova_virt_api.model.labels import NO_LABELS, Labels
+from nova_virt_api.model.record import Phase, Record
+from nova_virt_api.model.units import GiB
+
+if TYPE_CHECKING:
+    from nova_virt_api.fake.state import State
+    from nova_virt_api.fake.world import World
+
+GuestLike: TypeAlias = UUID | Instance | InstanceRef
+
+NAMESPACE: Final = UUID("5a0ac8a2-8f0e-5d61-a4b5-06b1c9b6f7d3")
+"""Of the uuids that a world gives to guests of other making."""
+
+
+class Outside:
+    """Somebody else's hands on the world. Every change shows in listings and events at once, as the real thing would.
+
+    Args:
+        world: the world of the connection.
+    """
+
+    def __init__(self, world: Callable[[], World]) -> None:
+        self._world = world
+
+    # --- guests of other making -----------------------------------------------------------------------------------
+
+    def add_guest(
+        self,
+        name: str,
+        *,
+        owner: str | None = None,
+        power_state: PowerState = PowerState.RUNNING,
+        vcpus: int = 1,
+        memory_bytes: int = GiB(1),
+        labels: Mapping[str, str] = NO_LABELS,
+    ) -> UUID:
+        """Make a guest that this connection did not make; returns its uuid.
+
+        Args:
+            name: its name.
+            owner: another user of this API who made it; None for a guest that was made natively.
+            power_state: whether it runs.
+            vcpus: virtual CPUs.
+            memory_bytes: memory.
+            labels: its labels.
+        """
+        with self._world().changing() as state:
+            guest = self._new(state, name)
+            guest = replace(guest, power_state=power_state, vcpus=vcpus, memory_bytes=memory_bytes)
+            guest = replace(guest, labels=Labels(labels))
+            if owner is not None:
+                guest = replace(guest, mark=made_by(owner, guest.native_uuid, guest.native_id), log=b"")
+                state.put_record(guest.mark)
+            return state.put(guest).uuid
+
+    def copy(self, guest: GuestLike, name: str) -> UUID:
+        """Copy a guest natively, with everything that is written on it, its mark too; returns the copy's own uuid.
+
+        The mark names the original's native id, so the copy is nobody's.
+        """
+        with self._world().changing() as state:
+            original = self._find(state, guest)
+            return state.put(self._copy_of(state, original, name, original.mark)).uuid
+
+    def claim_twice(self, guest: GuestLike, name: str) -> None:
+        """Make a second guest that claims the same uuid with a mark of its own; every verb on it is ``Ambiguous``."""
+        with self._world().changing() as state:
+            original = self._find(state, guest)
+            if original.mark is None:
+                raise InvalidSpec("guest", original.name, "a guest that was made through this API")
+            copy = self._copy_of(state, original, name, None)
+            state.put(replace(copy, mark=replace(original.mark, native_id=copy.native_id)))
+
+    # --- changes --------------------------------------------------------------------------------------------------
+
+    def alter(
+        self,
+        guest: GuestLike,
+        *,
+        name: str | None = None,
+        power_state: PowerState | None = None,
+        vcpus: int | None = None,
+        memory_bytes: int | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        """Change a guest, ours or not; what is None stays as it is."""
+        given = {
+            "name": name,
+            "power_state": power_state,
+            "vcpus": vcpus,
+            "memory_bytes": memory_bytes,
+            "labels": None if labels is None else Labels(labels),
+        }
+        changes = {field: value for field, value in given.items() if value is not None}
+        self._change(guest, lambda before: replace(before, **changes))  # type: ignore[arg-type]
+
+    def remove(self, guest: GuestLike) -> None:
+        """Take a guest away. What this API made for it, its record and its volumes, stays: see ``leftovers``."""
+        with self._world().changing() as state:
+            state.drop(self._find(state, guest).native_id)
+
+    def crash(self, guest: GuestLike) -> None:
+        """Let a guest crash."""
+        self._change(guest, lambda before: before.stopped(PowerState.CRASHED))
+
+    def shut_down(self, guest: GuestLike) -> None:
+        """Let a guest stop of its own will."""
+        self._change(guest, Guest.stopped)
+
+    def set_health(self, guest: GuestLike, condition: Condition, reason: str = "") -> None:
+        """Say how well the hypervisor gets on with a guest; a restart makes it OK again."""
+        self._change(guest, lambda before: replace(before, health=Health(condition, reason)))
+
+    def ignore_shutdown(self, guest: GuestLike, *, ignores: bool = True) -> None:
+        """Let a guest take no notice when it is asked to stop."""
+        self._change(guest, lambda before: replace(before, obeys=not ignores))
+
+    def print(self, guest: GuestLike, *lines: str) -> None:
+        """Let a guest write lines to its serial console."""
+        self._change(guest, lambda before: before.printed(lines))
+
+    def add_image(self, name: str, virtual_size_bytes: int = GiB(1)) -> None:
+        """Give the hypervisor an image, to be named by ``Native(name)``."""
+        with self._world().changing() as state:
+            state.put_image(Image(name=name, virtual_size_bytes=virtual_size_bytes))
+
+    # --- what is there --------------------------------------------------------------------------------------------
+
+    def objects(self) -> tuple[str, ...]:
+        """Everything that exists, whoever made it, sorted: for checks that nothing is left."""
+        with self._world().reading() as state:
+            return tuple(
+                sorted(
+                    [
+                        *(f"guest {guest.name} {guest.native_id}" for guest in state.guests.values()),
+                        *(f"record {uuid}" for uuid in state.records),
+                        *(f"{volume.kind} {volume.pool}/{volume.name}" for volume in state.volumes.values()),
+                        *(f"port {port.network}/{port.name}" for port in state.ports.values()),
+                    ]
+                )
+            )
+
+    # --- inside ---------------------------------------------------------------------------------------------------
+
+    def _change(self, guest: GuestLike, change: Callable[[Guest], Guest]) -> None:
+        with self._world().changing() as state:
+            state.put(change(self._find(state, guest)))
+
+    def _find(self, state: State, guest: GuestLike) -> Guest:
+        ref = InstanceRef(uuid=guest) if isinstance(guest, UUID) else InstanceRef(uuid=guest.uuid)
+        if isinstance(guest, Instance | InstanceRef):
+            ref = replace(ref, native_id=guest.native_id)
+        return find(ref, state.claimants(ref.uuid))
+
+    def _new(self, state: State, name: str) -> Guest:
+        world = self._world()
+        native_id = state.new_native_id()
+        return Guest(
+            native_id=native_id,
+            native_uuid=uuid5(NAMESPACE, f"{world.name} {native_id}"),
+            name=name,
+            node=world.shape.nodes[0],
+            vcpus=1,
+            memory_bytes=GiB(1),
+            log=None,
+        )
+
+    def _copy_of(self, state: State, original: Guest, name: str, mark: Record | None) -> Guest:
+        new = self._new(state, name)
+        return replace(
+            new,
+            mark=mark,
+            node=original.node,
+            vcpus=original.vcpus,
+            memory_bytes=original.memory_bytes,
+            labels=original.labels,
+        )
+
+
+def made_by(owner: str, uuid: UUID, native_id: str) -> Record:
+    """The record of a guest that another user of this API made; nobody here knows what it was asked for with."""
+    return Record(uuid=uuid, owner=owner, fingerprint="of another owner", phase=Phase.READY, native_id=native_id)

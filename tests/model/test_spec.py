@@ -1,0 +1,182 @@
+"""Specs: what is refused says which field, what came and what is allowed; what is accepted is frozen."""
+
+from dataclasses import FrozenInstanceError, fields
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from nova_virt_api import (
+    Blank,
+    CloudInit,
+    Disk,
+    DiskBus,
+    Feature,
+    Firmware,
+    GiB,
+    InstanceSpec,
+    InstanceUpdate,
+    InvalidSpec,
+    LocalFile,
+    MiB,
+    Native,
+    Nic,
+    NicModel,
+    Placement,
+    stable_uuid,
+)
+from nova_virt_api.model.spec import Extra, require_one
+
+
+def spec(**changes: Any) -> InstanceSpec:
+    return InstanceSpec(**{"uuid": stable_uuid("web"), "name": "web", "memory_bytes": MiB(512), **changes})
+
+
+BAD_NAMES = ["", "a" * 64, "a\n", "a'b", '"', "<name/>", "../etc", "a/b", "-x", ".x", "a b", "ä", "x" * 10_000, None, 7]
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_name_that_some_backend_could_misread_is_refused(name: Any) -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        spec(name=name)
+    assert caught.value.field == "name"
+    assert "1 to 63 letters" in str(caught.value)
+    assert len(str(caught.value)) < 300
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("uuid", "b17e16f0-5722-5869-bd93-8127d7d7ea29"),
+        ("vcpus", 0),
+        ("vcpus", -1),
+        ("vcpus", 10**6),
+        ("vcpus", 1.5),
+        ("vcpus", True),
+        ("vcpus", "2"),
+        ("memory_bytes", 0),
+        ("memory_bytes", MiB(1) + 1),
+        ("memory_bytes", 2**60),
+        ("memory_bytes", "2G"),
+        ("disks", Disk(source=Blank(), size_bytes=1)),
+        ("disks", "disk"),
+        ("nics", [Nic(mac="52:54:00:00:00:01"), Nic(mac="52-54-00-00-00-01")]),
+        ("cloud_init", "#cloud-config"),
+        ("placement", "here"),
+        ("firmware", "uefi"),
+        ("labels", {"Key": "value"}),
+        ("labels", {"key": 3}),
+        ("labels", {f"key{n}": "" for n in range(65)}),
+        ("labels", ["key"]),
+        ("power_on", 1),
+        ("extras", [object()]),
+    ],
+)
+def test_bad_value_is_refused_naming_its_field(field: str, value: Any) -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        spec(**{field: value})
+    assert caught.value.field.startswith(field)
+    assert caught.value.allowed
+
+
+@pytest.mark.parametrize(
+    ("build", "field"),
+    [
+        (lambda: Disk(source=Blank()), "size_bytes"),
+        (lambda: Disk(source=Blank(), size_bytes=0), "size_bytes"),
+        (lambda: Disk(source=Blank(), size_bytes=2**60), "size_bytes"),
+        (lambda: Disk(source="debian.qcow2"), "source"),  # type: ignore[arg-type]
+        (lambda: Disk(source=Native("x"), pool="a\nb"), "pool"),
+        (lambda: Disk(source=Native("x"), bus="virtio"), "bus"),  # type: ignore[arg-type]
+        (lambda: Nic(mac="01:00:5e:00:00:01"), "mac"),
+        (lambda: Nic(mac="52:54:00"), "mac"),
+        (lambda: Nic(mac=5), "mac"),  # type: ignore[arg-type]
+        (lambda: Nic(network=""), "network"),
+        (lambda: Nic(model="virtio"), "model"),  # type: ignore[arg-type]
+        (lambda: CloudInit(user_data=b"x"), "user_data"),  # type: ignore[arg-type]
+        (lambda: CloudInit(user_data="x" * (2**20 + 1)), "user_data"),
+        (lambda: CloudInit(hostname="a\nb"), "hostname"),
+        (lambda: CloudInit(ssh_authorized_keys=["ssh-ed25519 A\nssh-rsa B"]), "ssh_authorized_keys[0]"),
+        (lambda: CloudInit(ssh_authorized_keys="ssh-ed25519 A"), "ssh_authorized_keys"),
+        (lambda: Placement(pinned="yes"), "pinned"),  # type: ignore[arg-type]
+        (lambda: Placement(node="\x00"), "node"),
+        (lambda: InstanceUpdate(name="../x"), "name"),
+        (lambda: LocalFile(""), "source.path"),
+        (lambda: LocalFile("a\x00b"), "source.path"),
+    ],
+)
+def test_bad_part_is_refused_naming_its_field(build: Any, field: str) -> None:
+    with pytest.raises(InvalidSpec) as caught:
+        build()
+    assert caught.value.field == field
+
+
+def test_spec_is_frozen_through_and_through() -> None:
+    disks = [Disk(source=Native("debian"), size_bytes=GiB(1))]
+    labels = {"role": "web"}
+    made = spec(disks=disks, labels=labels)
+    disks.clear()
+    labels.clear()
+    assert len(made.disks) == 1
+    assert dict(made.labels) == {"role": "web"}
+    assert hash(made) == hash(spec(disks=made.disks, labels=made.labels))
+    with pytest.raises(FrozenInstanceError):
+        made.name = "other"  # type: ignore[misc]
+
+
+def test_user_data_is_not_printed() -> None:
+    assert "hunter2" not in repr(spec(cloud_init=CloudInit(user_data="#cloud-config\npassword: hunter2")))
+
+
+def test_every_field_outside_core_asks_for_one_feature() -> None:
+    class Mine(Extra):
+        pass
+
+    blank = Disk(source=Blank(), size_bytes=1, bus=DiskBus.SATA)
+    everything = spec(
+        disks=[Disk(source=Native("x")), blank],
+        nics=[Nic(), Nic(mac="52:54:00:00:00:01", model=NicModel.E1000)],
+        cloud_init=CloudInit(),
+        firmware=Firmware.UEFI,
+        extras=[Mine()],
+    )
+    asked = list(everything.features())
+    assert asked == [
+        (Feature.MULTIPLE_DISKS, "disks[1]"),
+        (Feature.BLANK_DISK, "disks[1].source"),
+        (Feature.DISK_BUS, "disks[1].bus"),
+        (Feature.MULTIPLE_NICS, "nics[1]"),
+        (Feature.NIC_MAC, "nics[1].mac"),
+        (Feature.NIC_MODEL, "nics[1].model"),
+        (Feature.CLOUD_INIT, "cloud_init"),
+        (Feature.UEFI, "firmware"),
+        (Feature.EXTRAS, "extras"),
+    ]
+    core = {"uuid", "name", "labels", "vcpus", "memory_bytes", "placement", "power_on"}
+    covered = {field.split("[")[0] for _, field in asked}
+    assert {field.name for field in fields(InstanceSpec)} == core | covered
+
+
+def test_spec_within_core_asks_for_nothing() -> None:
+    assert not list(spec(disks=[Disk(source=Native("x"))], nics=[Nic(network="default")]).features())
+
+
+def test_place_is_the_named_one_or_the_only_one() -> None:
+    assert require_one("pool", None, ["a"]) == "a"
+    assert require_one("pool", "b", ["a", "b"]) == "b"
+    for value, candidates in ((None, ["a", "b"]), ("c", ["a", "b"]), (None, [])):
+        with pytest.raises(InvalidSpec) as caught:
+            require_one("pool", value, candidates)
+        assert caught.value.field == "pool"
+        assert all(candidate in caught.value.allowed for candidate in candidates)
+
+
+@given(st.text(max_size=70))
+def test_any_name_is_accepted_safely_or_refused_clearly(name: str) -> None:
+    try:
+        accepted = spec(name=name).name
+    except InvalidSpec as error:
+        assert error.field == "name"
+    else:
+        assert accepted.isascii()
+        assert not set(accepted) & set("/\\<>&'\"\n ;|$`")
