@@ -16,6 +16,7 @@ from nova_virt_api.compute.connect import connect as connect_blocking
 from nova_virt_api.compute.hub import Slots
 from nova_virt_api.compute.submit import GRACE_SECONDS
 from nova_virt_api.compute.watch import PAUSE_BEFORE_RELISTING
+from nova_virt_api.errors import VirtError
 from nova_virt_api.model.instance import DiskPolicy, PowerOff, Scope
 
 if TYPE_CHECKING:
@@ -285,7 +286,26 @@ class AsyncCompute:
 
 async def outcome(submit: Callable[[], Operation[T]]) -> T:
     """Begin an operation and await what it results in."""
-    operation = await asyncio.to_thread(submit)
+    submitting = asyncio.create_task(asyncio.to_thread(submit))
+    try:
+        operation = await asyncio.shield(submitting)
+        await settled(operation)
+    except asyncio.CancelledError:
+        await asyncio.shield(give_up(submitting))
+        raise
+    return operation.result()
+
+
+async def give_up(submitting: asyncio.Task[Operation[T]]) -> None:
+    """Cancel an operation that has begun or is about to, and wait for its outcome, at most until its deadline."""
+    with contextlib.suppress(VirtError):  # it was refused and never began
+        operation = await submitting
+        operation.cancel()
+        await settled(operation)
+
+
+async def settled(operation: Operation[T]) -> None:
+    """Wait until the outcome is known or the deadline has passed."""
     loop = asyncio.get_running_loop()
     finished = asyncio.Event()
 
@@ -293,13 +313,7 @@ async def outcome(submit: Callable[[], Operation[T]]) -> T:
         loop.call_soon_threadsafe(finished.set)
 
     operation.add_done_callback(finish)
-    try:
-        await until_set(finished, operation.remaining())
-    except asyncio.CancelledError:
-        await asyncio.to_thread(operation.cancel)
-        await asyncio.shield(until_set(finished, operation.remaining()))
-        raise
-    return operation.result()
+    await until_set(finished, operation.remaining())
 
 
 async def until_set(event: asyncio.Event, seconds: float) -> None:

@@ -51,7 +51,7 @@ class Turns:
     def operations(self) -> list[Operation[Any]]:
         """What runs or waits now."""
         with self._lock:
-            return [operation for line in self._queues.values() for operation, _ in line]
+            return [operation for line in self._queues.values() for operation, _ in line if not operation.done()]
 
     def close(self, *, cancel: bool) -> None:
         """Take no more operations, and wait for those that are there; with ``cancel`` ask them to stop first.

@@ -54,6 +54,8 @@ class Package:
     files: dict[str, str] = field(default_factory=lambda: {"driver.py": DRIVER})
     group: str = GROUP
     entry_points: str | None = None
+    damage: tuple[str, str] | None = None
+    """Text of its metadata and what replaces it after pip, which would refuse it, is done."""
 
 
 PACKAGES = {
@@ -70,7 +72,7 @@ PACKAGES = {
     "vendor-excludes": Package(requires=("nova-virt-api!=1.*,>=0.5",)),
     "vendor-extra": Package(requires=("nova-virt-api>=1.0,<2", "nova-virt-api>=9; extra == 'later'")),
     "vendor-silent": Package(requires=("lxml>=1",)),
-    "vendor-garbled": Package(requires=("nova-virt-api at least one",)),
+    "vendor-garbled": Package(damage=("nova-virt-api>=1.0,<2", "nova-virt-api at least one")),
     "vendor-next-major": Package(group="nova_virt_api.drivers.v2"),
     "vendor-raises": Package(files={"driver.py": "raise RuntimeError('broken\\nin two lines')"}),
     "vendor-exits": Package(files={"driver.py": "import sys\nsys.exit('no hypervisor here')"}),
@@ -85,7 +87,7 @@ PACKAGES = {
     ),
     "vendor-bad-hint": Package(
         files={"driver.py": "import vendor_sdk_that_is_missing", "hint.py": "HINT = 1 / 0"},
-        entry_points=f"[{GROUP}]\nsample = vendor_bad_hint.driver:Good\n[{HINTS}]\nsample = vendor_bad_hint.hint:HINT\n",
+        entry_points=f"[{GROUP}]\nsample = vendor_bad_hint.driver:Good\n[{HINTS}]\nsample = vendor_bad_hint.hint:H\n",
     ),
     "vendor-incomplete": Package(files={}),
     "vendor-no-attribute": Package(target="driver:Gone"),
@@ -141,6 +143,9 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--no-index"]
         # --no-compile: some are meant not to compile
         subprocess.run([*pip, "--no-deps", "--no-compile", "--target", target, wheel], check=True)
+        if damage := PACKAGES[name].damage:
+            (metadata,) = target.glob("*.dist-info/METADATA")
+            metadata.write_text(metadata.read_text().replace(*damage))
         return target
 
     with ThreadPoolExecutor() as pool:

@@ -11,7 +11,9 @@ Run = Callable[..., Any]
 
 LIST = """
 from nova_virt_api.loading import list_drivers
-show(drivers=[[d.name, d.distribution, d.version, d.target, d.requires, type(d.problem).__name__] for d in list_drivers()],
+def row(d):
+    return [d.name, d.distribution, d.version, d.target, d.requires, type(d.problem).__name__]
+show(drivers=[row(driver) for driver in list_drivers()],
      imported=sorted(m for m in sys.modules if m.startswith(('vendor_', 'nova_virt_libvirt', 'nova_virt_api.fake'))))
 """
 

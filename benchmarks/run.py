@@ -1,0 +1,30 @@
+"""Measure, and print every figure beside its bound. Ratios are of things measured in turns in this one run."""
+
+import argparse
+import sys
+from importlib import import_module
+
+PARTS = ("startup", "overhead", "libvirt_listing", "libvirt_spawn")
+
+
+def main() -> int:
+    """Run the parts named, or all of them; 1 if a bound was not kept."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="part", help=f"any of: {', '.join(PARTS)} (default: all)")
+    parts = parser.parse_args().parts or PARTS
+    missed = 0
+    for part in parts:
+        print(f"\n{part}")
+        for figure in import_module(part).measure():
+            bound = "" if figure.bound is None else f"  (at most {figure.bound:g} {figure.unit})"
+            verdict = "  " if figure.kept else "! "
+            detail = f"\n      {figure.detail}" if figure.detail else ""
+            print(f"{verdict}{figure.name:<58} {figure.value:8.2f} {figure.unit}{bound}{detail}", flush=True)
+            missed += not figure.kept
+    if missed:
+        print(f"\n{missed} figures are above their bound.")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
