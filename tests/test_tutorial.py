@@ -13,5 +13,5 @@ def test_tutorial_runs_from_top_to_bottom() -> None:
     assert len(blocks) > 10
     done = subprocess.run([sys.executable, "-c", "\n".join(blocks)], check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    for said in ("plugging the networks of", "invalid-state paused ['suspended', 'running']", "size_bytes - size_bytes"):
+    for said in ("plugging the networks of", "invalid-state paused ['suspended', 'running']", "size_bytes - size"):
         assert said in done.stdout, done.stdout

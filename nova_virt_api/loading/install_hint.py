@@ -11,7 +11,7 @@ import logging
 from importlib import metadata
 from typing import Final
 
-from nova_virt_api.loading.offer import HINT_GROUP, Offer, offers
+from nova_virt_api.loading.offer import HINT_GROUP, Offer
 
 LOG: Final = logging.getLogger(__name__)
 
@@ -32,8 +32,3 @@ def text_of(entry_point: metadata.EntryPoint) -> str:
         LOG.warning("the install hint %s cannot be read: %s", entry_point.value, error)
         return ""
     return " ".join(text.split()) if isinstance(text, str) else ""
-
-
-def hint_for(name: str) -> str:
-    """The hint of the installed driver of that name, for a check-up before anything fails; empty if there is none."""
-    return next((install_hint(offer) for offer in offers() if offer.name == name), "")

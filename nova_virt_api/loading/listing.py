@@ -1,6 +1,5 @@
 """Which drivers are installed, and what is wrong with those that cannot be loaded."""
 
-from collections import Counter
 from dataclasses import dataclass
 
 from nova_virt_api.errors import DriverLoadError
@@ -33,7 +32,6 @@ class InstalledDriver:
 def list_drivers() -> tuple[InstalledDriver, ...]:
     """Every installed driver, sorted by name. Imports none of them, so a broken one is listed and disturbs nobody."""
     found = offers()
-    count = Counter(offer.name for offer in found if offer.for_this_major)
     drivers = [
         InstalledDriver(
             name=offer.name,
@@ -41,7 +39,7 @@ def list_drivers() -> tuple[InstalledDriver, ...]:
             version=offer.version,
             target=offer.entry_point.value,
             requires=required_range(offer),
-            problem=problem_of(offer, found) if count[offer.name] > 1 else incompatibility(offer),
+            problem=problem_of(offer, found),
         )
         for offer in found
     ]
@@ -49,6 +47,8 @@ def list_drivers() -> tuple[InstalledDriver, ...]:
 
 
 def problem_of(offer: Offer, found: tuple[Offer, ...]) -> DriverLoadError | None:
-    """What is wrong with one of several offers of the same name."""
+    """What is wrong with an offer, as far as the metadata of all tell."""
     rivals = [other for other in found if other.name == offer.name and other.for_this_major]
-    return duplicate(offer.name, rivals) if offer.for_this_major else incompatibility(offer)
+    if offer.for_this_major and len(rivals) > 1:
+        return duplicate(offer.name, rivals)
+    return incompatibility(offer)

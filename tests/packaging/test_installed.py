@@ -28,6 +28,24 @@ print(json.dumps({d.name: [d.distribution, str(d.problem), classes[d.name]] for 
     }
 
 
+def test_a_missing_sdk_names_the_packages_that_it_is_built_with(ask: Ask) -> None:
+    code = """
+import sys
+from nova_virt_api.errors import DriverImportError
+from nova_virt_api.loading import load_driver
+sys.modules["libvirt"] = None  # as if it were not installed
+try:
+    load_driver("libvirt")
+except DriverImportError as error:
+    print(json.dumps([error.message, error.hint]))
+"""
+    message, hint = ask(code)
+    assert "nova-virt-libvirt" in message
+    assert "ModuleNotFoundError" in message
+    for package in ("libvirt-dev", "pkg-config", "gcc", "python3-dev", "python3-libvirt"):
+        assert package in hint
+
+
 def test_the_embedded_driver_works(ask: Ask) -> None:
     code = """
 import nova_virt_api as virt

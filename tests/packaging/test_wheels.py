@@ -59,7 +59,7 @@ def test_a_wheel_says_that_it_is_typed(one: Any) -> None:
 
 def test_a_wheel_holds_the_license(one: Any, metadata: Callable[[str], Message]) -> None:
     assert text_of(one.wheel, "licenses/LICENSE") == (ROOT / "LICENSE").read_text()
-    assert metadata(text_of(one.wheel, "METADATA"))["License-Expression"] == "Apache-2.0"
+    assert metadata(text_of(one.wheel, "METADATA"))["License"] == "Apache-2.0"
 
 
 def test_a_wheel_holds_no_tests(one: Any) -> None:
