@@ -98,7 +98,7 @@ class ImageCache:
         with writing_to(self._directory), FileLock(self._locks / key).held(op):
             if (found := self._find(key, origin, op)) is not None:
                 return found
-            with self._workplace(key) as work:
+            with self._workplace(key, origin) as work:
                 found = self._add(key, origin, work, formats, op)
         self.prune(*self._keep)
         return found
@@ -127,7 +127,9 @@ class ImageCache:
 
     def _find(self, key: str, origin: Origin, op: Operation) -> CachedImage | None:
         record = self._entries.record(key)
-        if record is None or not record.settled() or not origin.unchanged(record.identity, op):
+        if record is None or not record.settled() or record.virtual_size_bytes > self._limits.virtual_size_bytes:
+            return None
+        if not origin.unchanged(record.identity, op):
             return None
         return self._entries.hold(record)
 
@@ -159,21 +161,22 @@ class ImageCache:
             self._entries.make_directories()
 
     @contextmanager
-    def _workplace(self, key: str) -> Iterator[Path]:
+    def _workplace(self, key: str, origin: Origin) -> Iterator[Path]:
         """A directory for the bytes of one key, whose lock is held; what an earlier attempt can hand on is in it."""
         work = self._work / key
         make_private(work)
         for path in work.glob("*"):
             if path.is_dir():
                 shutil.rmtree(path)
+        keep = False
         try:
             yield work
         except RESUMABLE:
+            keep = origin.resumable
             raise
-        except BaseException:
-            shutil.rmtree(work)
-            raise
-        shutil.rmtree(work)
+        finally:
+            if not keep:
+                shutil.rmtree(work)
 
     def _sweep(self, oldest_ns: int) -> None:
         """Remove what killed processes left and nobody came back for."""

@@ -52,7 +52,15 @@ def convert_image(source: ImageInfo, target: Path, to: ImageFormat, name: str, l
     bounds = [f"--as={limits.convert_memory_bytes}", f"--cpu={cpu}:{cpu + 1}", f"--fsize={size}"]
     command = [tool("prlimit"), *bounds, f"--nofile={SPARE_FILES}", "--core=0", "--"]
     command += [tool("setpriv"), "--pdeathsig", "KILL", "--no-new-privs", "--"]
-    command += [tool("qemu-img"), "convert", "-p", *formats, "--", str(Path(source.ref).absolute()), str(target.absolute())]
+    command += [
+        tool("qemu-img"),
+        "convert",
+        "-p",
+        *formats,
+        "--",
+        str(Path(source.ref).absolute()),
+        str(target.absolute()),
+    ]
     with tempfile.TemporaryFile() as complaints:
         code = run(command, complaints, op)
         complaints.seek(0)

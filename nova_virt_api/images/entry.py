@@ -8,8 +8,9 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
+from nova_virt_api.errors import StorageError
 from nova_virt_api.images.cached import CachedImage, Hold
 from nova_virt_api.images.disk_errors import writing_to
 from nova_virt_api.model.image import ImageFormat, ImageInfo
@@ -80,26 +81,7 @@ class Entries:
 
     def hold(self, record: Record) -> CachedImage | None:
         """The record's image, held; None if it is gone or not as it was."""
-        path = self._images / record.sha256
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return None
-        hold = Hold(descriptor)
-        fcntl.flock(descriptor, fcntl.LOCK_SH)
-        status = os.fstat(descriptor)
-        if not status.st_nlink or status.st_size != record.size_bytes or status.st_mtime_ns != SEAL_NS:
-            hold.close()
-            return None
-        os.utime(descriptor, ns=(time.time_ns(), SEAL_NS))
-        return CachedImage(
-            path=path,
-            format=record.format,
-            size_bytes=record.size_bytes,
-            virtual_size_bytes=record.virtual_size_bytes,
-            sha256=record.sha256,
-            hold=hold,
-        )
+        return self._hold(self._images / record.sha256, record)
 
     def add(self, key: str, identity: Mapping[str, str], sha256: str, info: ImageInfo, work: Path) -> CachedImage:
         """Take over a finished image, whose file moves, and record it; returns it held."""
@@ -113,17 +95,40 @@ class Entries:
         )
         with writing_to(self._images.parent):
             held = self.hold(record)
-            while held is None:
+            if held is None:
+                Path(info.ref).chmod(0o600)
                 os.utime(info.ref, ns=(time.time_ns(), SEAL_NS))
+                held = self._hold(Path(info.ref), record)  # before it can be seen, and so be pruned
                 Path(info.ref).replace(self._images / sha256)
                 sync(self._images)
-                held = self.hold(record)
-            written = work / "record"
-            fields: dict[str, Any] = {name: getattr(record, name) for name in Record.__dataclass_fields__}
-            written.write_text(json.dumps({**fields, "format": info.format.value}))
-            written.replace(self._records / key)
+            if held is None:
+                raise StorageError(f"the file system of {self._images} does not keep a file's times")
+            fields = {name: getattr(record, name) for name in Record.__dataclass_fields__}
+            (work / "record").write_text(json.dumps({**fields, "format": info.format.value}))
+            (work / "record").replace(self._records / key)
             sync(self._records)
         return held
+
+    def _hold(self, path: Path, record: Record) -> CachedImage | None:
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return None
+        hold = Hold(descriptor)
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        status = os.fstat(descriptor)
+        if not status.st_nlink or status.st_size != record.size_bytes or status.st_mtime_ns != SEAL_NS:
+            hold.close()
+            return None
+        os.utime(descriptor, ns=(time.time_ns(), SEAL_NS))
+        return CachedImage(
+            path=self._images / record.sha256,
+            format=record.format,
+            size_bytes=record.size_bytes,
+            virtual_size_bytes=record.virtual_size_bytes,
+            sha256=record.sha256,
+            hold=hold,
+        )
 
     def usage(self) -> Iterator[Usage]:
         """What the finished images take, and when each was last used."""

@@ -88,8 +88,9 @@ def inspect_file(file: IO[bytes], path: Path, op: Operation, declared: ImageForm
     if declared is None and found is ImageFormat.RAW and str(inspector) == "raw":
         raise Malformed("its format is not recognised; a raw disk without a partition table has to be declared as raw")
     check_safety(inspector)
-    check = STRUCTURES.get(found)
-    virtual_size = check(file, op) if check else stated_size(inspector, found, size)
+    with parsing():
+        check = STRUCTURES.get(found)
+        virtual_size = check(file, op) if check else stated_size(inspector, found, size)
     if virtual_size <= 0:
         raise Malformed("it says that its disk has no size")
     if virtual_size > limits.virtual_size_bytes:
@@ -148,8 +149,7 @@ def stated_size(inspector: Any, found: ImageFormat, size: int) -> int:
     """Size of the disk in bytes as far as the inspector knows it; a raw image and a medium are as large as they are."""
     if found in (ImageFormat.RAW, ImageFormat.ISO):
         return size
-    with parsing():
-        return int(inspector.virtual_size)
+    return int(inspector.virtual_size)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from nova_virt_api.images.part import CHUNK, Part
 from nova_virt_api.model.image import LocalFile
 
 MISSING: Final = (errno.ENOENT, errno.ENOTDIR)
+STAT_BLOCK: Final = 512
 REFUSED: Final = (errno.EACCES, errno.EPERM)
 
 
@@ -22,6 +23,7 @@ class LocalOrigin(Origin):
     """A file. It is copied, so that the bytes that were checked are the bytes that are used, whatever becomes of it."""
 
     stage: ClassVar[str] = "copy image"
+    resumable: ClassVar[bool] = False
 
     def __init__(self, source: LocalFile) -> None:
         self._path = Path(source.path).absolute()
@@ -41,7 +43,9 @@ class LocalOrigin(Origin):
         part.restart({})
         with self._reading(), self._open() as file:
             before = os.fstat(file.fileno())
-            part.append_all(iter(lambda: file.read(CHUNK), b""), before.st_size, op)
+            part.expect(min(before.st_size, before.st_blocks * STAT_BLOCK))
+            more = iter(lambda: file.read(CHUNK) if part.size <= before.st_size else b"", b"")
+            part.append_all(more, before.st_size, op)
             after = os.fstat(file.fileno())
         if identity_of(before) != identity_of(after) or part.size != after.st_size:
             raise ImageRejected(self.name, "it changed while it was read", hint="try again once it is complete")

@@ -26,6 +26,7 @@ class Origin(ABC):
     """
 
     stage: ClassVar[str] = "fetch image"
+    resumable: ClassVar[bool] = True
 
     def __init__(self, name: str, declared: ImageFormat | None, checksum: Checksum | None) -> None:
         self.name = name

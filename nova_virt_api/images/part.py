@@ -3,13 +3,14 @@
 import hashlib
 import json
 import os
+import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
 
 from nova_virt_api.driver.operation import Operation
-from nova_virt_api.errors import ImageRejected
+from nova_virt_api.errors import ImageRejected, NoCapacity
 from nova_virt_api.images.disk_errors import writing_to
 from nova_virt_api.model.image import Checksum
 
@@ -69,6 +70,20 @@ class Part:
         self.size = 0
         self._hashes = {name: hashlib.new(name) for name in self._algorithms}
 
+    def expect(self, total: int) -> None:
+        """Refuse at once what will not fit; ``total`` 0 means that the size is not known.
+
+        Raises:
+            ImageRejected: it is larger than its limit.
+            NoCapacity: the file system has not enough space.
+        """
+        self._bound(total)
+        free = shutil.disk_usage(self.path.parent).free
+        if total - self.size > free:
+            where = self.path.parent
+            text = f"image {self._image} needs {total - self.size} bytes in {where}, where {free} are free"
+            raise NoCapacity("disk space", text, hint="free some space or choose a directory on another file system")
+
     def append(self, chunk: bytes) -> None:
         """Write the next bytes.
 
@@ -76,8 +91,7 @@ class Part:
             ImageRejected: it grows beyond its limit.
             NoCapacity: the file system is full.
         """
-        if self.size + len(chunk) > self._limit:
-            raise ImageRejected(self._image, f"it is larger than the {self._limit} bytes allowed")
+        self._bound(self.size + len(chunk))
         with writing_to(self.path.parent):
             if chunk == ZEROS[: len(chunk)]:  # stays a hole
                 self._file.truncate(self.size + len(chunk))
@@ -109,6 +123,10 @@ class Part:
         with writing_to(self.path.parent):
             os.fsync(self._file.fileno())
         return self._hashes["sha256"].hexdigest()
+
+    def _bound(self, size: int) -> None:
+        if size > self._limit:
+            raise ImageRejected(self._image, f"it is larger than the {self._limit} bytes allowed")
 
     def _account(self, chunk: bytes) -> None:
         self.size += len(chunk)

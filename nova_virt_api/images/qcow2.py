@@ -11,7 +11,7 @@ from nova_virt_api.driver.operation import Operation
 from nova_virt_api.images.malformed import Malformed
 from nova_virt_api.images.table import read_table
 
-LAYOUT: Final = struct.Struct(">4sIQIIQIIQQII")
+LAYOUT: Final = struct.Struct(">4sIQIIQIIQQIIQ")
 LAYOUT_3: Final = struct.Struct(">QQQII")
 LEAST_CLUSTER_BITS: Final = 9
 MOST_CLUSTER_BITS: Final = 21
@@ -43,11 +43,9 @@ class Header:
         """Read the header at the file's beginning."""
         file.seek(0)
         data = file.read(LAYOUT.size + LAYOUT_3.size)
-        if len(data) < LAYOUT.size + LAYOUT_3.size:
-            raise Malformed("it is cut short: its header is incomplete")
-        _, version, _, _, bits, size, encryption, l1, l1_offset, table, clusters, _ = LAYOUT.unpack_from(data)
+        _, version, _, _, bits, size, encryption, l1, l1_offset, refcounts, clusters, _, _ = LAYOUT.unpack_from(data)
         features = LAYOUT_3.unpack_from(data, LAYOUT.size)[0] if version == 3 else 0
-        return cls(version, bits, size, encryption, l1, l1_offset, table, clusters, features)
+        return cls(version, bits, size, encryption, l1, l1_offset, refcounts, clusters, features)
 
     @property
     def cluster_size(self) -> int:

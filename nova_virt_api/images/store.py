@@ -5,8 +5,8 @@ A plug-in is a class derived from :class:`StoreReader`, registered under its sch
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from typing import Final
@@ -51,7 +51,7 @@ class StoreReader(ABC):
         """
 
     @abstractmethod
-    def read(self, image_id: str, version: str, offset: int) -> Iterator[bytes]:
+    def read(self, image_id: str, version: str, offset: int) -> Generator[bytes, None, None]:
         """The image's bytes from an offset on, in chunks of about 1 MiB. Closed early when the operation ends.
 
         Raises:
@@ -68,39 +68,32 @@ class StoreOrigin(Origin):
     """
 
     def __init__(self, source: Store) -> None:
-        self._id = source.id
-        self._scheme = source.scheme
+        self._source = source
         self._reader = reader(source.scheme)
-        self._image: StoreImage | None = None
-        super().__init__(f"{source.scheme}:{source.id}", None, None)
+        with self._guarded():
+            self._image = self._reader.describe(source.id)
+        super().__init__(f"{source.scheme}:{source.id}", self._image.format, self._image.checksum)
 
     def key(self) -> tuple[str, ...]:
         """The store's scheme and the image's id."""
-        return ("store", self._scheme, self._id)
+        return ("store", self._source.scheme, self._source.id)
 
     def unchanged(self, identity: Mapping[str, str], op: Operation) -> bool:
         """Whether the store still has the same version."""
-        op.checkpoint()
-        return self._describe().version == identity.get("version")
+        return identity == {"version": self._image.version}
 
     def fetch(self, part: Part, op: Operation) -> Mapping[str, str]:
         """Read it from where the part ends, if that was of the same version."""
-        image = self._describe()
-        identity = {"version": image.version}
-        if part.resume(op) != identity:
-            part.restart(identity)
-        with self._guarded():
-            part.append_all(self._reader.read(self._id, image.version, part.size), image.size_bytes or 0, op)
-        if image.size_bytes is not None and part.size < image.size_bytes:
+        version, size = self._image.version, self._image.size_bytes or 0
+        if part.resume(op) != {"version": version}:
+            part.restart({"version": version})
+        part.expect(size)
+        with self._guarded(), closing(self._reader.read(self._source.id, version, part.size)) as chunks:
+            part.append_all(chunks, size, op)
+        if part.size < size:
             hint = "try again; what has arrived is kept"
-            raise Unavailable(f"image {self.name}: {part.size} of {image.size_bytes} bytes came", hint=hint)
-        return identity
-
-    def _describe(self) -> StoreImage:
-        with self._guarded():
-            image = self._reader.describe(self._id)
-        self.declared, self.checksum = image.format, image.checksum
-        return image
+            raise Unavailable(f"image {self.name}: only {part.size} of {size} bytes came", hint=hint)
+        return {"version": version}
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
@@ -109,7 +102,7 @@ class StoreOrigin(Origin):
         except VirtError:
             raise
         except Exception as error:
-            raise DriverBug(f"the image store {self._scheme} raised {type(error).__name__}") from error
+            raise DriverBug(f"the image store {self._source.scheme} raised {type(error).__name__}") from error
 
 
 def reader(scheme: str) -> StoreReader:

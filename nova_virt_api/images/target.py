@@ -16,9 +16,9 @@ from nova_virt_api.model.image import LocalTarget
 def write_target(target: LocalTarget) -> Iterator[Path]:
     """Lend a file to write a snapshot to; it takes the target's place when the block ends without an error.
 
-    The file is empty, has mode 0600 and lies in the target's directory. It may be replaced by another of its name. After
-    an error it is gone, and what was at the target before is as it was. A killed process leaves a file whose name begins
-    with ``.`` and the target's name and ends with ``.part``.
+    The file is empty, has mode 0600 and lies in the target's directory. It may be replaced by another of its name.
+    After an error it is gone, and what was at the target before is as it was. A killed process leaves a file whose name
+    begins with ``.`` and the target's name and ends with ``.part``.
 
     Raises:
         InvalidSpec: the target's directory does not exist, or the target is there and not a regular file.

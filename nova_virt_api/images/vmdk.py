@@ -15,10 +15,12 @@ LAYOUT: Final = struct.Struct("<4sIIQQQQIQQ")
 MAGIC: Final = b"KDMV"
 SECTOR: Final = 512
 DIRECTORY_AT_END: Final = 2**64 - 1
+FOOTER_FROM_END: Final = 1024
+"""Where the copy of the header that knows the directory's place lies, when the header does not know it."""
+
 LARGEST_DESCRIPTOR: Final = 2**20
 LARGEST_DIRECTORY: Final = 32 * 1024**2
 ENTRY: Final = 4
-COMPRESSED: Final = 1 << 16
 PARENT: Final = re.compile(rb"parentfilenamehint|parentcid\s*=\s*(?!ffffffff)", re.IGNORECASE)
 
 
@@ -31,19 +33,21 @@ def check(file: IO[bytes], op: Operation) -> int:
     head = file.read(LAYOUT.size)
     if len(head) < LAYOUT.size or not head.startswith(MAGIC):
         raise Malformed("it is only a descriptor of other files")
-    _, _, flags, capacity, grain, start, length, per_table, _, directory = LAYOUT.unpack(head)
+    _, _, _, capacity, grain, start, length, per_table, _, directory = LAYOUT.unpack(head)
     file.seek(start * SECTOR)
     descriptor = file.read(min(length * SECTOR, LARGEST_DESCRIPTOR))
     if PARENT.search(descriptor):
         raise Malformed("it names a parent image")
-    if directory != DIRECTORY_AT_END and not flags & COMPRESSED:
-        end = os.fstat(file.fileno()).st_size
-        if not grain or not per_table:
-            raise Malformed("its grain size is not allowed")
-        tables = math.ceil(capacity / (grain * per_table))
-        for places in grains(file, directory * SECTOR, tables, per_table, op):
-            if max(places, default=0) * SECTOR >= end:
-                raise Malformed("it is cut short: its data lie beyond its end")
+    if not grain or not per_table:
+        raise Malformed("its grain size is not allowed")
+    end = os.fstat(file.fileno()).st_size
+    if directory == DIRECTORY_AT_END:
+        file.seek(end - FOOTER_FROM_END)
+        directory = LAYOUT.unpack(file.read(LAYOUT.size))[-1]
+    tables = math.ceil(capacity / (grain * per_table))
+    for places in grains(file, directory * SECTOR, tables, per_table, op):
+        if max(places, default=0) * SECTOR >= end:
+            raise Malformed("it is cut short: its data lie beyond its end")
     return int(capacity) * SECTOR
 
 

@@ -1,12 +1,8 @@
 """The cache: what it answers, what it notices, what it keeps, and what killed processes leave."""
 
+import errno
 import os
-import random
-import signal
 import subprocess
-import sys
-import textwrap
-import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -14,38 +10,23 @@ from typing import Any
 
 import pytest
 
-from nova_virt_api.errors import Cancelled, ImageNotFound, InvalidSpec, NoCapacity, PermissionDenied, Timeout
+from nova_virt_api.errors import (
+    Cancelled,
+    ImageNotFound,
+    ImageRejected,
+    InvalidSpec,
+    PermissionDenied,
+    StorageError,
+)
 from nova_virt_api.images.cache import ImageCache
+from nova_virt_api.images.inspect import inspect_image
 from nova_virt_api.images.limits import Limits
-from nova_virt_api.model.image import ImageFormat, ImageInfo, LocalFile, Native, Store
+from nova_virt_api.images.local import LocalOrigin
+from nova_virt_api.model.image import ImageFormat, LocalFile, Native, Store
 
 Good = Mapping[str, bytes]
 Settled = Callable[[Path, bytes], Path]
 MIB = 1024**2
-FETCH = textwrap.dedent("""
-    import math, sys, time
-    from pathlib import Path
-    from nova_virt_api.images.cache import ImageCache
-    from nova_virt_api.model.image import LocalFile
-
-    class Operation:
-        def stage(self, stage, cancel=None): pass
-        def progress(self, done, total): pass
-        def checkpoint(self): pass
-        def on_cancel(self, callback): pass
-        def remaining(self): return math.inf
-        def wait_until(self, condition):
-            while not condition(): time.sleep(0.005)
-
-    print("ready", flush=True)
-    with ImageCache(Path(sys.argv[1])).fetch(LocalFile(sys.argv[2]), Operation()) as image:
-        print(image.sha256, flush=True)
-""")
-
-
-def start_fetch(cache: Path, image: Path) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-c", FETCH, str(cache), str(image)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
 
 def finished(files: list[str]) -> list[str]:
@@ -79,8 +60,9 @@ def test_every_format_arrives_with_its_content(
 
 
 def test_only_the_account_may_look(good: Good, cache: ImageCache, op: Any, tmp_path: Path) -> None:
-    (tmp_path / "image").write_bytes(good["qcow2"])
-    cache.fetch(LocalFile(tmp_path / "image"), op)
+    for name in ("qcow2", "vmdk"):
+        (tmp_path / name).write_bytes(good[name])
+        cache.fetch(LocalFile(tmp_path / name), op)
     modes = {path.stat().st_mode & 0o777 for path in (tmp_path / "cache").rglob("*") if path.is_dir()}
     assert modes == {0o700}
     assert (tmp_path / "cache").stat().st_mode & 0o777 == 0o700
@@ -107,6 +89,16 @@ def test_a_medium_is_handed_on_as_raw(cache: ImageCache, op: Any, tmp_path: Path
     with cache.fetch(LocalFile(tmp_path / "cd.iso"), op, formats={ImageFormat.QCOW2}) as image:
         assert image.format is ImageFormat.QCOW2
         assert image.virtual_size_bytes == len(medium)
+
+
+def test_a_medium_that_boots_from_a_disk_too_is_a_medium(cache: ImageCache, op: Any, tmp_path: Path) -> None:
+    medium = bytearray(40 * 1024)
+    medium[446:462] = bytes([0x80, 1, 1, 0, 0x17, 0, 0, 0, 1, 0, 0, 0, 100, 0, 0, 0])
+    medium[510:512] = b"\x55\xaa"
+    medium[32 * 1024 : 32 * 1024 + 7] = b"\x01CD001\x01"
+    (tmp_path / "cd.iso").write_bytes(medium)
+    with cache.fetch(LocalFile(tmp_path / "cd.iso"), op, formats=set(ImageFormat)) as image:
+        assert image.format is ImageFormat.ISO
 
 
 def test_a_raw_disk_may_be_declared_or_have_a_partition_table(
@@ -245,73 +237,6 @@ def test_a_cancelled_fetch_leaves_nothing(
     assert cached_files() == []
 
 
-def test_threads_that_want_the_same_image_share_one_fetch(
-    good: Good, cache: ImageCache, another_op: Any, tmp_path: Path, settled: Settled
-) -> None:
-    source = LocalFile(settled(tmp_path / "image", good["vmdk"]))
-    ops = [another_op() for _ in range(6)]
-    found: list[Any] = []
-    threads = [threading.Thread(target=lambda op=op: found.append(cache.fetch(source, op))) for op in ops]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 6
-    assert len({image.sha256 for image in found}) == 1
-    assert sum(op.stages.count("copy image") for op in ops) == 1
-
-
-def test_a_waiting_fetch_obeys_its_deadline(
-    good: Good, cache: ImageCache, op: Any, another_op: Any, tmp_path: Path
-) -> None:
-    (tmp_path / "image").write_bytes(good["qcow2"])
-    late = another_op()
-
-    def wait_meanwhile(_: Any) -> bool:
-        op.stop_when = lambda op: False
-        late.deadline = time.monotonic() + 0.05
-        with pytest.raises(Timeout):
-            cache.fetch(LocalFile(tmp_path / "image"), late)
-        return False
-
-    op.stop_when = wait_meanwhile
-    cache.fetch(LocalFile(tmp_path / "image"), op)
-    assert late.stages == []
-
-
-def test_processes_killed_at_any_moment_leave_nothing_in_the_way(
-    good: Good, cache: ImageCache, op: Any, tmp_path: Path, cached_files: Callable[[], list[str]]
-) -> None:
-    image = tmp_path / "image"
-    image.write_bytes(good["vmdk"])
-    moments = random.Random(2)  # noqa: S311
-    for _ in range(8):
-        process = start_fetch(tmp_path / "cache", image)
-        assert process.stdout is not None
-        process.stdout.readline()
-        time.sleep(moments.uniform(0, 0.15))  # the moment is what is tested
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-    with cache.fetch(LocalFile(image), op) as fetched:
-        assert virtual_size(fetched.path) == 4 * MIB
-    assert finished(cached_files()) == []
-
-
-def test_what_nobody_came_back_for_is_swept(tmp_path: Path, cache: ImageCache, good: Good, op: Any) -> None:
-    (tmp_path / "image").write_bytes(good["qcow2"])
-    cache.fetch(LocalFile(tmp_path / "image"), op)
-    left = tmp_path / "cache" / "work" / "some-key"
-    left.mkdir()
-    (left / "part").write_bytes(b"half an image")
-    lock = tmp_path / "cache" / "locks" / "some-key"
-    lock.touch()
-    cache.prune(10 * MIB, 3600)
-    assert left.exists()
-    cache.prune(10 * MIB, 0)
-    assert not left.exists()
-    assert not lock.exists()
-
-
 def test_a_file_that_grows_while_it_is_read_is_refused(good: Good, cache: ImageCache, op: Any, tmp_path: Path) -> None:
     path = tmp_path / "image"
     path.write_bytes(good["qcow2"])
@@ -333,8 +258,17 @@ def test_a_file_that_grows_while_it_is_read_is_refused(good: Good, cache: ImageC
 def test_an_image_larger_than_allowed_is_refused(good: Good, op: Any, tmp_path: Path) -> None:
     (tmp_path / "image").write_bytes(good["qcow2"])
     cache = ImageCache(tmp_path / "cache", limits=Limits(stored_bytes=MIB))
-    with pytest.raises(Exception, match="it is larger than the 1048576 bytes allowed"):
+    with pytest.raises(ImageRejected, match="it is larger than the 1048576 bytes allowed"):
         cache.fetch(LocalFile(tmp_path / "image"), op)
+
+
+def test_narrower_limits_hold_for_what_is_cached(
+    good: Good, cache: ImageCache, op: Any, tmp_path: Path, settled: Settled
+) -> None:
+    source = LocalFile(settled(tmp_path / "image", good["qcow2"]))
+    cache.fetch(source, op)
+    with pytest.raises(ImageRejected, match="is larger than the 1048576 allowed"):
+        ImageCache(tmp_path / "cache", limits=Limits(virtual_size_bytes=MIB)).fetch(source, op)
 
 
 def test_sources_that_do_not_pass_through_the_client_are_refused(cache: ImageCache, op: Any) -> None:
@@ -357,3 +291,60 @@ def test_a_removed_source_is_not_found_though_it_is_cached(
     path.unlink()
     with pytest.raises(ImageNotFound):
         cache.fetch(LocalFile(path), op)
+
+
+@pytest.mark.parametrize(
+    ("number", "kind"), [(errno.EACCES, PermissionDenied), (errno.EIO, StorageError)], ids=["refused", "broken"]
+)
+def test_a_file_that_cannot_be_read_is_a_typed_error(
+    number: int,
+    kind: type[Exception],
+    good: Good,
+    cache: ImageCache,
+    op: Any,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    path = tmp_path / "image"
+    path.write_bytes(good["qcow2"])
+
+    def fail(self: LocalOrigin) -> None:
+        raise OSError(number, os.strerror(number), str(path))
+
+    monkeypatch.setattr(LocalOrigin, "_open", fail)
+    with pytest.raises(kind, match=f"cannot read image {path}: "):
+        cache.fetch(LocalFile(path), op)
+
+
+def test_a_file_that_becomes_a_pipe_is_refused(
+    good: Good, cache: ImageCache, op: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between looking at the path and opening it."""
+    path = tmp_path / "image"
+    path.write_bytes(good["qcow2"])
+    really_open = os.open
+
+    def swap(name: Any, flags: int, *more: Any, **others: Any) -> int:
+        if Path(name) == path:
+            path.unlink()
+            os.mkfifo(path)
+        return really_open(name, flags, *more, **others)
+
+    monkeypatch.setattr(os, "open", swap)
+    with pytest.raises(ImageRejected, match="it is a named pipe"):
+        cache.fetch(LocalFile(path), op)
+
+
+def test_a_file_system_without_times_is_named(
+    good: Good, cache: ImageCache, op: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "image").write_bytes(good["qcow2"])
+    monkeypatch.setattr(os, "utime", lambda path, ns: None)
+    with pytest.raises(StorageError, match="does not keep a file's times"):
+        cache.fetch(LocalFile(tmp_path / "image"), op)
+
+
+def test_an_empty_file_is_no_image(op: Any, tmp_path: Path) -> None:
+    (tmp_path / "image").touch()
+    with pytest.raises(ImageRejected, match="it is empty"):
+        inspect_image(tmp_path / "image", "disk", op)
