@@ -185,7 +185,7 @@ HOMES: Final = {
 }
 """Module below this package: the public names that live there."""
 
-SUBMODULES: Final = {"aio": "compute.aio", "until": "compute.until", "errors": "errors", "testing": "testing"}
+SUBMODULES: Final = {"aio": "compute.aio", "until": "compute.until", "errors": "errors"}
 NAMES: Final = {name: module for module, names in HOMES.items() for name in names.split()}
 
 __all__ = ["API_VERSION", "__version__", *NAMES, "aio", "until"]  # noqa: PLE0604

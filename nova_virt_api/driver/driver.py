@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from oslo_config import cfg
 
     from nova_virt_api.driver.endpoint import Endpoint
+    from nova_virt_api.driver.health_check import Check
     from nova_virt_api.driver.operation import Operation
     from nova_virt_api.events import Emit, Subscription
     from nova_virt_api.model.capabilities import Capabilities
@@ -64,6 +65,13 @@ class Driver(ABC):
     def native(self) -> object:
         """The SDK's own handle, outside all guarantees. None where there is nothing of the kind."""
         return None
+
+    def doctor(self) -> Sequence[Check]:
+        """Look whether the endpoint can be used and say how to mend what cannot. Works without :meth:`open`.
+
+        Never raises for what it finds; may take seconds and connect for itself. Default: nothing to tell.
+        """
+        return ()
 
     # --- reads ----------------------------------------------------------------------------------------------------
 

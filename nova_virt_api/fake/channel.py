@@ -25,7 +25,7 @@ class Channel:
         self._delivering = threading.Condition()
         self._deliverer: threading.Thread | None = None
         self._cut = False
-        self._closed = False
+        self.closed = False
 
     def offer(self, events: Iterable[DriverEvent]) -> None:
         """Put events in line; while the connection is cut they are lost."""
@@ -34,13 +34,13 @@ class Channel:
 
     def deliver(self) -> None:
         """Hand over what is in line, unless another thread is doing so: that one takes these along."""
-        while self._waiting:
+        while self._waiting and not self.closed:
             with self._delivering:
                 if self._deliverer is not None:
                     return
                 self._deliverer = threading.current_thread()
             try:
-                while self._waiting and not self._closed:
+                while self._waiting and not self.closed:
                     self._emit(self._waiting.popleft())
             finally:
                 with self._delivering:
@@ -61,8 +61,7 @@ class Channel:
     def close(self) -> None:
         """Stop; no event is handed over after it returned. Idempotent."""
         with self._delivering:
-            self._closed = True
-            self._waiting.clear()
+            self.closed = True
             if self._deliverer is not threading.current_thread():
                 self._delivering.wait_for(lambda: self._deliverer is None)
         self._on_close(self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nova_virt_api.capability import Capability, Feature
     from nova_virt_api.driver.endpoint import Endpoint
     from nova_virt_api.driver.operation import Operation
+    from nova_virt_api.events import Emit
     from nova_virt_api.fake.channel import Channel
     from nova_virt_api.fake.guest import Guest
     from nova_virt_api.fake.state import State
@@ -44,7 +45,7 @@ class Connection:
         """Whom guests made by this connection are marked with; None: they get no mark."""
 
         self.holder: Final = new_holder()
-        self.switches: Final = Switches(Outside(lambda: self.world), self._cut, self._restore)
+        self.switches: Final = Switches(Outside(lambda: self.world), self._cut, self._restore, self._hide)
         self._opened: tuple[World, Listing] | None = None
         self._channels: list[Channel] = []
 
@@ -59,12 +60,13 @@ class Connection:
 
     def close(self) -> None:
         """Leave the world."""
-        opened, self._opened = self._opened, None
-        if opened is not None:
-            self.switches.reset()
-            for channel in list(self._channels):
-                channel.close()
-            worlds.leave(opened[0])
+        if self._opened is None:
+            return
+        self.switches.reset()
+        for channel in self._channels:
+            channel.close()
+        world, self._opened, self._channels = self._opened[0], None, []
+        worlds.leave(world)
 
     @property
     def world(self) -> World:
@@ -91,21 +93,22 @@ class Connection:
 
     # --- events ---------------------------------------------------------------------------------------------------
 
-    def subscribe(self, channel: Channel) -> None:
-        """Let a watcher feel what happens to the connection."""
-        self._channels.append(channel)
+    def subscribe(self, emit: Emit) -> Channel:
+        """Hand every change to a watcher from now on."""
+        channel = self.world.watch(emit, self.listing.events)
+        self._channels = [other for other in self._channels if not other.closed] + [channel]
+        return channel
 
-    def unsubscribe(self, channel: Channel) -> None:
-        """End :meth:`subscribe`."""
-        if channel in self._channels:
-            self._channels.remove(channel)
+    def _hide(self, withdrawn: Iterable[Capability | Feature]) -> None:
+        if self._opened is not None:
+            self._opened[1].hide(withdrawn)
 
     def _cut(self) -> None:
-        for channel in list(self._channels):
+        for channel in self._channels:
             channel.cut()
 
     def _restore(self) -> None:
-        for channel in list(self._channels):
+        for channel in self._channels:
             channel.restore("the connection was lost for a while")
 
     # --- faults ---------------------------------------------------------------------------------------------------
@@ -131,10 +134,18 @@ class Connection:
         """
         with self.world.hold(uuid, Hold(self.holder, verb)):
             with self.world.reading() as state:
-                record = state.records.get(uuid)
-            if record is not None and record.holder is not None and lives_elsewhere(record.holder):
-                raise Busy(f"another process is at it: {record.phase.value}", record.holder)
+                self.check_holder(state, uuid)
             yield
+
+    def check_holder(self, state: State, uuid: UUID) -> None:
+        """Refuse a guest that another process is making or removing.
+
+        Raises:
+            Busy: one is at it.
+        """
+        record = state.records.get(uuid)
+        if record is not None and record.holder is not None and lives_elsewhere(record.holder):
+            raise Busy(f"another process is at it: {record.phase.value}", record.holder)
 
     def at_work(self, record: Record) -> bool:
         """Whether somebody who is alive works on what this record is about."""

@@ -41,6 +41,7 @@ class Guest:
         log: what it printed; None when the hypervisor keeps no log of it.
         health: what the hypervisor says about it.
         obeys: whether it stops when asked.
+        has_agent: whether an agent connects once it has booted.
     """
 
     native_id: str
@@ -60,6 +61,12 @@ class Guest:
     log: bytes | None = b""
     health: Health = HEALTHY
     obeys: bool = True
+    has_agent: bool = False
+
+    @property
+    def own_disks(self) -> tuple[tuple[str, str], ...]:
+        """Its disks without the media that were made for its firmware and its first boot."""
+        return tuple(key for key in self.disks if "-disk" in key[1])
 
     @property
     def record(self) -> Record | None:
@@ -89,7 +96,7 @@ class Guest:
         lines = (
             f"[    0.000000] fake-bios: {self.name} ({self.uuid}), boot {self.boots + 1}",
             f"[    0.100000] fake-bios: {self.vcpus} vCPU, {self.memory_bytes // 1024**2} MiB",
-            *(f"[    0.200000] disk{index}: {name}" for index, (_, name) in enumerate(self.disks)),
+            *(f"[    0.200000] disk{index}: {name}" for index, (_, name) in enumerate(self.own_disks)),
             *(f"[    0.300000] eth{index}: {name}" for index, name in enumerate(self.ports)),
         )
         started = replace(self, power_state=PowerState.RUNNING, boots=self.boots + 1, health=HEALTHY)

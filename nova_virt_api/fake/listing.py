@@ -1,6 +1,6 @@
 """How one connection sees a world's guests. What did not change is the same object as before."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 from nova_virt_api.capability import Capability, Feature
@@ -10,7 +10,7 @@ from nova_virt_api.fake.guest import Guest
 from nova_virt_api.fake.state import HOLDS_MEMORY, State
 from nova_virt_api.fake.world import World
 from nova_virt_api.model.identity import InstanceRef
-from nova_virt_api.model.instance import Condition, Health, Instance
+from nova_virt_api.model.instance import Condition, Health, Instance, PowerState
 from nova_virt_api.model.nic import Address
 
 CLAIMED_TWICE = Health(Condition.DEGRADED, "another guest claims the same uuid")
@@ -29,7 +29,7 @@ class Listing:
         self._owner = owner
         self._views: dict[str, tuple[object, Instance]] = {}
         self._all: tuple[int, tuple[Instance, ...]] = (-1, ())
-        self._shows_addresses = True
+        self._hidden: frozenset[Capability | Feature] = frozenset()
 
     def instances(self) -> Sequence[Instance]:
         """All guests, oldest first."""
@@ -52,16 +52,17 @@ class Listing:
         with self._world.reading() as state:
             return self.view(state, find(ref, state.claimants(ref.uuid)))
 
-    def events(self, state: State, uuid: UUID) -> Sequence[DriverEvent]:
-        """What to tell a watcher about guests of this uuid."""
-        return [Changed(self.view(state, guest)) for guest in state.claimants(uuid)] or [Gone(uuid)]
+    def events(self, state: State, uuid: UUID, guest: Guest | None) -> Sequence[DriverEvent]:
+        """What to tell a watcher about a guest's change; where another one claims its uuid, that one changed too."""
+        if guest is not None:
+            return [Changed(self.view(state, guest))]
+        return [Changed(self.view(state, other)) for other in state.claimants(uuid)] or [Gone(uuid)]
 
-    def show(self, withdrawn: dict[Capability | Feature, str]) -> None:
-        """Take notice of features that were switched off or on."""
-        shows_addresses = Feature.GUEST_ADDRESSES not in withdrawn
-        if shows_addresses != self._shows_addresses:
-            self._shows_addresses = shows_addresses
-            self._views, self._all = {}, (-1, ())
+    def hide(self, withdrawn: Iterable[Capability | Feature]) -> None:
+        """Do not tell what belongs to these features; those that were hidden before and are not now, are told again."""
+        hidden = frozenset(withdrawn) & {Feature.GUEST_ADDRESSES, Feature.GUEST_AGENT}
+        with self._world.reading():
+            self._hidden, self._views, self._all = hidden, {}, (-1, ())
 
     def view(self, state: State, guest: Guest) -> Instance:
         """A guest as this connection sees it; the world's lock is held."""
@@ -83,18 +84,24 @@ class Listing:
             vcpus=guest.vcpus,
             memory_bytes=guest.memory_bytes,
             addresses=self._addresses(state, guest),
+            agent=self._agent(guest),
             labels=guest.labels,
         )
         self._views[guest.native_id] = (guest, instance)
         return instance
 
     def _addresses(self, state: State, guest: Guest) -> tuple[Address, ...] | None:
-        if not self._shows_addresses:
+        if Feature.GUEST_ADDRESSES in self._hidden:
             return None
         if guest.power_state not in HOLDS_MEMORY or guest.ready_at is not None:
             return ()
         ports = (state.ports[name] for name in guest.ports if name in state.ports)
         return tuple(Address(ip=port.ip, mac=port.mac, network=port.network) for port in ports)
+
+    def _agent(self, guest: Guest) -> bool | None:
+        if Feature.GUEST_AGENT in self._hidden:
+            return None
+        return guest.has_agent and guest.power_state is PowerState.RUNNING and guest.ready_at is None
 
 
 def find(ref: InstanceRef, claimants: Sequence[Guest]) -> Guest:

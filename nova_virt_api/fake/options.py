@@ -5,7 +5,7 @@ from oslo_config import cfg
 OPTIONS = (
     cfg.StrOpt(
         "world",
-        regex=r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}",
+        regex=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}\Z",
         help="Name of the world that this connection opens. Connections of one process that name the same world see"
         " the same guests, also after the last of them was closed. Without a name each connection gets a new, empty"
         " world of its own.",

@@ -63,8 +63,8 @@ class Outside:
             guest = replace(guest, power_state=power_state, vcpus=vcpus, memory_bytes=memory_bytes)
             guest = replace(guest, labels=Labels(labels))
             if owner is not None:
-                guest = replace(guest, mark=made_by(owner, guest.native_uuid, guest.native_id), log=b"")
-                state.put_record(guest.mark)
+                record = state.put_record(made_by(owner, guest.native_uuid, guest.native_id))
+                guest = replace(guest, mark=record, log=b"")
             return state.put(guest).uuid
 
     def copy(self, guest: GuestLike, name: str) -> UUID:
@@ -128,6 +128,10 @@ class Outside:
     def ignore_shutdown(self, guest: GuestLike, *, ignores: bool = True) -> None:
         """Let a guest take no notice when it is asked to stop."""
         self._change(guest, lambda before: replace(before, obeys=not ignores))
+
+    def set_agent(self, guest: GuestLike, *, connected: bool) -> None:
+        """Say whether a guest's agent is connected while the guest runs."""
+        self._change(guest, lambda before: replace(before, has_agent=connected))
 
     def print(self, guest: GuestLike, *lines: str) -> None:
         """Let a guest write lines to its serial console."""

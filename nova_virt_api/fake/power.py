@@ -1,5 +1,7 @@
 """Starting and stopping guests."""
 
+from contextlib import closing
+
 from nova_virt_api.driver.operation import Operation
 from nova_virt_api.errors import InvalidState
 from nova_virt_api.fake.connection import Connection
@@ -26,7 +28,7 @@ class Power:
 
     def on(self, guest: InstanceRef, op: Operation) -> None:
         """See ``Driver.power_on``."""
-        self._connection.transit(guest, op, Step.POWER_ON, STOPPED, PowerState.RUNNING, self.start)
+        self._connection.transit(guest, op, Step.POWER_ON, STOPPED, PowerState.RUNNING, self._start)
 
     def off(self, guest: InstanceRef, op: Operation, mode: PowerOff, grace_seconds: float) -> None:
         """See ``Driver.power_off``."""
@@ -55,22 +57,29 @@ class Power:
             with self._connection.world.changing() as state:
                 found = self._connection.ready(state, guest)
                 require(found, (*STOPPABLE, PowerState.SHUTDOWN))
-                self.start(state, found if found.power_state is PowerState.SHUTDOWN else state.put(found.stopped()))
+                self._start(state, found)
 
-    def start(self, state: State, guest: Guest) -> None:
-        """Start a guest that does not run."""
-        self.check_room(state, guest)
+    def _start(self, state: State, guest: Guest) -> None:
+        """Start a guest, after stopping it if it runs."""
+        if guest.power_state in HOLDS_MEMORY:
+            guest = state.put(guest.stopped())
+        else:
+            check_host(state, self._connection.world.shape, guest.node, guest.vcpus, guest.memory_bytes)
         self._connection.world.boot(state, guest)
 
-    def check_room(self, state: State, guest: Guest) -> None:
-        """Refuse to start a guest for which its host has no room."""
-        if guest.power_state not in HOLDS_MEMORY:
-            check_host(state, self._connection.world.shape, guest.node, guest.vcpus, guest.memory_bytes)
-
     def _ask(self, guest: Guest, op: Operation, mode: PowerOff, grace_seconds: float) -> None:
-        """Ask a guest to stop; one that does not obey gets its grace time, or what is left of it when it crashes."""
-        if mode is PowerOff.GRACEFUL and guest.power_state is PowerState.RUNNING and not guest.obeys:
-            self._connection.switches.wait(op, grace_seconds)
+        """Ask a guest to stop; one that does not obey gets its grace time, or less if something else stops it."""
+        if mode is not PowerOff.GRACEFUL or guest.power_state is not PowerState.RUNNING or guest.obeys:
+            return
+        world, switches = self._connection.world, self._connection.switches
+
+        def stopped() -> bool:
+            with world.reading() as state:
+                found = state.guests.get(guest.native_id)
+            return found is None or found.power_state is not PowerState.RUNNING
+
+        with closing(world.watch(lambda _: switches.wake(), self._connection.listing.events)):
+            switches.wait(op, grace_seconds, stopped)
 
 
 def require(guest: Guest, allowed: tuple[PowerState, ...], *also: PowerState) -> None:

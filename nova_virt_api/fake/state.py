@@ -21,7 +21,8 @@ HOLDS_MEMORY = frozenset({PowerState.RUNNING, PowerState.PAUSED})
 class State:
     """Guests, records, volumes, ports and images. Not thread-safe: :class:`World` guards it.
 
-    ``touched`` collects the uuids of guests that changed since it was last emptied; ``revision`` counts changes.
+    ``touched`` collects every change of a guest, each with the guest as it was then, or None when it went, until
+    somebody empties it; ``revision`` counts changes.
     """
 
     def __init__(self, images: tuple[str, ...] = ()) -> None:
@@ -33,7 +34,7 @@ class State:
         self.next_guest = 1
         self.next_port = 0
         self.revision = 0
-        self.touched: dict[UUID, None] = {}
+        self.touched: list[tuple[UUID, Guest | None]] = []
         self._ids: defaultdict[UUID, dict[str, None]] = defaultdict(dict)
         self._volumes: defaultdict[UUID, dict[tuple[str, str], None]] = defaultdict(dict)
         self._ports: defaultdict[UUID, dict[str, None]] = defaultdict(dict)
@@ -53,30 +54,31 @@ class State:
         """Add a guest or replace the one with its native id."""
         before = self.guests.get(guest.native_id)
         if before is not None:
-            self._forget(before)
+            self._unlist(before)
+            if before.uuid != guest.uuid:
+                self.touched.append((before.uuid, None))
         self.guests[guest.native_id] = guest
         self._ids[guest.uuid][guest.native_id] = None
         self._names[guest.name][guest.native_id] = None
-        self._touch(guest.uuid)
+        self.touched.append((guest.uuid, guest))
+        self.revision += 1
         return guest
 
     def drop(self, native_id: str) -> None:
         """Take a guest away; what was made for it stays."""
-        self._forget(self.guests.pop(native_id))
+        guest = self.guests.pop(native_id)
+        self._unlist(guest)
+        self.touched.append((guest.uuid, None))
+        self.revision += 1
 
     def new_native_id(self) -> str:
         """An id for a new guest."""
         number, self.next_guest = self.next_guest, self.next_guest + 1
         return f"fake-{number}"
 
-    def _forget(self, guest: Guest) -> None:
+    def _unlist(self, guest: Guest) -> None:
         unindex(self._ids, guest.uuid, guest.native_id)
         unindex(self._names, guest.name, guest.native_id)
-        self._touch(guest.uuid)
-
-    def _touch(self, uuid: UUID) -> None:
-        self.touched[uuid] = None
-        self.revision += 1
 
     # --- what guests are made of ----------------------------------------------------------------------------------
 

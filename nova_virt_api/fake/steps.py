@@ -72,7 +72,7 @@ class Step(enum.Enum):
     """A console ticket is made."""
 
 
-STAGES: Final = {
+STAGES: Final[dict[Step, Stage | str]] = {
     Step.SPAWN_CLAIM: Stage.CLAIM,
     Step.SPAWN_IMAGE: Stage.IMAGE,
     Step.SPAWN_DISK: Stage.DISKS,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from nova_virt_api.errors import ConnectionLost, StateAfter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import TracebackType
 
     from nova_virt_api.capability import Capability, Feature
@@ -30,16 +30,16 @@ class Hang:
 
     Args:
         deaf: whether it takes no notice of a cancel or a deadline, like a native call that cannot be interrupted.
-        condition: what waits.
+        wake: makes those who wait look again.
     """
 
-    def __init__(self, deaf: bool, condition: threading.Condition) -> None:
+    def __init__(self, deaf: bool, wake: Callable[[], None]) -> None:
         self.deaf: Final = deaf
-        self._condition = condition
+        self._wake = wake
+        self._condition = threading.Condition()
         self._reached = 0
         self._released = False
 
-    @property
     def released(self) -> bool:
         """Whether verbs pass by now."""
         return self._released
@@ -57,9 +57,8 @@ class Hang:
 
     def release(self) -> None:
         """Let every verb go on, those that wait and those that come."""
-        with self._condition:
-            self._released = True
-            self._condition.notify_all()
+        self._released = True
+        self._wake()
 
     def __enter__(self) -> Hang:
         return self
@@ -93,9 +92,16 @@ class Switches:
         outside: what becomes :attr:`outside`.
         on_cut: called when the connection is lost.
         on_restore: called when it is there again.
+        on_withdraw: called with all that is switched off, when that changed.
     """
 
-    def __init__(self, outside: Outside, on_cut: Callable[[], None], on_restore: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        outside: Outside,
+        on_cut: Callable[[], None],
+        on_restore: Callable[[], None],
+        on_withdraw: Callable[[Iterable[Capability | Feature]], None],
+    ) -> None:
         self.outside: Final = outside
         """What happens to the world without this API: guests of other making, crashes, changes behind one's back."""
 
@@ -104,6 +110,7 @@ class Switches:
 
         self._on_cut = on_cut
         self._on_restore = on_restore
+        self._on_withdraw = on_withdraw
         self._condition = threading.Condition()
         self._wakes = 0
         self._latency: dict[Step | None, float] = {}
@@ -155,7 +162,7 @@ class Switches:
             step: the step.
             deaf: take no notice of a cancel or a deadline, like a native call that cannot be interrupted.
         """
-        hang = Hang(deaf, self._condition)
+        hang = Hang(deaf, self.wake)
         with self._condition:
             self._hangs[step].append(hang)
             self.armed = True
@@ -182,11 +189,11 @@ class Switches:
 
     def withdraw(self, what: Capability | Feature, reason: str = "switched off") -> None:
         """Declare a role or a feature unavailable for this reason."""
-        self.withdrawn = {**self.withdrawn, what: reason}
+        self._withdraw({**self.withdrawn, what: reason})
 
     def grant(self, what: Capability | Feature) -> None:
         """End :meth:`withdraw`."""
-        self.withdrawn = {key: reason for key, reason in self.withdrawn.items() if key is not what}
+        self._withdraw({key: reason for key, reason in self.withdrawn.items() if key is not what})
 
     def reset(self) -> None:
         """Switch everything off and let go what hangs."""
@@ -195,11 +202,15 @@ class Switches:
             self._hangs.clear()
             self._faults.clear()
             self._latency.clear()
-            self.withdrawn = {}
             self.armed = False
         for hang in hangs:
             hang.release()
+        self._withdraw({})
         self.restore_connection()
+
+    def _withdraw(self, withdrawn: dict[Capability | Feature, str]) -> None:
+        self.withdrawn = withdrawn
+        self._on_withdraw(withdrawn)
 
     def _add_fault(self, step: Step, fault: Fault) -> None:
         with self._condition:
@@ -218,13 +229,13 @@ class Switches:
         if not self.armed:
             return
         with self._condition:
-            hangs = [hang for hang in self._hangs[step] if not hang.released]
+            hangs = [hang for hang in self._hangs[step] if not hang.released()]
             seconds = self._latency.get(step, self._latency.get(None, 0.0))
         for hang in hangs:
             hang.reach()
-            self._wait(None if hang.deaf else op, math.inf, hang)
+            self.wait(None if hang.deaf else op, math.inf, hang.released)
         if seconds:
-            self._wait(op, seconds)
+            self.wait(op, seconds)
         self._fail_while_lost()
         with self._condition:
             fault = self._strike(step)
@@ -250,27 +261,30 @@ class Switches:
                 return fault
         return None
 
-    def wait(self, op: Operation, seconds: float) -> None:
-        """Let time pass, unless the operation is cancelled or its deadline comes first."""
-        self._wait(op, seconds)
+    def wait(self, op: Operation | None, seconds: float, over: Callable[[], bool] = lambda: False) -> None:
+        """Let time pass, unless the operation is cancelled or its deadline comes first.
 
-    def _wait(self, op: Operation | None, seconds: float, hang: Hang | None = None) -> None:
+        Args:
+            op: the operation; None for one that cannot be stopped now.
+            seconds: how long at most.
+            over: whether to stop waiting; asked at first and after each :meth:`wake`.
+        """
         end = time.monotonic() + seconds
         if op is not None:
-            op.on_cancel(self._wake)
-        while not (hang is not None and hang.released) and (left := end - time.monotonic()) > 0:
+            op.on_cancel(self.wake)
+        while (left := end - time.monotonic()) > 0:
             with self._condition:
                 seen = self._wakes
+            if over():
+                return
             if op is not None:
-                op.checkpoint()  # not under the condition: a cancel calls _wake from within the operation
+                op.checkpoint()
                 left = min(left, op.remaining())
             with self._condition:
-                self._condition.wait_for(
-                    lambda seen=seen: self._wakes != seen or (hang is not None and hang.released),  # type: ignore[misc]
-                    None if left == math.inf else left,
-                )
+                self._condition.wait_for(lambda seen=seen: self._wakes != seen, min(left, threading.TIMEOUT_MAX))  # type: ignore[misc]
 
-    def _wake(self) -> None:
+    def wake(self) -> None:
+        """Let those who wait look whether there still is something to wait for."""
         with self._condition:
             self._wakes += 1
             self._condition.notify_all()

@@ -15,8 +15,8 @@ from nova_virt_api.fake.guest import Guest
 from nova_virt_api.fake.shape import Shape
 from nova_virt_api.fake.state import State
 
-Translate = Callable[[State, UUID], Sequence[DriverEvent]]
-"""Makes events out of a guest's change, the way one connection sees them."""
+Translate = Callable[[State, UUID, Guest | None], Sequence[DriverEvent]]
+"""Makes events out of a guest's change, the way one connection sees them; the guest is None when it went."""
 
 
 class Store(Protocol):
@@ -33,6 +33,9 @@ class Store(Protocol):
 
     def save(self, state: State) -> None:
         """Store the state in one step."""
+
+    def close(self) -> None:
+        """Let go of what is open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +162,8 @@ class World:
         with self._lock:
             timers = list(self._timers.values())
             self._timers.clear()
+            if self.store is not None:
+                self.store.close()
         for timer in timers:
             timer.cancel()
 
@@ -167,10 +172,14 @@ class World:
             self._channels.pop(channel, None)
 
     def _announce(self) -> list[Channel]:
-        touched, self._state.touched = self._state.touched, {}
+        touched, self._state.touched = self._state.touched, []
         for channel, translate in self._channels.items():
-            for uuid in touched:
-                channel.offer(translate(self._state, uuid))
+            for uuid, guest in touched:
+                channel.offer(translate(self._state, uuid, guest))
+        for native_id in list(self._timers):
+            booting = self._state.guests.get(native_id)
+            if booting is None or booting.ready_at is None:
+                self._timers.pop(native_id).cancel()
         return list(self._channels) if touched else []
 
     def _await_boot(self, state: State, guest: Guest) -> None:
@@ -192,5 +201,4 @@ class World:
         with self.changing() as state:
             guest = state.guests.get(native_id)
             if guest is not None and guest.boots == boots and guest.ready_at is not None:
-                self._timers.pop(native_id, None)
                 state.put(guest.settled())

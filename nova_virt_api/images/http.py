@@ -14,7 +14,7 @@ from nova_virt_api.driver.operation import Operation
 from nova_virt_api.errors import ImageNotFound, ImageRejected, PermissionDenied, Unavailable, VirtError
 from nova_virt_api.images.origin import Origin
 from nova_virt_api.images.part import Part
-from nova_virt_api.model.image import URL_SCHEMES, Url
+from nova_virt_api.model.image import URL_SCHEMES, Url, shown_url
 from nova_virt_api.version import __version__
 
 T = TypeVar("T")
@@ -49,7 +49,7 @@ class UrlOrigin(Origin):
 
     def __init__(self, source: Url) -> None:
         self._url = source.url
-        super().__init__(shown(source.url), source.format, source.checksum)
+        super().__init__(shown_url(source.url), source.format, source.checksum)
 
     def key(self) -> tuple[str, ...]:
         """The URL; nothing where a checksum already says which image it is."""
@@ -173,12 +173,6 @@ class UrlOrigin(Origin):
         encoding = response.headers.get("Content-Encoding", "identity")
         if encoding != "identity":
             raise ImageRejected(self.name, "its server sends it only in an encoded form")
-
-
-def shown(url: str) -> str:
-    """A URL as people may see it: scheme, host and path."""
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}{parts.path}"
 
 
 def continuing(part: Part, notes: Mapping[str, str]) -> dict[str, str]:

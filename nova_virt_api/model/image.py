@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 from urllib.parse import urlsplit
 
+from nova_virt_api.errors import InvalidSpec
 from nova_virt_api.model.check import check, check_text, check_type
 
 DIGEST_LENGTHS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
@@ -67,9 +68,9 @@ class LocalFile:
         object.__setattr__(self, "path", str(self.path))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Url:
-    """An image that the client fetches and hands on.
+    """An image that the client fetches and hands on. Its query, which may hold a token, is never shown.
 
     Args:
         url: ``https://`` or ``http://``; plain http needs a checksum.
@@ -87,10 +88,13 @@ class Url:
         safe = self.url.startswith("https:") or self.checksum is not None
         check(safe, "source.checksum", self.checksum, "a checksum, since http:// protects nothing")
 
+    def __repr__(self) -> str:
+        return f"Url({shown_url(self.url)!r}, format={self.format}, checksum={self.checksum})"
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, repr=False)
 class BackendUrl:
-    """An image that the hypervisor or its service fetches itself.
+    """An image that the hypervisor or its service fetches itself. Its query is never shown.
 
     Args:
         url: as the backend sees it.
@@ -106,6 +110,9 @@ class BackendUrl:
         check_url(self.url)
         check_type("source.checksum", self.checksum, Checksum, "a Checksum")
         check_image_fields(self.format, self.checksum)
+
+    def __repr__(self) -> str:
+        return f"BackendUrl({shown_url(self.url)!r}, format={self.format}, checksum={self.checksum})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,15 +217,25 @@ class ImageInfo:
 
 def check_url(url: object) -> None:
     """Refuse what is not an absolute http(s) URL, or one that carries credentials (they would end in logs)."""
-    check_text("source.url", url, LONGEST_REFERENCE)
+    allowed = "an absolute https:// or http:// URL"
+    check_type("source.url", url, str, allowed)
+    shown = shown_url(str(url))
     try:
         parts = urlsplit(str(url))
         host = parts.hostname
     except ValueError:
-        parts, host = urlsplit(""), None
-    check(parts.scheme in URL_SCHEMES and bool(host), "source.url", url, "an absolute https:// or http:// URL")
+        raise InvalidSpec("source.url", shown, allowed) from None
+    check(parts.scheme in URL_SCHEMES and bool(host), "source.url", shown, allowed)
+    check_text("source.url", str(url), LONGEST_REFERENCE)
     bare = parts.username is None and parts.password is None
-    check(bare, "source.url", f"{parts.scheme}://***@{host}", "a URL without user name or password")
+    check(bare, "source.url", shown, "a URL without user name or password")
+
+
+def shown_url(url: str) -> str:
+    """A URL as it may be seen: without user name, password, query and fragment."""
+    scheme, separator, rest = url.partition("://")
+    authority, slash, path = re.split("[?#]", rest, maxsplit=1)[0].partition("/")
+    return f"{scheme}{separator}{authority.rpartition('@')[2]}{slash}{path}" if separator else "***"
 
 
 def check_image_fields(image_format: object, checksum: object) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from typing import Any
 from uuid import UUID
 
+from nova_virt_api.model.image import BackendUrl, Url
 from nova_virt_api.model.secret import Secret
 from nova_virt_api.model.spec import InstanceSpec
 
@@ -74,7 +75,12 @@ def fingerprint(spec: InstanceSpec) -> str:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON's own types; of a frozen object, fields at their default and secrets are left out."""
+    """A value as JSON's own types; of a frozen object, fields at their default and secrets are left out.
+
+    Of an image that is named by its checksum the URL is left out too: signed URLs change, the image does not.
+    """
+    if isinstance(value, Url | BackendUrl) and value.checksum is not None:
+        return {"type": type(value).__name__, "checksum": plain(value.checksum)}
     if is_dataclass(value) and not isinstance(value, type):
         pairs = {f.name: getattr(value, f.name) for f in fields(value)}
         changed = {f.name: plain(pairs[f.name]) for f in fields(value) if kept(f.default, pairs[f.name])}

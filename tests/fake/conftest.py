@@ -20,7 +20,7 @@ Connect = Callable[..., virt.Compute]
 def make_spec() -> MakeSpec:
     """A spec that uses every kind of object the fake hypervisor has."""
 
-    def make(name: str = "web", **changes: Any) -> virt.InstanceSpec:
+    def make(name: str = "web", /, **changes: Any) -> virt.InstanceSpec:
         fields: dict[str, Any] = {
             "uuid": virt.stable_uuid(name),
             "name": name,

@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from . import command, disk, initramfs, packages
-from .packages import Package
+from imagebuilder import command, disk, initramfs, packages
+from imagebuilder.packages import Package
 
 # choose.lua knows these names.
 ENTRY_NAMES: Final = ("fast", "full")
@@ -21,6 +21,7 @@ def assemble(kernels: Sequence[Package], work: Path, progress: Callable[[str], N
     Args:
         kernels: the packages that stand for the kernels, the one with every driver last.
         work: an empty folder with room for some 700 MB of unpacked packages.
+        progress: is told, in a line for people, what begins.
     """
     for tool in TOOLS:  # before, not after, the long part
         command.find(tool)

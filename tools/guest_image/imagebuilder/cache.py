@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from . import packages
-from .assemble import assemble
-from .command import BuildError
+from imagebuilder import packages
+from imagebuilder.assemble import assemble
+from imagebuilder.command import BuildError
 
 IMAGE_NAME: Final = "guest.qcow2"
 SOURCES: Final = Path(__file__).resolve().parent.parent
@@ -41,6 +41,8 @@ def ensure_image(progress: Callable[[str], None]) -> Path:
         return image
     with _only_builder(folder):
         if not image.exists():
+            for abandoned in folder.glob("building-*"):  # by a process that was killed: the lock is ours
+                shutil.rmtree(abandoned)
             progress(f"building {image}")
             image.parent.mkdir(exist_ok=True)
             with tempfile.TemporaryDirectory(prefix="building-", dir=folder) as work:
@@ -84,5 +86,6 @@ def _sources_digest() -> str:
     digest = hashlib.sha256()
     files = [*SOURCES.glob("imagebuilder/*.py"), *SOURCES.glob("boot/*"), *SOURCES.glob("guest/**/*")]
     for path in sorted(file for file in files if file.is_file()):
-        digest.update(f"{path.relative_to(SOURCES)}\0{path.stat().st_mode & 0o111:o}\0".encode() + path.read_bytes() + b"\0")
+        executable = os.access(path, os.X_OK)
+        digest.update(f"{path.relative_to(SOURCES)}\0{executable}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]

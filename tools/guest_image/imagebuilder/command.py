@@ -27,6 +27,10 @@ class BuildError(Exception):
     """The image cannot be built; the message is one line and names the fix."""
 
 
+class CommandError(BuildError):
+    """An external program ran and failed."""
+
+
 def find(program: str) -> str:
     """Return the program's path; administrators' folders count, since `depmod` lives there."""
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/sbin"))
@@ -40,12 +44,13 @@ def run(*command: str, cwd: Path | None = None) -> str:
     """Run a command to its end and return what it printed.
 
     Raises:
-        BuildError: the program is missing or failed; its last line of complaint is in the message.
+        BuildError: the program is missing.
+        CommandError: it failed; its last line of complaint is in the message.
     """
     arguments: Sequence[str] = [find(command[0]), *command[1:]]
     environment = {**os.environ, "LC_ALL": "C", "MTOOLS_SKIP_CHECK": "1"}
     done = subprocess.run(arguments, cwd=cwd, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         complaint = (done.stderr.strip() or done.stdout.strip() or "no message").splitlines()[-1]
-        raise BuildError(f"{' '.join(command[:3])} failed with exit code {done.returncode}: {complaint}")
+        raise CommandError(f"{' '.join(command[:3])} failed with exit code {done.returncode}: {complaint}")
     return done.stdout

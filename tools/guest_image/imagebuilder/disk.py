@@ -1,7 +1,7 @@
 """Lays the guest's disk out: one FAT partition that BIOS starts through syslinux and UEFI through systemd-boot.
 
-Nothing is mounted and no loop device is used: mtools and syslinux write into the raw file at the partition's offset, so that an
-ordinary user can build the image.
+Nothing is mounted and no loop device is used: mtools and syslinux write into the raw file at the partition's offset,
+so that an ordinary user can build the image.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .command import run
+from imagebuilder.command import run
 
 SECTOR_BYTES: Final = 512
 DISK_BYTES: Final = 64 << 20
@@ -69,7 +69,8 @@ def write_raw_disk(disk: Path, work: Path, entries: Sequence[BootEntry], userlan
     partition = f"{disk}@@{PARTITION_START_BYTES}"
     sectors = (DISK_BYTES - PARTITION_START_BYTES) // SECTOR_BYTES
     hidden = PARTITION_START_BYTES // SECTOR_BYTES
-    run("mformat", "-i", partition, "-v", "NOVAVIRT", "-T", str(sectors), "-H", str(hidden), "-h", "16", "-s", "63", "::")
+    geometry = ("-T", str(sectors), "-H", str(hidden), "-h", "16", "-s", "63")
+    run("mformat", "-i", partition, "-v", "NOVAVIRT", *geometry, "::")
     run("mmd", "-i", partition, "::EFI", "::EFI/BOOT", "::loader", "::loader/entries")
     for name, content in _files(entries, userland, loaders).items():
         staged = work / name.replace("/", "_")
@@ -86,7 +87,7 @@ def compress(disk: Path, image: Path) -> None:
 def _boot_record(code: bytes) -> bytes:
     """Return a master boot record with syslinux's code and one active partition.
 
-    Addresses in cylinders, heads and sectors are left at their maximum, as usual for partitions that are found by block number.
+    Addresses in cylinders, heads and sectors are at their maximum, as usual for partitions found by block number.
     """
     start = PARTITION_START_BYTES // SECTOR_BYTES
     sectors = DISK_BYTES // SECTOR_BYTES - start
@@ -109,10 +110,19 @@ def _files(entries: Sequence[BootEntry], userland: bytes, loaders: Loaders) -> d
     for entry in entries:
         files[f"{entry.name}.krn"] = entry.kernel.read_bytes()
         files[f"{entry.name}.img"] = entry.drivers
-        files[f"loader/entries/{entry.name}.conf"] = (
-            f"title {entry.name}\nlinux /{entry.name}.krn\ninitrd /userland.img\ninitrd /{entry.name}.img\noptions {COMMAND_LINE}\n"
-        ).encode()
+        files[f"loader/entries/{entry.name}.conf"] = _systemd_boot_entry(entry).encode()
     return files
+
+
+def _systemd_boot_entry(entry: BootEntry) -> str:
+    lines = [
+        f"title {entry.name}",
+        f"linux /{entry.name}.krn",
+        "initrd /userland.img",
+        f"initrd /{entry.name}.img",
+        f"options {COMMAND_LINE}",
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def _syslinux_menu(entries: Sequence[BootEntry]) -> str:

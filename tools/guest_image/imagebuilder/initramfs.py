@@ -1,13 +1,14 @@
 """Assembles the guest's two-part initramfs: a userland that all kernels share, and each kernel's drivers.
 
-The archive is written here (the format "newc" of the kernel's Documentation/driver-api/early-userspace/buffer-format.rst), since
-`cpio` would need root to invent device nodes and root ownership.
+The archive is written here, since `cpio` would need root to give the files to root. Its format is the one called "newc"
+in the kernel's Documentation/driver-api/early-userspace/buffer-format.rst.
 """
 
 from __future__ import annotations
 
 import gzip
 import lzma
+import os
 import re
 import stat
 import subprocess
@@ -15,18 +16,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from .command import BuildError, find, run
+from imagebuilder.command import BuildError, find, run
 
+UNKNOWN_LAYOUT: Final = "report this with your distribution's name and version"
 GUEST_FILES: Final = Path(__file__).resolve().parent.parent / "guest"
 
-# Without these the guest could not do what its README promises; a kernel must have them, as modules or built in.
-REQUIRED_MODULES: Final = tuple(
-    "virtio_pci virtio_blk virtio_scsi virtio_net virtio_console sd_mod sr_mod isofs vfat nls_cp437 nls_ascii evdev button".split()
+# Without these the guest could not do what README.md promises; a kernel must have them, as modules or built in.
+REQUIRED_MODULES: Final = (
+    *("virtio_pci", "virtio_blk", "virtio_scsi", "virtio_net", "virtio_console"),
+    *("sd_mod", "sr_mod", "isofs", "vfat", "nls_cp437", "nls_ascii", "evdev", "button"),
 )
 # Each kernel brings those of these that it has.
-OPTIONAL_MODULES: Final = tuple(
-    "virtio_balloon virtio-rng nvme ahci ata_piix ata_generic vmw_pvscsi mptspi mptsas sym53c8xx xen-blkfront nls_utf8"
-    " e1000 e1000e 8139cp vmxnet3 xen-netfront pvpanic-mmio pvpanic-pci".split()
+OPTIONAL_MODULES: Final = (
+    *("virtio_balloon", "virtio-rng", "pvpanic-mmio", "pvpanic-pci", "nls_utf8"),
+    *("nvme", "ahci", "ata_piix", "ata_generic", "vmw_pvscsi", "mptspi", "mptsas", "sym53c8xx", "xen-blkfront"),
+    *("e1000", "e1000e", "8139cp", "vmxnet3", "xen-netfront"),
 )
 DIRECTORIES: Final = ("dev", "mnt", "proc", "root", "run", "sys", "tmp", "var/log")
 
@@ -44,7 +48,7 @@ class Kernel:
         """Find the one kernel under an unpacked package's root."""
         images = sorted((root / "boot").glob("vmlinuz-*"))
         if len(images) != 1:
-            raise BuildError(f"the kernel package holds {len(images)} kernels, expected one: remove the cached packages and retry")
+            raise BuildError(f"the kernel package holds {len(images)} kernels, expected one: run 'apt-get update'")
         release = images[0].name.removeprefix("vmlinuz-")
         folders = [root / prefix / "lib/modules" / release for prefix in ("", "usr")]
         modules = next((folder for folder in folders if folder.is_dir()), folders[0])
@@ -112,7 +116,8 @@ def userland(root: Path) -> bytes:
     archive.link("init", "bin/busybox")
     archive.link("sbin/modprobe", "../bin/busybox")  # where the kernel looks for it
     for source in sorted(path for path in GUEST_FILES.rglob("*") if path.is_file()):
-        archive.file(str(source.relative_to(GUEST_FILES)), source.read_bytes(), stat.S_IMODE(source.stat().st_mode) | 0o644)
+        mode = 0o755 if os.access(source, os.X_OK) else 0o644
+        archive.file(str(source.relative_to(GUEST_FILES)), source.read_bytes(), mode)
     _agent(root, archive)
     return archive.finished()
 
@@ -129,7 +134,7 @@ def _agent(root: Path, archive: Archive) -> None:
     listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
     for name, path in re.findall(r"(\S+) => (\S+)", listed):
         if not Path(path).is_relative_to(root):
-            raise BuildError(f"qemu-ga needs {name}, which no downloaded package holds: report this with your distribution's name")
+            raise BuildError(f"qemu-ga needs {name}, which no downloaded package holds: {UNKNOWN_LAYOUT}")
         archive.file(f"lib/{name}", Path(path).read_bytes(), 0o755)
 
 
@@ -200,4 +205,4 @@ def _first(root: Path, *names: str) -> Path:
     for name in names:
         if (root / name).exists():
             return root / name
-    raise BuildError(f"no downloaded package holds {names[0]}: report this with your distribution's name")
+    raise BuildError(f"no downloaded package holds {names[0]}: {UNKNOWN_LAYOUT}")

@@ -1,0 +1,63 @@
+"""Which commands there are. A table and not entry points: looking those up takes longer than most commands."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from importlib.metadata import EntryPoint
+from typing import TYPE_CHECKING, Final
+
+from cliff.commandmanager import CommandManager
+
+if TYPE_CHECKING:
+    from cliff.command import Command
+
+COMMANDS: Final = {
+    "complete": "complete:Complete",
+    "console log": "console:ConsoleLog",
+    "create": "create:Create",
+    "delete": "delete:Delete",
+    "doctor": "doctor:Doctor",
+    "driver list": "driver:DriverList",
+    "driver show": "driver:DriverShow",
+    "help": "help:Help",
+    "host show": "host:HostShow",
+    "leftover list": "leftover:LeftoverList",
+    "list": "list:List",
+    "network list": "place:NetworkList",
+    "pause": "pause:Pause",
+    "pool list": "place:PoolList",
+    "reboot": "power:Reboot",
+    "resume": "suspend:Resume",
+    "show": "show:Show",
+    "snapshot": "snapshot:Snapshot",
+    "start": "power:Start",
+    "stop": "power:Stop",
+    "suspend": "suspend:Suspend",
+    "unpause": "pause:Unpause",
+    "wait": "wait:Wait",
+    "watch": "watch:Watch",
+}
+"""Module below this package and class, by the words that people type."""
+
+
+class Commands(CommandManager):
+    """The table for cliff; a command's module is imported when the command is used."""
+
+    def __init__(self) -> None:
+        super().__init__("")  # no namespace: nothing is searched for
+        for name, place in COMMANDS.items():
+            self.commands[name] = EntryPoint(name, f"nova_virt_api.cli.{place}", "nova_virt.cli")
+
+    def add_command(self, name: str, command_class: type[Command]) -> None:
+        """Add a command, unless the table has one of that name: cliff adds its own ``help`` and ``complete``."""
+        if name not in COMMANDS:
+            super().add_command(name, command_class)
+
+    def suggestion(self, words: list[str]) -> str:
+        """What to try instead of words that are no command."""
+        typed = [word for word in words if not word.startswith("-")]
+        family = [name for name in COMMANDS if typed and name.split()[0] == typed[0]]
+        close = family or [
+            name for length in (2, 1) for name in get_close_matches(" ".join(typed[:length]), COMMANDS, n=3, cutoff=0.6)
+        ]
+        return f"did you mean {' or '.join(repr(name) for name in dict.fromkeys(close))}?" if close else ""

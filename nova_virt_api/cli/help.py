@@ -1,0 +1,27 @@
+"""``nova-virt help``, which ``nova-virt COMMAND --help`` comes to as well."""
+
+from __future__ import annotations
+
+import argparse
+
+from nova_virt_api.cli.command import Command
+from nova_virt_api.cli.exit_codes import ExitCode
+
+
+class Help(Command):
+    """Show the help of the program or of one command."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("words", metavar="COMMAND", nargs=argparse.REMAINDER, help="The command.")
+
+    def take_action(self, parsed_args: argparse.Namespace) -> int:
+        if not parsed_args.words:
+            self.app.print_help()
+            return ExitCode.OK
+        try:
+            command_class, name, _ = self.app.commands.find_command(parsed_args.words)
+        except ValueError:
+            return self.app.unknown_command(parsed_args.words)
+        command = command_class(self.app, self.app.options, name)
+        command.get_parser(f"{self.app.NAME} {name}").print_help(self.app.stdout)
+        return ExitCode.OK
