@@ -23,7 +23,10 @@ def admit_spec(driver: Driver, spec: InstanceSpec) -> None:
         if not isinstance(extra, driver.extras):
             names = ", ".join(kind.__name__ for kind in driver.extras)
             raise InvalidSpec(f"extras[{index}]", type(extra).__name__, f"one of: {names}" if names else "nothing here")
-    capabilities = driver.capabilities(spec.placement.node)
+    try:
+        capabilities = driver.capabilities(spec.placement.node)
+    except InvalidSpec as error:
+        raise error.under("placement") from error
     for feature, field in spec.features():
         capabilities.require(feature, field)
 

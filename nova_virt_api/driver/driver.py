@@ -107,6 +107,7 @@ class Driver(ABC):
 
         Raises:
             InstanceNotFound: no such guest at this endpoint.
+            Ambiguous: two objects claim the uuid, and the reference's native id is neither's.
         """
         for instance in self.instances(fresh=fresh):
             if instance.uuid == guest.uuid:
@@ -139,6 +140,9 @@ class Driver(ABC):
         interrupted spawn of the same request left is used or removed. A failed spawn leaves nothing while the endpoint
         answers; otherwise the error names the leftovers. Well-known stages are announced by ``op.stage``, among them
         NETWORK_READY, DISKS_READY and BEFORE_START.
+
+        With ``Manage.ALL`` no mark is written, so there is no fingerprint: a guest that exists is compared by what can be
+        seen of it.
 
         Raises:
             InvalidSpec: the spec names a place that is not there, or none where there are several.

@@ -6,42 +6,27 @@ it once the volume is complete. A claim whose holder is gone shows a volume that
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 from uuid import uuid5
 
 from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.errors import VirtError
 from nova_virt_api.model.identity import NAMESPACE
+from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.record import Record
 from nova_virt_libvirt.names import base_key
-from nova_virt_libvirt.storage import VolumeExists
+from nova_virt_libvirt.storage import Backing
 
 if TYPE_CHECKING:
     from nova_virt_api.driver.operation import Operation
     from nova_virt_api.images.cached import CachedImage
-    from nova_virt_api.model.image import ImageFormat
     from nova_virt_libvirt.hold import Hold
     from nova_virt_libvirt.records import Records
     from nova_virt_libvirt.storage import Pool, Volume
 
 KNOWN: Final[dict[tuple[str, str, str], str]] = {}
 """Paths of complete images by host, pool and volume name: whoever found one complete need not look again."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Base:
-    """A complete image in a pool.
-
-    Args:
-        path: where the hypervisor has it.
-        format: what its bytes are; never guessed from them.
-        virtual_size_bytes: size of the disk that a guest sees.
-    """
-
-    path: str
-    format: ImageFormat
-    virtual_size_bytes: int
 
 
 class BaseImages:
@@ -58,7 +43,7 @@ class BaseImages:
         self._records = records
         self._owner = owner
 
-    def ensure(self, image: CachedImage, op: Operation) -> Base:
+    def ensure(self, image: CachedImage, op: Operation) -> Backing:
         """The image in this pool; uploaded if it is not there. Of several that want it at once, one uploads.
 
         Raises:
@@ -71,7 +56,7 @@ class BaseImages:
         known = (self._records.host, self._pool.name, name)
         if known not in KNOWN:
             KNOWN[known] = self._find_or_upload(key, name, image, op).path()
-        return Base(path=KNOWN[known], format=image.format, virtual_size_bytes=image.virtual_size_bytes)
+        return Backing(path=KNOWN[known], format=image.format)
 
     def forget(self, image: CachedImage) -> None:
         """Look again next time: somebody may have removed it."""
@@ -98,18 +83,26 @@ class BaseImages:
                 return self._upload(hold, name, image, op)
 
     def _upload(self, hold: Hold, name: str, image: CachedImage, op: Operation) -> Volume:
-        """Upload under a claim that is ours."""
+        """Upload under a claim that is ours, and remove the claim."""
         try:
-            volume = self._fill(hold, name, image, op)
+            if hold.before is None and (there := self._pool.find(name)) is not None:
+                volume = there  # completed since we looked: no claim was on it
+            else:
+                volume = self._fill(name, image, op)
         except BaseException:
-            self._give_up(hold, name)
+            with suppress(VirtError):  # what cannot be removed now is removed by the next one who wants the image
+                self._pool.remove(name)
+                hold.remove()
+            hold.end()
             raise
+        hold.verify()
         hold.remove()
         return volume
 
-    def _fill(self, hold: Hold, name: str, image: CachedImage, op: Operation) -> Volume:
+    def _fill(self, name: str, image: CachedImage, op: Operation) -> Volume:
         op.stage(Stage.IMAGE, CancelMode.IMMEDIATE)
-        if hold.before is None and (there := self._pool.find(name)) is not None:
-            return there  # completed since we looked
         self._pool.remove(name)
-        ...
+        volume = self._pool.create(name, image.size_bytes, ImageFormat.RAW)  # room for the image's bytes, of any format
+        with image.path.open("rb") as file:
+            volume.upload(file, image.size_bytes, op)
+        return volume

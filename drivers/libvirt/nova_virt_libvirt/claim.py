@@ -65,7 +65,7 @@ class Link:
     @property
     def identity(self) -> tuple[str, str | None]:
         """Differs between this volume and one of the same name in another life."""
-        return self.volume.name, self.claim and self.claim.token
+        return self.volume.name, None if self.claim is None else self.claim.token
 
     def successor(self, key: str) -> str:
         """Name of the volume that follows."""

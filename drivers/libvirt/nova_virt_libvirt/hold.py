@@ -8,16 +8,18 @@ from dataclasses import replace
 from typing import Any, Final
 
 from nova_virt_api.errors import Busy, VirtError
-from nova_virt_api.model.record import Record
+from nova_virt_api.model.record import Phase
 from nova_virt_libvirt.claim import Chain, Claim, Link, head_name
 from nova_virt_libvirt.holder import this_process
-from nova_virt_libvirt.storage import Volume
+from nova_virt_libvirt.storage import Pool, Volume
 
 LEASE: Final = 60.0
 """Seconds without a sign of life after which a holder counts as gone."""
 
 GRACE: Final = 5.0
 """Seconds within which a new volume of a chain is written, or its maker counts as gone."""
+
+TOKEN_BYTES: Final = 8
 
 ACTIVE: Final[set[str]] = set()
 """Tokens of the claims that this process holds now."""
@@ -28,16 +30,15 @@ class Hold:
 
     Args:
         volume: the newest volume of its chain, made by us just now.
-        record: what it says of the guest.
-        host: uuid of the endpoint's host.
+        claim: what it is going to say.
         before: the chain that it continues; None if it is the head.
         created: when its creation began, on the monotonic clock.
     """
 
-    def __init__(self, volume: Volume, record: Record, host: str, before: Chain | None, created: float) -> None:
+    def __init__(self, volume: Volume, claim: Claim, before: Chain | None, created: float) -> None:
         self.volume = volume
+        self.claim = claim
         self.before = before
-        self.claim = Claim(record=record, token=secrets.token_hex(8), host=host)
         self._key = before.key if before else volume.name.removesuffix(head_name(""))
         self._created = created
         self._lock = threading.Lock()
@@ -48,14 +49,14 @@ class Hold:
         """What it is a claim on."""
         return self._key
 
-    def begin(self, **changes: Any) -> None:
+    def begin(self, *, keeps_disks: bool | None = None, **changes: Any) -> None:
         """Write the claim for the first time and keep it alive from now on.
 
         Raises:
             Busy: it took so long that somebody took us for dead.
         """
         unwritten = Link(self.volume, None).successor(self.key)
-        self._write(**changes)
+        self.rewrite(keeps_disks=keeps_disks, **changes)
         if time.monotonic() - self._created > GRACE / 2:
             self._refuse_successor(unwritten)
         ACTIVE.add(self.claim.token)
@@ -85,19 +86,44 @@ class Hold:
     def release(self) -> None:
         """Let others take over at once."""
         self.end()
-        self._write(holder=None, lease_until=None)
+        self._write(holder=None)
+
+    def settle(self, phase: Phase) -> None:
+        """Let others take over at once, and make the chain one volume again.
+
+        The head is written anew with a token of its own, so that nothing follows it any more; what followed is removed.
+
+        Args:
+            phase: how far the guest has got.
+        """
+        self.end()
+        rest = self.names()[1:]
+        if self.before is not None:
+            self.volume = self.before.head.volume
+            self.claim = replace(self.claim, token=new_token())
+            self.before = None
+        self._write(holder=None, phase=phase)
+        for name in rest:
+            self.volume.pool.remove(name)
 
     def retract(self) -> None:
         """Undo the taking: the claim is again as its last holder had left it, or gone if there was none."""
         self.end()
         self.volume.remove()
 
-    def remove(self) -> None:
-        """Remove the claim, the head first; everything else of the guest must be gone."""
+    def names(self) -> list[str]:
+        """The chain's volumes, the head first."""
+        return [*(link.volume.name for link in (self.before.links if self.before else ())), self.volume.name]
+
+    def remove(self, pool: Pool | None = None) -> None:
+        """Remove the claim, the head first; everything else of the guest must be gone.
+
+        Args:
+            pool: its pool on a new connection, if the old one may be lost.
+        """
         self.end()
-        for link in self.before.links if self.before else ():
-            link.volume.remove()
-        self.volume.remove()
+        for name in self.names():
+            (pool or self.volume.pool).remove(name)
 
     def _renew(self) -> None:
         while not self._ended.wait(LEASE / 3):
@@ -125,3 +151,6 @@ class Hold:
             raise Busy(f"somebody else took over {self.key} while this process was silent")
 
 
+def new_token() -> str:
+    """A token that no other claim bears."""
+    return secrets.token_hex(TOKEN_BYTES)

@@ -31,6 +31,11 @@ def console_log_name(uuid: UUID) -> str:
     return f"{uuid}.console.log"
 
 
+def snapshot_key(uuid: UUID) -> str:
+    """What the copy of a guest's disk and the claim on it are kept under while a snapshot is made."""
+    return f"{uuid}.snapshot"
+
+
 def base_key(digest: str) -> str:
     """What a base image and the claim on its upload are kept under."""
     return f"{BASE_PREFIX}{digest}"

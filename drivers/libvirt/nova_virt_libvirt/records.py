@@ -3,12 +3,12 @@
 import time
 from typing import Final
 
-from nova_virt_api.driver.operation import Operation
+from nova_virt_api.driver.operation import CancelMode, Operation
 from nova_virt_api.errors import Busy, StorageError, Timeout
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.record import Record
 from nova_virt_libvirt.claim import SIZE, Chain, Claim, Link, head_name
-from nova_virt_libvirt.hold import ACTIVE, GRACE, Hold
+from nova_virt_libvirt.hold import ACTIVE, GRACE, Hold, new_token
 from nova_virt_libvirt.holder import is_gone, this_process
 from nova_virt_libvirt.storage import Pool, VolumeExists
 
@@ -35,22 +35,41 @@ class Records:
             volume = self.pool.create(head_name(key), SIZE, ImageFormat.RAW)
         except VolumeExists:
             return None
-        return Hold(volume, record, self.host, None, created)
+        return Hold(volume, self._claim(record), None, created)
 
-    def succeed(self, chain: Chain, record: Record) -> Hold | None:
+    def succeed(self, chain: Chain, record: Record, *, keeps_disks: bool = False) -> Hold | None:
         """Take a claim over and begin it; None if somebody else was faster, or it was removed meanwhile."""
         created = time.monotonic()
         try:
             volume = self.pool.create(chain.newest.successor(chain.key), SIZE, ImageFormat.RAW)
         except VolumeExists:
             return None
-        hold = Hold(volume, record, self.host, chain, created)
+        hold = Hold(volume, self._claim(record, keeps_disks=keeps_disks), chain, created)
         hold.begin()
         head = self._link(head_name(chain.key))
         if head is None or head.identity != chain.head.identity:
             hold.retract()
             return None
         return hold
+
+    def acquire(self, key: str, record: Record, op: Operation, what: str) -> Hold:
+        """Take a claim, from a holder that is gone if need be, and begin it; wait while somebody holds it.
+
+        Raises:
+            Busy: somebody works on it and went on doing so until the deadline.
+        """
+        while True:
+            chain = self.read(key)
+            if chain is None:
+                hold = self.create(key, record)
+                if hold is not None:
+                    hold.begin()
+                    return hold
+            elif self.holder(chain) is not None:
+                op.stage(f"wait until nobody works on {what}", CancelMode.IMMEDIATE)
+                self.wait(key, op, what)
+            elif (hold := self.succeed(chain, record)) is not None:
+                return hold
 
     def read(self, key: str) -> Chain | None:
         """The claim as it is now; None if there is none."""
@@ -92,6 +111,9 @@ class Records:
             op.wait_until(is_free)
         except Timeout as error:
             raise Busy(f"somebody else works on {what}", holder or "") from error
+
+    def _claim(self, record: Record, *, keeps_disks: bool = False) -> Claim:
+        return Claim(record=record, token=new_token(), host=self.host, keeps_disks=keeps_disks)
 
     def _read(self, key: str) -> Chain | None:
         links: list[Link] = []

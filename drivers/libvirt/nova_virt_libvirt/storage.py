@@ -1,8 +1,9 @@
 """Pools and volumes, touched through libvirt's storage API only."""
 
-import errno
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 import libvirt
@@ -19,15 +20,25 @@ from nova_virt_libvirt.transfer import receive_bytes, receive_file, send_bytes, 
 OVERLAY_KINDS: Final = frozenset({"dir", "fs", "netfs"})
 """Pools whose volumes are files, made exclusively, sparse, and able to be based on one another."""
 
-FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 PATIENCE: Final = 15.0
 """Seconds for which a volume or pool may be busy with what a process that is gone had begun."""
-
-Connect = Callable[[], libvirt.virConnect]
 
 
 class VolumeExists(StorageError):
     """A volume of this name is there already."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backing:
+    """What an overlay is based on: a complete volume that nobody writes to.
+
+    Args:
+        path: where the hypervisor has it.
+        format: what its bytes are; never guessed from them.
+    """
+
+    path: str
+    format: ImageFormat
 
 
 class Volume:
@@ -58,6 +69,12 @@ class Volume:
         """Length of its content as stored."""
         with self._errors("look at"):
             return int(self.native.infoFlags(libvirt.VIR_STORAGE_VOL_GET_PHYSICAL)[2])
+
+    def age_seconds(self) -> float:
+        """Time since its content changed, as far as the host's clock and ours agree."""
+        with self._errors("look at"):
+            changed = etree.fromstring(self.native.XMLDesc(0)).findtext("target/timestamps/mtime")
+        return time.time() - float(changed or 0.0)
 
     def write(self, data: bytes) -> None:
         """Replace its first bytes."""
@@ -117,7 +134,7 @@ class Pool:
         self.name: str = native.name()
 
     def kind(self) -> str:
-        """libvirt's word for its type."""
+        """The type of pool in the words of libvirt, e.g. ``dir``."""
         with storage_errors("look at", self.name):
             definition = etree.fromstring(self.native.XMLDesc(0))
         return definition.get("type", "")
@@ -145,7 +162,7 @@ class Pool:
             return list(self.native.listVolumes())
 
     def create(
-        self, name: str, capacity_bytes: int, image_format: ImageFormat, *, base: str | None = None
+        self, name: str, capacity_bytes: int, image_format: ImageFormat, *, base: Backing | None = None
     ) -> Volume:
         """Make a sparse volume; of two that try at once, one succeeds (libvirt opens the file with ``O_EXCL``).
 
@@ -153,7 +170,7 @@ class Pool:
             name: its name.
             capacity_bytes: its size as guests see it.
             image_format: its format.
-            base: path of the qcow2 volume that it is an overlay of.
+            base: what it is an overlay of.
 
         Raises:
             VolumeExists: the name is taken.
@@ -207,7 +224,7 @@ class Pool:
             raise VolumeExists(f"volume {name} in storage pool {self.name} exists already") from error
 
 
-def volume_xml(name: str, capacity_bytes: int, image_format: ImageFormat, base: str | None) -> str:
+def volume_xml(name: str, capacity_bytes: int, image_format: ImageFormat, base: Backing | None) -> str:
     """A volume's definition; formats are always said, nothing is left for libvirt to guess from content."""
     definition = E.volume(
         E.name(name),
@@ -216,7 +233,7 @@ def volume_xml(name: str, capacity_bytes: int, image_format: ImageFormat, base: 
         E.target(E.format(type=image_format.value)),
     )
     if base is not None:
-        definition.append(E.backingStore(E.path(base), E.format(type=ImageFormat.QCOW2.value)))
+        definition.append(E.backingStore(E.path(base.path), E.format(type=base.format.value)))
     return etree.tostring(definition, encoding="unicode")
 
 
@@ -236,12 +253,12 @@ def storage_errors(doing: str, pool: str) -> Iterator[None]:
     try:
         yield
     except libvirt.libvirtError as error:
-        if error.get_error_code() == libvirt.VIR_ERR_SYSTEM_ERROR and error.get_int1() in FULL:
-            raise NoCapacity(pool, f"cannot {doing}: storage pool {pool} is full") from error
-        found = translate(error)
-        if type(found) is not BackendError:
-            raise found from error
-        raise StorageError(f"cannot {doing} in storage pool {pool}: {error.get_error_message()}") from error
+        found = translate(error, f"cannot {doing} in storage pool {pool}")
+        if isinstance(found, NoCapacity):
+            raise NoCapacity(pool, found.message, hint="free some space there, or name another pool") from error
+        if type(found) is BackendError:
+            raise StorageError(found.message) from error
+        raise found from error
 
 
 def inactive(pool: str) -> Unavailable:

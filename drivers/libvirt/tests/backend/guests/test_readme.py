@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nova_virt_api as virt
 
-ROOT = Path(__file__).resolve().parents[4]
+ROOT = Path(__file__).resolve().parents[5]
 
 
 def test_ten_lines_of_the_readme_boot_a_guest(tmp_path: Path, guest_image: Path) -> None:

@@ -1,0 +1,219 @@
+"""The work of a spawn, once the guest is claimed: places, image, disks, definition, start."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import libvirt
+
+from nova_virt_api.driver.operation import CancelMode, Stage
+from nova_virt_api.errors import InstanceExists, InvalidSpec, NoCapacity, StorageError
+from nova_virt_api.model.disk import Blank, Disk, DiskBus
+from nova_virt_api.model.image import ImageFormat, Native
+from nova_virt_api.model.labels import Labels
+from nova_virt_api.model.leftover import Leftover
+from nova_virt_api.model.record import Phase
+from nova_virt_api.toolkit.seed import nocloud_seed
+from nova_virt_libvirt.base_images import BaseImages
+from nova_virt_libvirt.devices.disk import DiskFile
+from nova_virt_libvirt.domain_xml import Parts, domain_xml
+from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.metadata import Mark, write_mark
+from nova_virt_libvirt.native_image import fetched
+from nova_virt_libvirt.names import console_log_name, disk_name, seed_name
+from nova_virt_libvirt.records import Records
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from nova_virt_api.driver.operation import Operation
+    from nova_virt_api.images.cached import CachedImage
+    from nova_virt_api.model.image import ImageSource
+    from nova_virt_api.model.record import Record
+    from nova_virt_api.model.spec import InstanceSpec
+    from nova_virt_libvirt.hold import Hold
+    from nova_virt_libvirt.places import Places
+    from nova_virt_libvirt.site import Site
+    from nova_virt_libvirt.storage import Backing, Pool, Volume
+
+GRANULE: Final = 1024
+"""Disks are whole kibibytes: libvirt hands their size to qemu-img so."""
+
+MOST_VCPUS: Final = 255
+"""More need an interrupt-remapping IOMMU."""
+
+
+class Build:
+    """One guest in the making.
+
+    Args:
+        site: the endpoint.
+        connection: the connection to use throughout.
+        places: what names of places mean.
+        spec: what was asked for.
+        op: the operation worked for.
+    """
+
+    def __init__(
+        self, site: Site, connection: libvirt.virConnect, places: Places, spec: InstanceSpec, op: Operation
+    ) -> None:
+        self._site = site
+        self._connection = connection
+        self._places = places
+        self._spec = spec
+        self._op = op
+        self._labels = spec.labels if isinstance(spec.labels, Labels) else Labels(spec.labels)
+        self._pools: list[Pool] = []
+        self._networks: list[str] = []
+        self.made: list[Leftover] = []
+        """What was made so far, in case that it cannot be removed again."""
+
+    def plan(self) -> None:
+        """Find the places and refuse what cannot be, before anything is made.
+
+        Raises:
+            InvalidSpec: a place is not there.
+            InstanceExists: the name is taken.
+            NoCapacity: the host will never have as much.
+            StorageError: disks that an earlier guest of this uuid left are in the way.
+            Unavailable: a place is not active.
+        """
+        spec = self._spec
+        self._refuse_absurd()
+        self._pools = [self._pool(index, disk) for index, disk in enumerate(spec.disks)]
+        self._networks = [
+            self._places.network(f"nics[{index}].network", nic.network) for index, nic in enumerate(spec.nics)
+        ]
+        with translated("look for guests of this name"):
+            self._refuse_taken_name()
+        for index, pool in enumerate(self._pools):
+            name = disk_name(spec.uuid, index, ImageFormat.QCOW2)
+            if pool.find(name) is not None:
+                raise StorageError(
+                    f"disk {name} of an earlier guest is still in storage pool {pool.name}",
+                    hint=f"delete it (virsh vol-delete {name} --pool {pool.name}) or use another uuid",
+                )
+
+    def _pool(self, index: int, disk: Disk) -> Pool:
+        if disk.pool is not None:
+            return self._places.pool(f"disks[{index}].pool", disk.pool)
+        return self._places.pool("placement.pool", self._spec.placement.pool)
+
+    def make(self, record: Record, hold: Hold) -> None:
+        """Make the guest and start it if that was asked for. Whoever calls undoes it if this fails."""
+        spec, op = self._spec, self._op
+        self._note("volume", hold.volume.name, hold.volume.pool.name)
+        disks = [self._disk(index, disk) for index, disk in enumerate(spec.disks)]
+        parts = Parts(
+            virt_type=self._site.virt_type(),
+            disks=disks,
+            seed=self._seed(),
+            console_log=self._create(self._home(), console_log_name(spec.uuid), 0, ImageFormat.RAW).path(),
+            networks=self._networks,
+            metadata=Mark(record=record if spec.power_on else finished(record), labels=self._labels).element(),
+        )
+        op.stage(Stage.NETWORK_READY)
+        op.stage(Stage.DISKS_READY)
+        op.stage(Stage.DEFINE)
+        hold.verify()
+        self._note("domain", spec.name)
+        with translated("define the guest"):
+            domain = self._connection.defineXML(domain_xml(spec, parts))
+        op.stage(Stage.BEFORE_START)
+        if spec.power_on:
+            op.stage(Stage.START, CancelMode.NONE)
+            with translated("start the guest"):
+                domain.create()
+                write_mark(domain, Mark(record=finished(record), labels=self._labels))
+
+    # --- disks ----------------------------------------------------------------------------------------------------
+
+    def _disk(self, index: int, disk: Disk) -> DiskFile:
+        if isinstance(disk.source, Blank):
+            self._op.stage(Stage.DISKS)
+            volume = self._create_disk(index, disk.size_bytes or 0, None)
+        else:
+            with self._image(index, disk.source) as image:
+                volume = self._overlay(index, disk, image)
+        return DiskFile(path=volume.path(), format=ImageFormat.QCOW2, bus=disk.bus or DiskBus.VIRTIO)
+
+    def _image(self, index: int, source: ImageSource) -> AbstractContextManager[CachedImage]:
+        images = self._site.images
+        if isinstance(source, Native):
+            return fetched(source, f"disks[{index}].source", self._places, images, self._op)
+        return images.fetch(source, self._op)
+
+    def _overlay(self, index: int, disk: Disk, image: CachedImage) -> Volume:
+        size = image.virtual_size_bytes if disk.size_bytes is None else disk.size_bytes
+        if size < image.virtual_size_bytes:
+            allowed = f"at least {image.virtual_size_bytes}, the image's own size"
+            raise InvalidSpec(f"disks[{index}].size_bytes", size, allowed)
+        pool = self._pools[index]
+        bases = BaseImages(pool, Records(pool, self._site.host()), self._site.owner)
+        base = bases.ensure(image, self._op)
+        self._op.stage(Stage.DISKS)
+        try:
+            return self._create_disk(index, size, base)
+        except NoCapacity:
+            raise
+        except StorageError:
+            bases.forget(image)  # removed by somebody since this process saw it last
+            again = bases.ensure(image, self._op)
+            return self._create_disk(index, size, again)
+
+    def _create_disk(self, index: int, size: int, base: Backing | None) -> Volume:
+        whole = -(-size // GRANULE) * GRANULE
+        name = disk_name(self._spec.uuid, index, ImageFormat.QCOW2)
+        return self._create(self._pools[index], name, whole, ImageFormat.QCOW2, base)
+
+    def _create(
+        self, pool: Pool, name: str, size: int, image_format: ImageFormat, base: Backing | None = None
+    ) -> Volume:
+        self._note("volume", name, pool.name)
+        return pool.create(name, size, image_format, base=base)
+
+    def _note(self, kind: str, name: str, place: str = "") -> None:
+        spec = self._spec
+        self.made.append(Leftover(uuid=spec.uuid, kind=kind, name=name, place=place, owner=self._site.owner))
+
+    def _seed(self) -> str | None:
+        spec = self._spec
+        if spec.cloud_init is None:
+            return None
+        content = nocloud_seed(spec.cloud_init, spec.uuid, spec.name)
+        volume = self._create(self._home(), seed_name(spec.uuid), len(content), ImageFormat.RAW)
+        volume.write(content)
+        return volume.path()
+
+    def _home(self) -> Pool:
+        """The pool for what is no disk: the boot disk's, or that of the records."""
+        return self._pools[0] if self._pools else self._places.records_pool()
+
+    # --- refusals -------------------------------------------------------------------------------------------------
+
+    def _refuse_absurd(self) -> None:
+        with translated("look at the host"):
+            total = self._connection.getInfo()[1] * 1024**2
+        if self._spec.memory_bytes > total:
+            message = f"{self._spec.memory_bytes} bytes of memory were asked for, the host has {total}"
+            raise NoCapacity("memory_bytes", message)
+        if self._spec.vcpus > MOST_VCPUS:
+            message = f"{self._spec.vcpus} virtual CPUs were asked for, a guest has at most {MOST_VCPUS}"
+            raise NoCapacity("vcpus", message)
+
+    def _refuse_taken_name(self) -> None:
+        try:
+            other = self._connection.lookupByName(self._spec.name)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                return
+            raise
+        raise InstanceExists(
+            f"the name {self._spec.name} is taken by guest {other.UUIDString()}", hint="names are unique in libvirt"
+        )
+
+
+def finished(record: Record) -> Record:
+    """The record of a guest that is complete."""
+    return replace(record, phase=Phase.READY, holder=None, lease_until=None)

@@ -1,0 +1,50 @@
+"""What an endpoint can do: an answer for every role and feature, from what libvirt says of the hypervisor."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from nova_virt_api.capability import Capability, Feature
+from nova_virt_api.model.capabilities import AVAILABLE, Availability, unavailable
+from nova_virt_libvirt.emulator import Emulator
+
+EVENT_LATENCY: Final = 0.5
+"""Seconds; libvirt pushes events."""
+
+STALENESS: Final = 1.0
+"""Seconds; a listing asks networks for leases, and for removed managed save images, once a second."""
+
+ALWAYS: Final = (
+    Capability.PAUSE,
+    Capability.SUSPEND,
+    Capability.SNAPSHOT,
+    Capability.CONSOLE,
+    Capability.CONSOLE_LOG,
+    Feature.MULTIPLE_DISKS,
+    Feature.BLANK_DISK,
+    Feature.DISK_BUS,
+    Feature.MULTIPLE_NICS,
+    Feature.NIC_MAC,
+    Feature.NIC_MODEL,
+    Feature.CLOUD_INIT,
+    Feature.KEEP_DISKS,
+    Feature.GRACEFUL_POWER_OFF,
+    Feature.UPDATE_NAME,
+    Feature.UPDATE_LABELS,
+    Feature.SNAPSHOT_LIVE,
+    Feature.GUEST_ADDRESSES,
+    Feature.GUEST_AGENT,
+)
+
+NEVER: Final = {
+    Feature.EXTRAS: "this driver defines no extras",
+    Feature.EVERY_TRANSITION: "events tell that a guest changed; changes in quick succession become one",
+}
+
+
+def answers(emulator: Emulator) -> Mapping[Capability | Feature, Availability]:
+    """One answer for each role of the driver and each feature known."""
+    found: dict[Capability | Feature, Availability] = dict.fromkeys(ALWAYS, AVAILABLE)
+    found |= {feature: unavailable(reason) for feature, reason in NEVER.items()}
+    uefi = "efi" in emulator.firmware
+    found[Feature.UEFI] = AVAILABLE if uefi else unavailable("the host has no UEFI firmware for guests (package ovmf)")
+    return found

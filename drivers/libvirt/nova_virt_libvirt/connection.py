@@ -1,0 +1,171 @@
+"""One connection to libvirt's daemon that comes back after it was lost."""
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future, TimeoutError as NotYet
+from contextlib import suppress
+from typing import Any, Final
+
+import libvirt
+
+from nova_virt_api.errors import Unavailable
+from nova_virt_libvirt import event_loop
+from nova_virt_libvirt.unreachable import is_local, unreachable, without_password
+
+CREDENTIALS: Final = [libvirt.VIR_CRED_AUTHNAME, libvirt.VIR_CRED_PASSPHRASE]
+
+Opened = Callable[[Any], None]
+Lost = Callable[[str], None]
+
+
+class Connection:
+    """Opens when told to, notices loss by libvirt's close callback and at every use, and reopens at the next use.
+
+    Nothing is locked while libvirt is asked. Native objects die with their connection: look them up anew after
+    :attr:`generation` has changed.
+
+    Args:
+        options: the driver's options.
+        opened: called with each new native connection before anybody gets it, on the thread that opened it.
+        lost: called once with a reason for each connection that was lost; must only take note.
+    """
+
+    def __init__(self, options: Any, *, opened: Opened | None = None, lost: Lost | None = None) -> None:
+        self._options = options
+        self._on_open = opened
+        self._on_loss = lost
+        self._lock = threading.Lock()
+        self._native: Any = None
+        self._attempt: Future[Any] | None = None
+        self._closed = False
+        self.generation = 0
+
+    @property
+    def uri(self) -> str:
+        """The URI as configured."""
+        return str(self._options.uri)
+
+    def open(self) -> None:
+        """Connect.
+
+        Raises:
+            Unavailable: the endpoint cannot be reached; the hint says what to do.
+            AuthenticationFailed: it does not accept the credentials.
+            PermissionDenied: this account may not use the socket.
+            ConfigError: the URI means nothing.
+        """
+        event_loop.ensure(self._options.event_loop)
+        _ = self.native
+
+    @property
+    def native(self) -> Any:
+        """The ``virConnect``, reopened if it was lost.
+
+        Raises:
+            Unavailable: the endpoint cannot be reached now, or the driver was closed.
+        """
+        native = self._native
+        if native is not None:
+            if native.isAlive():  # asks nobody: whether the socket is open
+                return native
+            self._lose(native, "the connection was found closed")
+        return self._reopened()
+
+    def close(self) -> None:
+        """Disconnect for good. Idempotent."""
+        with self._lock:
+            native, self._native, self._closed = self._native, None, True
+        if native is not None:
+            abandon(native)
+
+    def _reopened(self) -> Any:
+        try:
+            return self._current_attempt().result(self._options.connect_timeout)
+        except NotYet:
+            raise Unavailable(
+                f"{without_password(self.uri)} has not answered for {self._options.connect_timeout:g} seconds",
+                hint="see that the host is up and libvirtd answers there",
+            ) from None
+        except libvirt.libvirtError as error:
+            raise unreachable(self.uri, error) from error
+
+    def _current_attempt(self) -> Future[Any]:
+        """The attempt that is under way, which all who want a connection share, or a new one."""
+        with self._lock:
+            if self._closed:
+                raise Unavailable(f"the connection to {without_password(self.uri)} was closed", hint="connect anew")
+            attempt = self._attempt
+            if attempt is None or (attempt.done() and attempt.exception() is not None):
+                attempt = self._attempt = Future()
+                threading.Thread(
+                    target=self._run, args=(attempt,), name="nova-virt-libvirt-connect", daemon=True
+                ).start()
+            return attempt
+
+    def _run(self, attempt: Future[Any]) -> None:
+        native = None
+        try:
+            native = self._connect()
+            self._adopt(native)
+        except Exception as error:  # noqa: BLE001 - whoever waits for the attempt raises it
+            if native is not None:
+                abandon(native)
+            attempt.set_exception(error)
+        else:
+            attempt.set_result(native)
+
+    def _connect(self) -> Any:
+        native = libvirt.openAuth(self.uri, [CREDENTIALS, self._fill_in, None], 0)
+        with suppress(libvirt.libvirtError):  # a server may know no keepalive; a socket here tells its end by itself
+            if self._options.keepalive_interval and not is_local(self.uri):
+                native.setKeepAlive(self._options.keepalive_interval, self._options.keepalive_count)
+        return native
+
+    def _adopt(self, native: Any) -> None:
+        native.registerCloseCallback(lambda connection, reason, _: self._heard_close(native, reason), None)
+        if self._on_open is not None:
+            self._on_open(native)
+        with self._lock:
+            if self._closed:
+                raise Unavailable(f"the connection to {without_password(self.uri)} was closed meanwhile")
+            self._native = native
+            self.generation += 1
+
+    def _fill_in(self, wanted: list[list[Any]], _: Any) -> int:
+        answers = {
+            libvirt.VIR_CRED_AUTHNAME: self._options.username,
+            libvirt.VIR_CRED_PASSPHRASE: self._options.password,
+        }
+        for credential in wanted:
+            answer = answers.get(credential[0])
+            if answer is None:
+                return -1
+            credential[4] = answer.reveal() if hasattr(answer, "reveal") else answer
+        return 0
+
+    def _heard_close(self, native: Any, reason: int) -> None:
+        self._lose(native, CLOSE_REASONS.get(reason, "the connection was closed"))
+
+    def _lose(self, native: Any, reason: str) -> None:
+        with self._lock:
+            if self._native is not native or self._closed:
+                return
+            self._native = self._attempt = None
+        if self._on_loss is not None:
+            self._on_loss(reason)
+
+
+def abandon(native: Any) -> None:
+    """Close a native connection whatever its state."""
+    with suppress(libvirt.libvirtError):
+        native.unregisterCloseCallback()
+    with suppress(libvirt.libvirtError):
+        native.close()
+
+
+CLOSE_REASONS: Final = {
+    libvirt.VIR_CONNECT_CLOSE_REASON_ERROR: "the connection failed",
+    libvirt.VIR_CONNECT_CLOSE_REASON_EOF: "libvirt's daemon closed the connection, e.g. for a restart",
+    libvirt.VIR_CONNECT_CLOSE_REASON_KEEPALIVE: "libvirt's daemon gave no sign of life",
+    libvirt.VIR_CONNECT_CLOSE_REASON_CLIENT: "the connection was closed here",
+}

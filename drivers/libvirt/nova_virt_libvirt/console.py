@@ -1,0 +1,88 @@
+"""Where a guest's screen or serial port is, with a fresh ticket."""
+
+import secrets
+import time
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import libvirt
+from lxml import etree
+
+from nova_virt_api.capability import Capability
+from nova_virt_api.driver.console import Console
+from nova_virt_api.errors import InvalidState, NotSupported
+from nova_virt_api.model.console import ConsoleAddress, ConsoleKind, PtyConsole, TcpConsole
+from nova_virt_api.model.identity import InstanceRef
+from nova_virt_api.model.instance import PowerState
+from nova_virt_api.model.secret import Secret
+from nova_virt_libvirt.definition import PARSER
+from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.host import Host
+from nova_virt_libvirt.verbs import OnDomains
+
+TICKET_BYTES: Final = 6
+"""Eight characters of base64: VNC looks at no more."""
+
+EVERYWHERE: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - what QEMU may have been told, not what we listen on
+
+
+class LibvirtConsole(OnDomains, Console):
+    """The role Console."""
+
+    host: Host
+    ticket_seconds: int
+    uri: str
+
+    def console(self, guest: InstanceRef, kind: ConsoleKind) -> ConsoleAddress:
+        domain = self.domains.owned(guest)
+        domain.require(PowerState.RUNNING, PowerState.PAUSED)
+        with translated("look for the guest's console"):
+            native = domain.native
+            devices = etree.fromstring(native.XMLDesc(0), PARSER).find("devices")
+        if devices is None:
+            raise InvalidState(PowerState.SHUTDOWN, (PowerState.RUNNING, PowerState.PAUSED))
+        if kind is ConsoleKind.SERIAL:
+            return self._serial(devices)
+        return self._screen(native, devices, kind)
+
+    def _serial(self, devices: etree._Element) -> PtyConsole:
+        for console in (*devices.iterchildren("serial"), *devices.iterchildren("console")):
+            source = console.find("source")
+            if console.get("type") == "pty" and source is not None and source.get("path"):
+                return PtyConsole(node=self.host.name, path=source.get("path", ""))
+        raise NotSupported(Capability.CONSOLE, "kind", "the guest has no serial port that is a terminal device")
+
+    def _screen(self, native: Any, devices: etree._Element, kind: ConsoleKind) -> TcpConsole:
+        graphics = next((each for each in devices.iterchildren("graphics") if each.get("type") == kind.value), None)
+        if graphics is None:
+            raise NotSupported(Capability.CONSOLE, "kind", f"the guest has no {kind.value} screen")
+        plain, encrypted = (int(graphics.get(name, "-1")) for name in ("port", "tlsPort"))
+        if max(plain, encrypted) <= 0:
+            raise NotSupported(Capability.CONSOLE, "kind", f"the guest's {kind.value} screen has no TCP port")
+        ticket = self._give_ticket(native, graphics)
+        return TcpConsole(
+            kind=kind,
+            host=self._reached_at(graphics),
+            port=plain if plain > 0 else encrypted,
+            tls=plain <= 0,
+            ticket=ticket,
+            expires_seconds=float(self.ticket_seconds),
+        )
+
+    def _give_ticket(self, native: Any, graphics: etree._Element) -> Secret:
+        """Set a new password on this guest's screen: the last one is void, and it opens no other guest's port."""
+        ticket = secrets.token_urlsafe(TICKET_BYTES)
+        until = time.gmtime(time.time() + self.ticket_seconds)
+        graphics.set("passwd", ticket)
+        graphics.set("passwdValidTo", time.strftime("%Y-%m-%dT%H:%M:%S", until))
+        with translated("set the console's ticket"):
+            native.updateDeviceFlags(etree.tostring(graphics, encoding="unicode"), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        return Secret(ticket)
+
+    def _reached_at(self, graphics: etree._Element) -> str:
+        """Where QEMU listens; if that is everywhere, the host as this connection knows it."""
+        listen = graphics.find("listen")
+        address = (listen.get("address") if listen is not None else None) or graphics.get("listen") or ""
+        if address not in EVERYWHERE:
+            return address
+        return urlsplit(self.uri).hostname or "127.0.0.1"

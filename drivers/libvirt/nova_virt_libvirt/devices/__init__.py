@@ -1,0 +1,1 @@
+"""Devices of a new guest's definition, one family per file."""

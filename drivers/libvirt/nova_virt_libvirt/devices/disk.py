@@ -1,0 +1,108 @@
+"""Disks and the medium with first-boot data."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from string import ascii_lowercase
+from typing import Final
+
+from lxml import etree
+from lxml.builder import E
+
+from nova_virt_api.errors import InvalidSpec
+from nova_virt_api.model.disk import DiskBus
+from nova_virt_api.model.image import ImageFormat
+
+PREFIXES: Final = {DiskBus.VIRTIO: "vd", DiskBus.SATA: "sd", DiskBus.SCSI: "sd", DiskBus.IDE: "hd"}
+MOST_IDE: Final = 4
+"""Disks on the two IDE channels of the machine type ``pc``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskFile:
+    """A volume that becomes a disk.
+
+    Args:
+        path: where the hypervisor has it.
+        format: its format; never guessed from its content, which the guest writes.
+        bus: on which bus the guest sees it.
+    """
+
+    path: str
+    format: ImageFormat
+    bus: DiskBus
+
+
+def disk_elements(disks: Sequence[DiskFile], seed: str | None) -> Iterator[etree._Element]:
+    """The disks in order, the first of them to boot from, then the seed.
+
+    The seed is on the bus of the boot disk, since that is the one that the guest's kernel is sure to have a driver for:
+    with virtio a read-only disk (there is no virtio CD drive), else a CD.
+    """
+    names = TargetNames()
+    for index, disk in enumerate(disks):
+        yield disk_element(disk, names.take(disk.bus), boots=index == 0)
+    if seed is not None:
+        bus = disks[0].bus if disks else DiskBus.SATA
+        yield seed_element(seed, bus, names.take(bus))
+    if names.taken("hd") > MOST_IDE:
+        raise InvalidSpec("disks", f"{names.taken('hd')} on IDE", f"at most {MOST_IDE} there, first-boot data included")
+
+
+def controller_elements(disks: Sequence[DiskFile]) -> Iterator[etree._Element]:
+    """The controllers of which libvirt would choose another kind by itself."""
+    if any(disk.bus is DiskBus.SCSI for disk in disks):
+        yield E.controller(type="scsi", model="virtio-scsi")
+
+
+def disk_element(disk: DiskFile, target: str, *, boots: bool) -> etree._Element:
+    """A disk that the guest writes to."""
+    element = E.disk(
+        E.driver(name="qemu", type=disk.format.value, discard="unmap"),
+        E.source(file=disk.path),
+        E.target(dev=target, bus=disk.bus.value),
+        type="file",
+        device="disk",
+    )
+    if boots:
+        element.append(E.boot(order="1"))
+    return element
+
+
+def seed_element(path: str, bus: DiskBus, target: str) -> etree._Element:
+    """The medium with first-boot data."""
+    return E.disk(
+        E.driver(name="qemu", type=ImageFormat.RAW.value),
+        E.source(file=path),
+        E.target(dev=target, bus=bus.value),
+        E.readonly(),
+        type="file",
+        device="disk" if bus is DiskBus.VIRTIO else "cdrom",
+    )
+
+
+class TargetNames:
+    """Hands out ``vda``, ``vdb``, ..., one row of letters per prefix."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+
+    def take(self, bus: DiskBus) -> str:
+        """The next name on this bus."""
+        prefix = PREFIXES[bus]
+        number = self._counts.get(prefix, 0)
+        self._counts[prefix] = number + 1
+        return prefix + letters(number)
+
+    def taken(self, prefix: str) -> int:
+        """How many names with this prefix were handed out."""
+        return self._counts.get(prefix, 0)
+
+
+def letters(number: int) -> str:
+    """0 is ``a``, 25 ``z``, 26 ``aa``, as Linux counts disks."""
+    text = ""
+    number += 1
+    while number:
+        number, rest = divmod(number - 1, 26)
+        text = ascii_lowercase[rest] + text
+    return text

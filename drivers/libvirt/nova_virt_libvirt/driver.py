@@ -1,0 +1,186 @@
+"""The libvirt driver, assembled from its parts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nova_virt_api.driver.driver import Driver
+from nova_virt_api.errors import Unavailable
+from nova_virt_api.images.cache import ImageCache
+from nova_virt_api.model.capabilities import Capabilities
+from nova_virt_api.model.instance import DiskPolicy
+from nova_virt_libvirt import acceleration, capabilities, doctor, landscape
+from nova_virt_libvirt.addresses import Addresses
+from nova_virt_libvirt.connection import Connection
+from nova_virt_libvirt.console import LibvirtConsole
+from nova_virt_libvirt.console_log import LibvirtConsoleLog
+from nova_virt_libvirt.destroy import Destroyer
+from nova_virt_libvirt.domains import Domains
+from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.events import Events
+from nova_virt_libvirt.host import Host, dotted
+from nova_virt_libvirt.leftovers import Leftovers
+from nova_virt_libvirt.options import OPTIONS
+from nova_virt_libvirt.pause import LibvirtPause
+from nova_virt_libvirt.power import LibvirtPower
+from nova_virt_libvirt.site import Site
+from nova_virt_libvirt.snapshot import LibvirtSnapshot
+from nova_virt_libvirt.spawn import Spawner
+from nova_virt_libvirt.suspend import LibvirtSuspend
+from nova_virt_libvirt.update import LibvirtUpdate
+from nova_virt_libvirt.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from oslo_config import cfg
+
+    from nova_virt_api.driver.endpoint import Endpoint
+    from nova_virt_api.driver.health_check import Check
+    from nova_virt_api.driver.operation import Operation
+    from nova_virt_api.events import Emit, Subscription
+    from nova_virt_api.model.identity import InstanceRef
+    from nova_virt_api.model.instance import Instance
+    from nova_virt_api.model.leftover import Leftover
+    from nova_virt_api.model.place import Inventory, Network, Node, StoragePool
+    from nova_virt_api.model.spec import InstanceSpec
+
+
+class LibvirtDriver(
+    LibvirtPower,
+    LibvirtUpdate,
+    LibvirtPause,
+    LibvirtSuspend,
+    LibvirtSnapshot,
+    LibvirtConsole,
+    LibvirtConsoleLog,
+    Driver,
+):
+    """QEMU and KVM guests through one libvirt daemon."""
+
+    def __init__(self, endpoint: Endpoint) -> None:
+        super().__init__(endpoint)
+        options = endpoint.options
+        self.uri: str = options.uri
+        self.ticket_seconds: int = options.console_ticket_seconds
+        self.connection = Connection(options)
+        self.reading = Connection(options, opened=self._greet, lost=self._lost)
+        self.asking = Connection(options)
+        self.host = Host(self.reading)
+        self.domains = Domains(
+            endpoint, self.connection, self.reading, Addresses(self.reading, self.asking), lambda: self.host.name
+        )
+        self._events = Events(
+            forget=self.domains.forget,
+            clear=self.domains.clear,
+            look=self.domains.instance,
+            reconnect=lambda: self.reading.native,
+        )
+        self.site = Site(
+            connection=lambda: self.connection.native,
+            host=lambda: self.host.uuid,
+            virt_type=self._virt_type,
+            instance=lambda guest: self.domains.instance(guest, fresh=True),
+            instances=self.domains.instances,
+            images=ImageCache(endpoint.cache_dir),
+            owner=endpoint.owner,
+            manage=endpoint.manage,
+            pool=options.pool,
+        )
+
+    @classmethod
+    def options(cls) -> Sequence[cfg.Opt]:
+        return OPTIONS
+
+    # --- connection -----------------------------------------------------------------------------------------------
+
+    def open(self) -> None:
+        self.reading.open()
+        with translated("look at the hypervisor"):
+            kind = self.reading.native.getType()
+        if kind not in ("QEMU", "TEST"):
+            self.close()
+            raise Unavailable(f"{self.uri} is libvirt's driver for {kind}", hint="use a URI of QEMU's: qemu:///system")
+        self.connection.open()
+        self._events.start()
+
+    def close(self) -> None:
+        self._events.stop()
+        for connection in (self.connection, self.reading, self.asking):
+            connection.close()
+
+    def native(self) -> object:
+        return self.connection.native
+
+    def doctor(self) -> Sequence[Check]:
+        return doctor.checks(self.endpoint.options)
+
+    def _greet(self, native: Any) -> None:
+        self.host.greet(native)
+        self._events.register(native)
+
+    def _lost(self, reason: str) -> None:
+        self._events.lost(reason)
+
+    def _virt_type(self) -> str:
+        listed = self.host.emulator().virt_types
+        return acceleration.choose(self.endpoint.options.virt_type, self.connection.native, self.host.uuid, listed)
+
+    # --- reads ----------------------------------------------------------------------------------------------------
+
+    def capabilities(self, node: str | None = None) -> Capabilities:
+        self.host.check_node(node)
+        with translated("look at the hypervisor"):
+            native = self.reading.native
+            kind, version = native.getType(), native.getVersion()
+        return Capabilities(
+            driver=self.endpoint.driver,
+            driver_version=__version__,
+            backend=kind,
+            backend_version=dotted(version),
+            answers=capabilities.answers(self.host.emulator()),
+            staleness_seconds=capabilities.STALENESS,
+            event_latency_seconds=capabilities.EVENT_LATENCY,
+        )
+
+    def inventory(self, node: str | None = None) -> Inventory:
+        self.host.check_node(node)
+        return self.host.inventory(self.instances(), self.storage_pools())
+
+    def nodes(self) -> Sequence[Node]:
+        return (self.host.node,)
+
+    def instances(self, *, fresh: bool = False) -> Sequence[Instance]:
+        return self.domains.instances(fresh=fresh)
+
+    def instance(self, guest: InstanceRef, *, fresh: bool = False) -> Instance:
+        return self.domains.instance(guest, fresh=fresh)
+
+    def leftovers(self) -> Sequence[Leftover]:
+        return Leftovers(self.site).find()
+
+    def storage_pools(self) -> Sequence[StoragePool]:
+        with translated("list the storage pools"):
+            return landscape.storage_pools(self.reading.native, self.host.name)
+
+    def networks(self) -> Sequence[Network]:
+        with translated("list the networks"):
+            return landscape.networks(self.reading.native, self.host.name)
+
+    # --- verbs ----------------------------------------------------------------------------------------------------
+
+    def spawn(self, spec: InstanceSpec, op: Operation) -> Instance:
+        return Spawner(self.site).spawn(spec, op)
+
+    def destroy(
+        self, guest: InstanceRef, op: Operation, *, disks: DiskPolicy = DiskPolicy.DELETE, foreign: bool = False
+    ) -> bool:
+        try:
+            return Destroyer(self.site).destroy(guest, op, disks=disks, foreign=foreign)
+        finally:
+            self.domains.forget(guest.uuid)
+
+    # --- events ---------------------------------------------------------------------------------------------------
+
+    def events(self, emit: Emit) -> Subscription:
+        return self._events.subscribe(emit)

@@ -1,0 +1,75 @@
+"""Removing a guest that this API did not make: what is its own has to be found out."""
+
+import libvirt
+from lxml import etree
+
+from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.remains import remove_domain
+from nova_virt_libvirt.storage import Pool
+
+
+def remove_foreign(connection: libvirt.virConnect, domain: libvirt.virDomain, *, keep_disks: bool) -> None:
+    """Remove a guest of other making and, unless they are kept, the disks that only it uses.
+
+    Its own are the writable, unshared disks that are volumes of an active pool, that no other guest names, and that no
+    other volume of the pool is based on. Everything else stays.
+    """
+    with translated("look at the guest"):
+        definition = etree.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+        volumes = [] if keep_disks else own_volumes(connection, definition, domain.UUIDString())
+    remove_domain(domain)
+    for pool, name in volumes:
+        pool.remove(name)
+
+
+def own_volumes(
+    connection: libvirt.virConnect, definition: etree._Element, uuid: str
+) -> list[tuple[Pool, str]]:
+    """The volumes that are this guest's alone."""
+    others = paths_of_others(connection, uuid)
+    found = [volume_of(connection, disk) for disk in definition.iterfind("devices/disk") if is_own(disk)]
+    return [
+        (Pool(connection, volume.storagePoolLookupByVolume()), volume.name())
+        for volume in found
+        if volume is not None and volume.path() not in others and not is_base(volume)
+    ]
+
+
+def is_own(disk: etree._Element) -> bool:
+    """Whether a disk could be the guest's own."""
+    shared = disk.find("shareable") is not None or disk.find("readonly") is not None
+    return disk.get("device", "disk") == "disk" and not shared
+
+
+def volume_of(connection: libvirt.virConnect, disk: etree._Element) -> libvirt.virStorageVol | None:
+    """The volume that a disk is; None if it is none of an active pool."""
+    source = disk.find("source")
+    if source is None:
+        return None
+    path = source.get("file") or source.get("dev")
+    try:
+        if path is not None:
+            return connection.storageVolLookupByPath(path)
+        if source.get("pool") and source.get("volume"):
+            return connection.storagePoolLookupByName(source.get("pool")).storageVolLookupByName(source.get("volume"))
+    except libvirt.libvirtError as error:
+        if error.get_error_code() not in (libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_NO_STORAGE_POOL):
+            raise
+    return None
+
+
+def paths_of_others(connection: libvirt.virConnect, uuid: str) -> set[str]:
+    """Every path that another guest's definition names."""
+    paths: set[str] = set()
+    for other in connection.listAllDomains(0):
+        if other.UUIDString() != uuid:
+            definition = etree.fromstring(other.XMLDesc(0))
+            paths.update(str(path) for path in definition.xpath("//devices//@file | //devices//@dev"))
+    return paths
+
+
+def is_base(volume: libvirt.virStorageVol) -> bool:
+    """Whether another volume of its pool is an overlay of this one."""
+    path = volume.path()
+    volumes = volume.storagePoolLookupByVolume().listAllVolumes(0)
+    return any(etree.fromstring(other.XMLDesc(0)).findtext("backingStore/path") == path for other in volumes)

@@ -1,0 +1,32 @@
+"""How well libvirt gets on with a guest's QEMU, as far as it tells without asking that QEMU."""
+
+from typing import Any, Final
+
+import libvirt
+
+from nova_virt_api.model.instance import HEALTHY, Condition, Health
+
+SILENT_MILLISECONDS: Final = 5000
+"""A QEMU answers its monitor within milliseconds; after this time it counts as hung."""
+
+
+def health_of(domain: Any) -> Health:
+    """Health of a running ``virDomain``.
+
+    ``virDomainGetControlInfo`` looks at libvirt's own books only: whether the monitor broke, and since when a command
+    has been waiting for an answer. A hung QEMU that nobody has asked anything looks fine.
+
+    Raises:
+        libvirt.libvirtError: the guest is gone, or the connection.
+    """
+    try:
+        state, _, milliseconds = domain.controlInfo(0)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() in {libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_OPERATION_INVALID}:
+            return HEALTHY  # a driver without monitors, or it was stopped just now
+        raise
+    if state == libvirt.VIR_DOMAIN_CONTROL_ERROR:
+        return Health(Condition.DEGRADED, "libvirt has lost the monitor of the guest's QEMU")
+    if state == libvirt.VIR_DOMAIN_CONTROL_OCCUPIED and milliseconds > SILENT_MILLISECONDS:
+        return Health(Condition.UNRESPONSIVE, "the guest's QEMU does not answer its monitor")
+    return HEALTHY

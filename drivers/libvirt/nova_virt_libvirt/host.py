@@ -1,0 +1,131 @@
+"""The host behind a connection: who it is, what it has to give, how it is called."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+from lxml import etree
+
+from nova_virt_api.errors import InvalidSpec
+from nova_virt_api.model.instance import PowerState
+from nova_virt_api.model.place import Inventory, Node, Resource
+from nova_virt_libvirt.emulator import Emulator, emulator_of
+from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.traits import traits_of
+from nova_virt_libvirt.unreachable import is_local
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from nova_virt_api.model.instance import Instance
+    from nova_virt_api.model.place import StoragePool
+    from nova_virt_libvirt.connection import Connection
+
+ON: Final = frozenset({PowerState.RUNNING, PowerState.PAUSED, PowerState.NOSTATE, PowerState.CRASHED})
+"""States in which a guest holds CPUs and memory."""
+
+
+class Host:
+    """The one node of a libvirt endpoint.
+
+    Args:
+        reading: the connection for reads.
+    """
+
+    def __init__(self, reading: Connection) -> None:
+        self._reading = reading
+        self._name = ""
+        self._uuid = ""
+        self._emulator: Emulator | None = None
+
+    def greet(self, native: Any) -> None:
+        """Learn who is at the other end of a new connection.
+
+        Raises:
+            libvirt.libvirtError: the connection broke.
+        """
+        self._emulator = None
+        self._uuid = ""
+        self._name = native.getHostname()
+
+    @property
+    def name(self) -> str:
+        """The host's name as libvirt tells it."""
+        return self._name
+
+    @property
+    def uuid(self) -> str:
+        """The host's uuid; stays when its name changes. Asked once per connection, as libvirt may ask QEMU first."""
+        if not self._uuid:
+            with translated("look at the host"):
+                capabilities = etree.fromstring(self._reading.native.getCapabilities())
+            self._uuid = capabilities.findtext("host/uuid") or self._name
+        return self._uuid
+
+    @property
+    def node(self) -> Node:
+        """The host as a node."""
+        return Node(id=self.uuid, name=self._name)
+
+    def emulator(self) -> Emulator:
+        """What the hypervisor offers; asked once per connection, as libvirt may have to ask QEMU for it."""
+        emulator = self._emulator
+        if emulator is None:
+            with translated("look at what the hypervisor offers"):
+                emulator = self._emulator = emulator_of(self._reading.native)
+        return emulator
+
+    def check_node(self, node: str | None) -> None:
+        """Refuse a name that is not this host's.
+
+        Raises:
+            InvalidSpec: there is no such node.
+        """
+        if node is not None and node not in (self._name, self.uuid):
+            raise InvalidSpec("node", node, f"one of: {self._name}")
+
+    def inventory(self, guests: Iterable[Instance], pools: Iterable[StoragePool]) -> Inventory:
+        """What the host has to give; guests of every making count as use."""
+        with translated("look at the host"):
+            native = self._reading.native
+            _, memory_mib, cpus, *_ = native.getInfo()
+            version = native.getVersion()
+            kind = native.getType()
+        on = [guest for guest in guests if guest.power_state in ON]
+        resources = [
+            Resource(resource_class="VCPU", total=cpus, used=sum(guest.vcpus for guest in on)),
+            Resource(
+                resource_class="MEMORY_MB", total=memory_mib, used=sum(guest.memory_bytes for guest in on) // 1024**2
+            ),
+        ]
+        resources += disk_of(pools)
+        return Inventory(
+            node=self.node,
+            hypervisor=kind,
+            hypervisor_version=dotted(version),
+            address=urlsplit(self._reading.uri).hostname,
+            uptime_seconds=int(time.clock_gettime(time.CLOCK_BOOTTIME)) if is_local(self._reading.uri) else None,
+            resources=tuple(resources),
+            traits=traits_of(self.emulator()),
+        )
+
+
+def disk_of(pools: Iterable[StoragePool]) -> list[Resource]:
+    """The space of all pools that tell it; pools on one file system tell the same space each, and count once."""
+    spaces = {
+        (pool.capacity_bytes, pool.free_bytes)
+        for pool in pools
+        if pool.available and pool.capacity_bytes is not None and pool.free_bytes is not None
+    }
+    if not spaces:
+        return []
+    total = sum(capacity for capacity, _ in spaces if capacity is not None)
+    free = sum(free for _, free in spaces if free is not None)
+    return [Resource(resource_class="DISK_GB", total=total // 1024**3, used=(total - free) // 1024**3)]
+
+
+def dotted(version: int) -> str:
+    """Libvirt's version number as people write it: 7002022 is 7.2.22."""
+    return f"{version // 1_000_000}.{version // 1000 % 1000}.{version % 1000}"

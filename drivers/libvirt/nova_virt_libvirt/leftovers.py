@@ -1,0 +1,73 @@
+"""What was made for guests that are not there, or that never were finished, and that nobody works on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from nova_virt_api.errors import VirtError
+from nova_virt_api.model.instance import Lifecycle
+from nova_virt_api.model.leftover import Leftover
+from nova_virt_libvirt.names import claim_key, guest_of, is_claim
+from nova_virt_libvirt.places import Places
+from nova_virt_libvirt.records import Records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nova_virt_api.model.instance import Instance
+    from nova_virt_libvirt.claim import Chain
+    from nova_virt_libvirt.site import Site
+    from nova_virt_libvirt.storage import Pool
+
+UNFINISHED: Final = frozenset({Lifecycle.BUILDING, Lifecycle.DELETING})
+OLD: Final = 60.0
+"""Seconds after which a claim that nobody has written yet is nobody's."""
+
+
+class Leftovers:
+    """Looks for them on one endpoint."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._places = Places(site.connection(), site.pool)
+        self._records = Records(self._places.records_pool(), site.host())
+
+    def find(self) -> list[Leftover]:
+        """See ``Driver.leftovers``. Disks that were kept have no claim and are none."""
+        volumes: dict[UUID, list[tuple[Pool, str]]] = defaultdict(list)
+        for pool in self._places.active_pools():
+            for name in pool.names():
+                if (uuid := guest_of(name)) is not None:
+                    volumes[uuid].append((pool, name))
+        guests = {instance.uuid: instance for instance in self._site.instances()}
+        return [
+            leftover
+            for uuid, found in volumes.items()
+            if any(is_claim(name) for _, name in found)
+            for leftover in self._of_guest(uuid, found, guests.get(uuid))
+        ]
+
+    def _of_guest(self, uuid: UUID, found: list[tuple[Pool, str]], guest: Instance | None) -> Iterator[Leftover]:
+        if guest is not None and (guest.lifecycle not in UNFINISHED or not guest.owned):
+            return
+        chain = self._records.read(claim_key(uuid))
+        if chain is not None and not self._is_abandoned(chain):
+            return
+        owner = chain.claim.record.owner if chain and chain.claim else None
+        if guest is not None:
+            yield Leftover(uuid=uuid, kind="domain", name=guest.name, owner=guest.owner)
+        for pool, name in found:
+            yield Leftover(uuid=uuid, kind="volume", name=name, place=pool.name, owner=owner)
+
+    def _is_abandoned(self, chain: Chain) -> bool:
+        """Whether it is of this owner and nobody works on it."""
+        if chain.newest.claim is None:
+            try:
+                return chain.newest.volume.age_seconds() > OLD
+            except VirtError:  # removed or written meanwhile: somebody works on it
+                return False
+        ours = chain.newest.claim.record.owner == self._site.owner
+        here = chain.newest.claim.host == self._site.host()
+        return ours and here and self._records.holder(chain) is None

@@ -1,0 +1,124 @@
+"""Our mark in a domain's ``<metadata>``: the guest's record and labels, in a namespace of ours."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+import libvirt
+from lxml import etree
+
+from nova_virt_api.errors import VirtError
+from nova_virt_api.model.instance import Lifecycle
+from nova_virt_api.model.labels import NO_LABELS, Labels
+from nova_virt_api.model.record import Phase, Record
+
+NAMESPACE: Final = "https://nova-virt.org/libvirt/1"
+PREFIX: Final = "nv"
+INSTANCE: Final = f"{{{NAMESPACE}}}instance"
+LABEL: Final = f"{{{NAMESPACE}}}label"
+
+LIFECYCLES: Final = {
+    Phase.BUILDING: Lifecycle.BUILDING,
+    Phase.READY: Lifecycle.READY,
+    Phase.DELETING: Lifecycle.DELETING,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a domain says about the guest that it is.
+
+    Args:
+        record: the guest's record; its native id is the domain's uuid.
+        labels: the caller's pairs.
+    """
+
+    record: Record
+    labels: Mapping[str, str] = NO_LABELS
+
+    @property
+    def lifecycle(self) -> Lifecycle:
+        """Where the guest stands."""
+        return LIFECYCLES[self.record.phase]
+
+    def element(self) -> etree._Element:
+        """The mark as it stands in ``<metadata>``."""
+        record = self.record
+        element = etree.Element(INSTANCE, nsmap={PREFIX: NAMESPACE})
+        element.set("uuid", str(record.uuid))
+        element.set("native-id", record.native_id or "")
+        element.set("owner", record.owner)
+        element.set("fingerprint", record.fingerprint)
+        element.set("phase", record.phase.value)
+        for key, value in self.labels.items():
+            etree.SubElement(element, LABEL, key=key, value=value)
+        return element
+
+
+def parse_mark(element: etree._Element | None, domain_uuid: UUID) -> Mark | None:
+    """The mark of a domain; None without one, and for one that names another domain: then this is somebody's copy.
+
+    Args:
+        element: ``nv:instance``, if the domain has one.
+        domain_uuid: the domain that it was found on.
+    """
+    if element is None or not element.get("uuid") == element.get("native-id") == str(domain_uuid):
+        return None
+    try:
+        record = Record(
+            uuid=domain_uuid,
+            native_id=str(domain_uuid),
+            owner=element.attrib["owner"],
+            fingerprint=element.attrib["fingerprint"],
+            phase=Phase(element.get("phase", "")),
+        )
+        pairs = {label.attrib["key"]: label.get("value", "") for label in element.iterchildren(LABEL)}
+        labels = Labels(pairs) if pairs else NO_LABELS
+    except (ValueError, KeyError, VirtError):  # nobody but somebody's editor writes such a mark
+        return None
+    return Mark(record, labels)
+
+
+def parse_mark_text(text: str | None, domain_uuid: UUID) -> Mark | None:
+    """As :func:`parse_mark`, for what libvirt gave as text."""
+    return None if text is None else parse_mark(etree.fromstring(text), domain_uuid)
+
+
+def mark_text(domain: Any) -> str | None:
+    """The mark of a ``virDomain`` as text, asked for now; None if it has none.
+
+    Raises:
+        libvirt.libvirtError: the domain is gone, or the connection.
+    """
+    try:
+        text: str = domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE, libvirt.VIR_DOMAIN_AFFECT_CURRENT)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN_METADATA:
+            return None
+        raise
+    return text
+
+
+def read_mark(domain: Any) -> Mark | None:
+    """The mark of a ``virDomain``, asked for now; None if it has none, or a copy's.
+
+    Raises:
+        libvirt.libvirtError: the domain is gone, or the connection.
+    """
+    return parse_mark_text(mark_text(domain), UUID(bytes=domain.UUID()))
+
+
+def write_mark(domain: Any, mark: Mark) -> None:
+    """Replace the mark of a ``virDomain``, of the running one and of its definition.
+
+    Raises:
+        libvirt.libvirtError: the domain is gone, or the connection, or it is busy.
+    """
+    element = mark.element()
+    bare = etree.Element(etree.QName(element).localname, dict(element.attrib))  # the call adds the namespace, once
+    bare.extend(element)
+    text = etree.tostring(bare, encoding="unicode")
+    flags = libvirt.VIR_DOMAIN_AFFECT_CONFIG if domain.isPersistent() else 0
+    flags |= libvirt.VIR_DOMAIN_AFFECT_LIVE if domain.isActive() else 0
+    domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, text, PREFIX, NAMESPACE, flags)

@@ -1,0 +1,125 @@
+"""The pools and networks that a spec means."""
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+import libvirt
+
+from nova_virt_api.errors import InvalidSpec, Unavailable
+from nova_virt_api.model.spec import require_one
+from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.storage import OVERLAY_KINDS, Pool, inactive
+
+T = TypeVar("T")
+
+MISSING: Final = frozenset({libvirt.VIR_ERR_NO_STORAGE_POOL, libvirt.VIR_ERR_NO_NETWORK, libvirt.VIR_ERR_INVALID_ARG})
+"""Answers to a lookup by a name or uuid that is none, or nobody's."""
+
+KINDS: Final[dict[str, str]] = {}
+"""Kind of each pool by uuid; it never changes."""
+
+PREFERRED: Final = "default"
+"""Name of the pool that libvirt's tools make; the one to use, of several, if nobody says which."""
+
+
+class Places:
+    """What names and ids of an endpoint's places mean. Short-lived: made for one verb, remembers what it found.
+
+    Args:
+        connection: the connection to look with.
+        configured_pool: the driver's option ``pool``: where records are kept, and disks that name no pool.
+    """
+
+    def __init__(self, connection: libvirt.virConnect, configured_pool: str | None) -> None:
+        self._connection = connection
+        self._configured_pool = configured_pool
+        self._pools: dict[str, Pool] = {}
+
+    def records_pool(self) -> Pool:
+        """The pool that records are kept in.
+
+        Raises:
+            InvalidSpec: it is not there, or none was configured and none is the obvious one.
+            Unavailable: it is not active.
+        """
+        return self._pool("pool", self._usual_pool("pool"))
+
+    def pool(self, field: str, wanted: str | None) -> Pool:
+        """The pool that a field of a spec means: by name or id; left out, the configured or the obvious one.
+
+        Raises:
+            InvalidSpec: there is none such, or several and none was named, or it cannot hold a guest's disks.
+            Unavailable: it is not active.
+        """
+        return self._pool(field, wanted if wanted is not None else self._usual_pool(field))
+
+    def active_pools(self) -> list[Pool]:
+        """All pools that can be looked into."""
+        active = libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE
+        with translated("look for storage pools"):
+            return [Pool(self._connection, native) for native in self._connection.listAllStoragePools(active)]
+
+    def network(self, field: str, wanted: str | None) -> str:
+        """The name of the network that a field of a spec means: by name or id, or the only one.
+
+        Raises:
+            InvalidSpec: there is none such, or several and none was named.
+            Unavailable: it is not active.
+        """
+        with translated("look for networks"):
+            if wanted is None:
+                wanted = require_one(field, None, self._connection.listNetworks())
+            found = either(self._connection.networkLookupByName, self._connection.networkLookupByUUIDString, wanted)
+            if found is None:
+                raise none_such(field, wanted, self._connection.listNetworks())
+            name: str = found.name()
+            if not found.isActive():
+                raise Unavailable(f"network {name} is not active", hint=f"start it: virsh net-start {name}")
+            return name
+
+    def _usual_pool(self, field: str) -> str:
+        if self._configured_pool is not None:
+            return self._configured_pool
+        names = self._pool_names()
+        return PREFERRED if PREFERRED in names else require_one(field, None, names)
+
+    def _pool_names(self) -> list[str]:
+        with translated("look for storage pools"):
+            return list(self._connection.listStoragePools())
+
+    def _pool(self, field: str, wanted: str) -> Pool:
+        if wanted not in self._pools:
+            self._pools[wanted] = self._find_pool(field, wanted)
+        return self._pools[wanted]
+
+    def _find_pool(self, field: str, wanted: str) -> Pool:
+        connection = self._connection
+        with translated("look for storage pools"):
+            found = either(connection.storagePoolLookupByName, connection.storagePoolLookupByUUIDString, wanted)
+            if found is None:
+                raise none_such(field, wanted, connection.listStoragePools())
+            pool = Pool(connection, found)
+            if not found.isActive():
+                raise inactive(pool.name)
+            kind = KINDS.get(found.UUIDString()) or KINDS.setdefault(found.UUIDString(), pool.kind())
+        if kind not in OVERLAY_KINDS:
+            kinds = ", ".join(sorted(OVERLAY_KINDS))
+            raise InvalidSpec(field, f"{wanted}, of kind {kind}", f"a storage pool of kind {kinds}")
+        return pool
+
+
+def either(by_name: Callable[[str], T], by_uuid: Callable[[str], T], wanted: str) -> T | None:
+    """What a name, or else a uuid, stands for."""
+    for look in (by_name, by_uuid):
+        try:
+            return look(wanted)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() not in MISSING:
+                raise
+    return None
+
+
+def none_such(field: str, wanted: Any, candidates: list[str]) -> InvalidSpec:
+    """The error for a place that is not there."""
+    allowed = f"one of: {', '.join(sorted(candidates))}" if candidates else "none: there is none here"
+    return InvalidSpec(field, wanted, allowed)

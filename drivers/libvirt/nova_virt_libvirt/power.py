@@ -1,0 +1,141 @@
+"""Starting, stopping and restarting guests."""
+
+import time
+from concurrent.futures import Future
+from contextlib import suppress
+from threading import Thread
+from typing import Final
+
+import libvirt
+
+from nova_virt_api.capability import Feature
+from nova_virt_api.driver.driver import Driver
+from nova_virt_api.driver.operation import CancelMode, Operation, Stage
+from nova_virt_api.errors import Cancelled, NotSupported, StateAfter, Timeout
+from nova_virt_api.model.identity import InstanceRef
+from nova_virt_api.model.instance import PowerOff, PowerState
+from nova_virt_libvirt.domain import Domain
+from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.verbs import OnDomains
+
+ASK_AGAIN_SECONDS: Final = 10.0
+"""A guest that is still booting, or has its screen locked, may miss the first press of its power button."""
+
+OFF: Final = frozenset({PowerState.SHUTDOWN})
+STOPPABLE: Final = (
+    PowerState.RUNNING,
+    PowerState.PAUSED,
+    PowerState.CRASHED,
+    PowerState.NOSTATE,
+    PowerState.SHUTDOWN,
+)
+
+
+class LibvirtPower(OnDomains, Driver):
+    """The power verbs."""
+
+    def power_on(self, guest: InstanceRef, op: Operation) -> None:
+        domain = self.domains.owned(guest)
+        state = domain.require(PowerState.SHUTDOWN, PowerState.CRASHED, PowerState.RUNNING)
+        if state is PowerState.RUNNING:
+            return
+        op.stage(Stage.START, CancelMode.NONE)
+        if state is PowerState.CRASHED:
+            kill(domain)  # a crashed guest's QEMU is kept until somebody removes it
+        start(domain)
+        self.domains.forget(guest.uuid)
+
+    def power_off(self, guest: InstanceRef, op: Operation, *, mode: PowerOff, grace_seconds: float) -> None:
+        domain = self.domains.owned(guest)
+        state = domain.require(*STOPPABLE)
+        if state in OFF:
+            return
+        if mode is PowerOff.GRACEFUL and state is PowerState.RUNNING:
+            op.stage(Stage.STOP, CancelMode.AT_NEXT_STEP)
+            shut_down(domain, op, grace_seconds)
+        else:
+            op.stage(Stage.STOP, CancelMode.NONE)
+        kill(domain)
+        self.domains.forget(guest.uuid)
+
+    def reboot(self, guest: InstanceRef, op: Operation, *, mode: PowerOff, grace_seconds: float) -> None:
+        """Stop and start: it works from every state and takes a changed definition into use, a reset does not."""
+        domain = self.domains.owned(guest)
+        domain.require(*STOPPABLE)
+        with translated("look at the guest"):
+            persistent = bool(domain.urgent.isPersistent())
+        if persistent:
+            self.power_off(guest, op, mode=mode, grace_seconds=grace_seconds)
+            self.power_on(guest, op)
+        elif mode is PowerOff.GRACEFUL:
+            reason = "a transient guest would be gone when it stops; mode=HARD resets it"
+            raise NotSupported(Feature.GRACEFUL_POWER_OFF, "mode", reason)
+        else:
+            op.stage(Stage.START, CancelMode.NONE)
+            with translated("reset the guest"):
+                domain.native.reset(0)
+
+
+def start(domain: Domain) -> None:
+    """Start a guest that is off; nothing happens to one that somebody else started meanwhile."""
+    try:
+        with translated("start the guest"):
+            domain.native.create()
+    except Exception:
+        if domain.power_state is not PowerState.RUNNING:
+            raise
+
+
+def kill(domain: Domain) -> None:
+    """Take a guest's power away; nothing happens to one that is off. A hung QEMU is killed like any other."""
+    try:
+        domain.urgent.destroy()
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:  # it was transient
+            return
+        if error.get_error_code() == libvirt.VIR_ERR_OPERATION_INVALID and domain.power_state in OFF:
+            return
+        with translated("stop the guest"):
+            raise
+
+
+def shut_down(domain: Domain, op: Operation, grace_seconds: float) -> None:
+    """Ask a guest to stop, and wait until it has, or the grace time is over.
+
+    Asking is left to a thread: a hung QEMU never answers, and its power is to be cut in time all the same.
+
+    Raises:
+        Cancelled: somebody asked to; the guest may still obey.
+        Timeout: the deadline came first; the guest may still obey.
+    """
+    begun = time.monotonic()
+    asked = begun
+    request = in_background(domain)
+
+    def is_over() -> bool:
+        nonlocal asked, request
+        now = time.monotonic()
+        if domain.power_state in OFF or now - begun >= grace_seconds:
+            return True
+        if now - asked >= ASK_AGAIN_SECONDS and request.done():
+            asked, request = now, in_background(domain)
+        return False
+
+    try:
+        op.wait_until(is_over)
+    except (Cancelled, Timeout) as error:
+        error.state_after = StateAfter.UNKNOWN
+        raise
+
+
+def in_background(domain: Domain) -> "Future[None]":
+    """Press the guest's power button, or ask its agent, on a thread of its own; errors show by the guest running on."""
+    done: Future[None] = Future()
+
+    def ask() -> None:
+        with suppress(Exception):
+            domain.native.shutdown()
+        done.set_result(None)
+
+    Thread(target=ask, name="nova-virt-libvirt-shutdown", daemon=True).start()
+    return done

@@ -1,0 +1,38 @@
+"""What the verbs that make, copy and remove guests need to know of their endpoint."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import libvirt
+
+from nova_virt_api.driver.endpoint import Manage
+from nova_virt_api.images.cache import ImageCache
+from nova_virt_api.model.identity import InstanceRef
+from nova_virt_api.model.instance import Instance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """One endpoint.
+
+    Args:
+        connection: gives a connection that works, a new one after the last was lost.
+        host: gives the uuid of the host that guests run on.
+        virt_type: gives the domain type of new guests, ``kvm`` or ``qemu``.
+        instance: reads one guest as it is now.
+        instances: reads all guests, as far as caches are up to date.
+        images: where the client keeps images.
+        owner: in whose name guests are made.
+        manage: which guests may be removed.
+        pool: the option that names the pool of records, and of disks that name none; None where it is obvious.
+    """
+
+    connection: Callable[[], libvirt.virConnect]
+    host: Callable[[], str]
+    virt_type: Callable[[], str]
+    instance: Callable[[InstanceRef], Instance]
+    instances: Callable[[], Sequence[Instance]]
+    images: ImageCache
+    owner: str
+    manage: Manage
+    pool: str | None

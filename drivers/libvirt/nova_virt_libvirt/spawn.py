@@ -1,0 +1,220 @@
+"""Spawning: take the guest's claim, or find that it exists; build it; undo what was made if that fails."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from nova_virt_api.driver.operation import CancelMode, Stage
+from nova_virt_api.errors import InstanceExists, StateAfter, VirtError
+from nova_virt_api.model.identity import InstanceRef
+from nova_virt_api.model.record import Phase, Record, fingerprint
+from nova_virt_libvirt.build import Build
+from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.names import claim_key
+from nova_virt_libvirt.places import Places
+from nova_virt_libvirt.records import Records
+from nova_virt_libvirt.remains import find_domain, mark_of, remove_guest
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    import libvirt
+
+    from nova_virt_api.driver.operation import Operation
+    from nova_virt_api.model.instance import Instance
+    from nova_virt_api.model.leftover import Leftover
+    from nova_virt_api.model.spec import InstanceSpec
+    from nova_virt_libvirt.claim import Chain, Claim
+    from nova_virt_libvirt.hold import Hold
+    from nova_virt_libvirt.site import Site
+
+
+class Spawner:
+    """Makes guests on one endpoint."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def spawn(self, spec: InstanceSpec, op: Operation) -> Instance:
+        """See ``Driver.spawn``."""
+        return Spawn(self._site, spec, op).run()
+
+
+class Spawn:
+    """One spawn.
+
+    Args:
+        site: the endpoint.
+        spec: what was asked for.
+        op: the operation worked for.
+    """
+
+    def __init__(self, site: Site, spec: InstanceSpec, op: Operation) -> None:
+        self._site = site
+        self._spec = spec
+        self._op = op
+        self._connection = site.connection()
+        self._places = Places(self._connection, site.pool)
+        self._build = Build(site, self._connection, self._places, spec, op)
+        self._record = Record(
+            uuid=spec.uuid, owner=site.owner, fingerprint=fingerprint(spec), native_id=str(spec.uuid)
+        )
+
+    def run(self) -> Instance:
+        """Return the guest, made now or before."""
+        self._op.stage(Stage.CLAIM)
+        records = Records(self._places.records_pool(), self._site.host())
+        hold = self._take(records)
+        if hold is not None:
+            self._make(hold)
+        return self._site.instance(InstanceRef(uuid=self._spec.uuid))
+
+    def _make(self, hold: Hold) -> None:
+        try:
+            self._build.make(self._record, hold)
+        except BaseException as error:
+            undo(self._site, hold, self._op, error, self._build.made)
+            raise
+        with suppress(VirtError):  # the domain's mark says it too; others only would have to wait for the lease
+            hold.settle(Phase.READY)
+
+    # --- the claim ------------------------------------------------------------------------------------------------
+
+    def _take(self, records: Records) -> Hold | None:
+        """The claim, with nothing of the guest made yet; None if the guest is there as asked for."""
+        key = claim_key(self._spec.uuid)
+        while True:
+            hold = records.create(key, self._record)
+            if hold is not None:
+                return hold if self._begin(hold) else None
+            chain = records.read(key)
+            if chain is None:
+                continue
+            refuse_other(chain.claim, self._record, self._site.host())
+            if (holder := records.holder(chain)) is not None:
+                self._op.stage(f"wait for {holder}", CancelMode.IMMEDIATE)
+                records.wait(key, self._op, f"guest {self._spec.uuid}")
+            elif self._is_there(chain.claim):
+                return None
+            elif (hold := self._succeed(records, chain)) is not None:
+                return hold
+
+    def _begin(self, hold: Hold) -> bool:
+        """Begin a claim that is new; False if there is nothing to be made.
+
+        Before the claim is written nothing was made under it. So volumes that carry the uuid now are disks that were
+        kept, and whoever finds the claim unwritten knows that he must not touch them.
+        """
+        try:
+            domain = self._domain()
+            if domain is not None and self._is_finished(domain):
+                hold.retract()
+                return False
+            if domain is None:
+                self._build.plan()
+                hold.begin()
+                return True
+        except BaseException:
+            with suppress(VirtError):
+                hold.retract()
+            raise
+        hold.begin(phase=Phase.DELETING)  # somebody has removed the claim of a spawn that was interrupted
+        self._start_over(hold, keep_disks=False)
+        return True
+
+    def _succeed(self, records: Records, chain: Chain) -> Hold | None:
+        """Take over from a holder that is gone, and undo or finish what he was doing; None if another was faster."""
+        claim = chain.claim
+        keep_disks = claim is None or claim.keeps_disks
+        hold = records.succeed(chain, replace(self._record, phase=Phase.DELETING), keeps_disks=keep_disks)
+        if hold is not None:
+            self._start_over(hold, keep_disks=keep_disks)
+        return hold
+
+    def _start_over(self, hold: Hold, *, keep_disks: bool) -> None:
+        """Remove what an interrupted verb left; only then is the claim one on a guest in the making."""
+        try:
+            remove_guest(self._connection, self._places, self._spec.uuid, hold, keep_disks=keep_disks)
+        except BaseException:
+            with suppress(VirtError):
+                hold.release()
+            raise
+        try:
+            self._build.plan()
+        except BaseException:
+            hold.remove()
+            raise
+        hold.rewrite(phase=Phase.BUILDING, keeps_disks=False)
+
+    # --- what is there --------------------------------------------------------------------------------------------
+
+    def _is_there(self, claim: Claim | None) -> bool:
+        """Whether the guest is complete, going by a claim that nobody holds."""
+        phase = claim.record.phase if claim else Phase.BUILDING
+        if phase is Phase.DELETING:
+            return False
+        domain = self._domain()
+        if domain is None and phase is Phase.READY:
+            raise InstanceExists(
+                f"the definition of guest {self._spec.uuid} was removed by other means, its disks were not",
+                hint="destroy the guest to remove them",
+            )
+        return domain is not None and self._is_finished(domain)
+
+    def _domain(self) -> libvirt.virDomain | None:
+        with translated(f"look for guest {self._spec.uuid}"):
+            return find_domain(self._connection, self._spec.uuid)
+
+    def _is_finished(self, domain: libvirt.virDomain) -> bool:
+        """Whether a domain is the guest that is wanted, complete; False if it is one in the making.
+
+        Raises:
+            InstanceExists: it is another one.
+        """
+        mark = mark_of(domain)
+        if mark is None or mark.record.owner != self._site.owner:
+            raise InstanceExists(f"a guest of other making, {domain.name()}, has the uuid {self._spec.uuid}")
+        if mark.record.fingerprint != self._record.fingerprint:
+            raise other_spec(self._spec.uuid)
+        return mark.record.phase is Phase.READY
+
+
+def refuse_other(claim: Claim | None, wanted: Record, host: str) -> None:
+    """Refuse a claim on something else than the wanted guest.
+
+    Raises:
+        InstanceExists: it is on another host, another owner's, or was asked for with another spec.
+    """
+    if claim is None:
+        return
+    if claim.host != host:
+        raise InstanceExists(f"guest {wanted.uuid} lives on the host with uuid {claim.host}")
+    if claim.record.owner != wanted.owner:
+        raise InstanceExists(f"guest {wanted.uuid} belongs to owner {claim.record.owner}")
+    if claim.record.phase is not Phase.DELETING and claim.record.fingerprint != wanted.fingerprint:
+        raise other_spec(wanted.uuid)
+
+
+def other_spec(uuid: UUID) -> InstanceExists:
+    """The error for a guest that was asked for with another spec."""
+    return InstanceExists(
+        f"guest {uuid} was asked for with another spec", hint="take another uuid, or destroy that guest first"
+    )
+
+
+def undo(site: Site, hold: Hold, op: Operation, error: BaseException, made: list[Leftover]) -> None:
+    """Remove everything again after an error; what cannot be removed is named in the error."""
+    op.stage(Stage.CLEAN_UP, CancelMode.NONE)
+    uuid = hold.claim.record.uuid
+    try:
+        connection = site.connection()  # perhaps a new one
+        places = Places(connection, site.pool)
+        remove_guest(connection, places, uuid, hold, keep_disks=False)
+        hold.remove(places.records_pool())
+    except VirtError as second:
+        hold.end()
+        if isinstance(error, VirtError):
+            error.leftovers = second.leftovers or tuple(made)
+            error.state_after = StateAfter.CHANGED

@@ -1,0 +1,50 @@
+"""Putting a guest's memory away in libvirt's managed save image, which is removed with the definition."""
+
+from contextlib import suppress
+
+import libvirt
+
+from nova_virt_api.driver.operation import CancelMode, Operation
+from nova_virt_api.driver.suspend import Suspend
+from nova_virt_api.errors import BackendError, NoCapacity, StorageError, VirtError
+from nova_virt_api.model.identity import InstanceRef
+from nova_virt_api.model.instance import PowerState
+from nova_virt_libvirt.domain import Domain
+from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.verbs import OnDomains
+
+
+class LibvirtSuspend(OnDomains, Suspend):
+    """The role Suspend."""
+
+    def suspend(self, guest: InstanceRef, op: Operation) -> None:
+        domain = self.domains.owned(guest)
+        state = domain.require(PowerState.RUNNING, PowerState.PAUSED, PowerState.SUSPENDED)
+        if state is PowerState.SUSPENDED:
+            return
+        native = domain.native
+        op.stage("save memory", CancelMode.IMMEDIATE)
+        op.on_cancel(lambda: abort(domain))
+        try:
+            with translated("save the guest's memory"):
+                # resuming is to let the guest run, also one that was paused before
+                native.managedSave(libvirt.VIR_DOMAIN_SAVE_RUNNING)
+        except (BackendError, NoCapacity) as error:
+            op.checkpoint()  # says so if it was cancelled
+            raise StorageError(error.message) from error.__cause__
+        self.domains.forget(guest.uuid)
+
+    def resume(self, guest: InstanceRef, op: Operation) -> None:
+        domain = self.domains.owned(guest)
+        if domain.require(PowerState.SUSPENDED, PowerState.RUNNING) is PowerState.RUNNING:
+            return
+        op.stage("restore memory", CancelMode.NONE)
+        with translated("restore the guest's memory"):
+            domain.native.create()  # goes on from the managed save image
+        self.domains.forget(guest.uuid)
+
+
+def abort(domain: Domain) -> None:
+    """End the job that libvirt runs on the guest; it runs on as before."""
+    with suppress(libvirt.libvirtError, VirtError):
+        domain.urgent.abortJob()

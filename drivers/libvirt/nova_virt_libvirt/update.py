@@ -1,0 +1,64 @@
+"""Changing a guest's name and labels."""
+
+from dataclasses import replace
+
+import libvirt
+
+from nova_virt_api.capability import Feature
+from nova_virt_api.driver.driver import Driver
+from nova_virt_api.driver.operation import Operation
+from nova_virt_api.errors import InstanceExists, NotSupported
+from nova_virt_api.model.identity import InstanceRef
+from nova_virt_api.model.instance import Instance, PowerState
+from nova_virt_api.model.spec import InstanceUpdate
+from nova_virt_libvirt.domain import Domain
+from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.metadata import read_mark, write_mark
+from nova_virt_libvirt.verbs import OnDomains
+
+
+class LibvirtUpdate(OnDomains, Driver):
+    """The verb ``update``."""
+
+    def update(self, guest: InstanceRef, update: InstanceUpdate, op: Operation) -> Instance:
+        domain = self.domains.owned(guest)
+        if update.labels is not None and domain.mark is None:
+            raise NotSupported(Feature.UPDATE_LABELS, "labels", "the guest bears no mark of this API")
+        if update.name is not None and update.name != domain.name:
+            rename(domain, update.name)
+        if update.labels is not None:
+            with translated("write the guest's labels"):
+                native = domain.native
+                mark = read_mark(native)
+                if mark is not None:
+                    write_mark(native, replace(mark, labels=update.labels))
+        self.domains.forget(guest.uuid)
+        return self.domains.instance(guest, fresh=True)
+
+
+def rename(domain: Domain, name: str) -> None:
+    """Give a guest another name.
+
+    Raises:
+        InstanceExists: the name is taken.
+        InvalidState: the guest is not stopped.
+    """
+    domain.require(PowerState.SHUTDOWN)
+    with translated("rename the guest"):
+        try:
+            domain.native.rename(name)
+        except libvirt.libvirtError as error:
+            if is_taken(domain, name):
+                raise InstanceExists(f"the name {name} is taken by another guest; names are unique here") from error
+            raise
+
+
+def is_taken(domain: Domain, name: str) -> bool:
+    """Whether another guest has that name."""
+    connection = domain.urgent.connect()
+    try:
+        return bool(connection.lookupByName(name).UUID() != domain.uuid.bytes)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return False
+        raise

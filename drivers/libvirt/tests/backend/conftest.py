@@ -1,0 +1,315 @@
+"""A libvirtd for the tests alone, with a network and a storage pool, and guests without an operating system in it.
+
+Nothing is skipped: where there is no libvirtd, the tests fail and say what is missing.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import libvirt
+import pytest
+from lxml import etree
+from lxml.builder import E
+from oslo_config import cfg
+
+from nova_virt_api.driver.endpoint import Endpoint, Manage
+from nova_virt_api.driver.operation import CancelMode, Stage
+from nova_virt_api.errors import Cancelled, Timeout
+from nova_virt_api.model.identity import InstanceRef
+from nova_virt_api.model.record import Phase, Record
+from nova_virt_libvirt import event_loop
+from nova_virt_libvirt.driver import LibvirtDriver
+from nova_virt_libvirt.metadata import Mark
+from nova_virt_libvirt.options import GROUP, OPTIONS
+
+OWNER = "nova-virt-tests"
+POOL = "nova-virt"
+NEEDED = ("libvirtd", "virtlogd", "qemu-system-x86_64", "unshare")
+NETWORK = """
+<network>
+  <name>default</name>
+  <forward mode='nat'/>
+  <bridge name='virbr0'/>
+  <ip address='192.168.122.1' netmask='255.255.255.0'>
+    <dhcp><range start='192.168.122.2' end='192.168.122.254'/></dhcp>
+  </ip>
+</network>
+"""
+
+MakeDriver = Callable[..., LibvirtDriver]
+MakeGuest = Callable[..., InstanceRef]
+
+
+class Daemon:
+    """A private libvirtd, see ``private_libvirtd.py``."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        script = Path(__file__).with_name("private_libvirtd.py")
+        self._process = subprocess.Popen(
+            [sys.executable, str(script), str(directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        line = self._answer()
+        self.uri: str = json.loads(line)["uri"]
+
+    def do(self, action: str) -> None:
+        """``restart``, ``stop`` or ``start`` libvirtd; guests run on."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(f"{action}\n")
+        self._process.stdin.flush()
+        assert self._answer() == "done\n"
+
+    def close(self) -> None:
+        """End it and all its guests."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait(30)
+
+    def _answer(self) -> str:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        if not line:
+            pytest.fail(f"the private libvirtd ended; see {self.directory}/log", pytrace=False)
+        return line
+
+
+@pytest.fixture(scope="session")
+def daemon() -> Iterator[Daemon]:
+    """A libvirtd of the tests' own, in namespaces of its own. Fails, never skips, where that cannot be."""
+    missing = [name for name in NEEDED if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None]
+    if missing:
+        pytest.fail(f"missing: {', '.join(missing)}; run tools/install_system_packages", pytrace=False)
+    if os.geteuid() != 0:
+        pytest.fail("the backend tests start a libvirtd of their own, which takes root: sudo make test", pytrace=False)
+    with tempfile.TemporaryDirectory(prefix="nova-virt-", ignore_cleanup_errors=True) as directory:
+        daemon = Daemon(Path(directory))
+        try:
+            yield daemon
+        finally:
+            daemon.close()
+
+
+@pytest.fixture(scope="session")
+def raw(daemon: Daemon) -> Iterator[Callable[[], Any]]:
+    """Gives a ``virConnect`` to the private daemon, also after it was restarted."""
+    event_loop.ensure("own")
+    connections: list[Any] = []
+
+    def connect() -> Any:
+        if not connections or not answers(connections[-1]):
+            connections.append(libvirt.open(daemon.uri))
+        return connections[-1]
+
+    native = connect()
+    native.networkDefineXML(NETWORK)
+    native.networkLookupByName("default").create()
+    path = daemon.directory / "images"
+    pool = native.storagePoolDefineXML(
+        etree.tostring(E.pool(E.name(POOL), E.target(E.path(str(path))), type="dir"), encoding="unicode")
+    )
+    pool.build(0)
+    pool.create(0)
+    pool.setAutostart(1)
+    native.networkLookupByName("default").setAutostart(1)
+    yield connect
+    connections[-1].close()
+
+
+def answers(native: Any) -> bool:
+    """Whether a connection works; that its daemon was restarted shows when it is used."""
+    try:
+        native.getLibVersion()
+    except libvirt.libvirtError:
+        return False
+    return True
+
+
+@pytest.fixture
+def native(raw: Callable[[], Any]) -> Any:
+    """A ``virConnect`` for what somebody else does to the endpoint."""
+    return raw()
+
+
+@pytest.fixture
+def make_driver(daemon: Daemon, native: Any, tmp_path: Path) -> Iterator[MakeDriver]:
+    """Makes drivers for the private daemon, opened unless ``opened=False``; closes them."""
+    made: list[LibvirtDriver] = []
+
+    def make(
+        *, owner: str = OWNER, manage: Manage = Manage.OWNED, opened: bool = True, **options: Any
+    ) -> LibvirtDriver:
+        conf = cfg.ConfigOpts()
+        conf.register_opts(OPTIONS, group=GROUP)
+        conf([], default_config_files=[], default_config_dirs=[])
+        for name, value in {"uri": daemon.uri, "pool": POOL, **options}.items():
+            conf.set_override(name, value, group=GROUP)
+        endpoint = Endpoint(
+            driver="libvirt",
+            options=conf[GROUP],
+            owner=owner,
+            manage=manage,
+            cache_dir=tmp_path / "cache",
+            state_dir=tmp_path / "state",
+        )
+        driver = LibvirtDriver(endpoint)
+        made.append(driver)
+        if opened:
+            driver.open()
+        return driver
+
+    yield make
+    for driver in made:
+        driver.close()
+
+
+@pytest.fixture
+def driver(make_driver: MakeDriver) -> LibvirtDriver:
+    """A driver, connected."""
+    return make_driver()
+
+
+class Work:
+    """An operation, as a driver sees one; remembers the stages."""
+
+    def __init__(self, seconds: float) -> None:
+        self.stages: list[Stage | str] = []
+        self._deadline = time.monotonic() + seconds
+        self._cancelled = threading.Event()
+        self._callbacks: list[Callable[[], None]] = []
+
+    def cancel(self) -> None:
+        """Ask to cancel."""
+        self._cancelled.set()
+        for callback in self._callbacks:
+            callback()
+
+    def stage(self, stage: Stage | str, cancel: CancelMode = CancelMode.AT_NEXT_STEP) -> None:
+        if cancel is not CancelMode.NONE:
+            self.checkpoint()
+        self._callbacks = []
+        self.stages.append(stage)
+
+    def progress(self, done: float, total: float) -> None:
+        assert done >= 0
+        assert total == 0 or done <= total
+
+    def checkpoint(self) -> None:
+        if self._cancelled.is_set():
+            raise Cancelled("cancelled by the test")
+        if not self.remaining():
+            raise Timeout("the test's operation")
+
+    def on_cancel(self, callback: Callable[[], None]) -> None:
+        self._callbacks.append(callback)
+
+    def remaining(self) -> float:
+        return max(0.0, self._deadline - time.monotonic())
+
+    def wait_until(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            self.checkpoint()
+            self._cancelled.wait(0.02)
+
+
+@pytest.fixture
+def operation() -> Callable[..., Work]:
+    """Makes an operation with some seconds' time."""
+    return lambda seconds=60.0: Work(seconds)
+
+
+@pytest.fixture
+def op(operation: Callable[..., Work]) -> Work:
+    """An operation with a minute's time."""
+    return operation()
+
+
+@pytest.fixture
+def blank(raw: Callable[[], Any]) -> Iterator[MakeGuest]:
+    """Defines guests without an operating system, and starts them if ``on``; removes them."""
+    made: list[InstanceRef] = []
+
+    def make(
+        name: str = "blank", *, owner: str | None = OWNER, on: bool = False, devices: tuple[Any, ...] = (), **more: Any
+    ) -> InstanceRef:
+        guest = InstanceRef(uuid=uuid.uuid4())
+        made.append(guest)
+        domain = raw().defineXML(blank_xml(name, guest, owner, devices, **more))
+        if on:
+            domain.create()
+        return guest
+
+    yield make
+    for guest in made:
+        remove(raw(), guest)
+
+
+def blank_xml(
+    name: str, guest: InstanceRef, owner: str | None, devices: tuple[Any, ...] = (), *, labels: Any = None
+) -> str:
+    """A guest that needs nothing and does nothing; marked as its owner's if it has one."""
+    metadata = []
+    if owner is not None:
+        record = Record(
+            uuid=guest.uuid, owner=owner, fingerprint="0" * 64, phase=Phase.READY, native_id=str(guest.uuid)
+        )
+        metadata.append(E.metadata(Mark(record, labels or {}).element()))
+    domain = E.domain(
+        E.name(name),
+        E.uuid(str(guest.uuid)),
+        *metadata,
+        E.memory("16", unit="MiB"),
+        E.vcpu("1"),
+        E.os(E.type("hvm", arch="x86_64", machine="q35")),
+        E.features(E.acpi()),
+        E.devices(E.memballoon(model="none"), *devices),
+        type="qemu",
+    )
+    return etree.tostring(domain, encoding="unicode")
+
+
+def remove(native: Any, guest: InstanceRef) -> None:
+    """Remove a guest in whatever state it is."""
+    try:
+        domain = native.lookupByUUID(guest.uuid.bytes)
+        if domain.isActive():
+            domain.destroy()
+        domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+            raise
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Fail a test that leaves a guest or a volume behind on the private daemon."""
+    if not {"raw", "native", "daemon"} & set(request.fixturenames):
+        yield
+        return
+    connect = request.getfixturevalue("raw")
+    yield
+    native = connect()
+    names = [domain.name() for domain in native.listAllDomains(0)]
+    assert not names, f"guests left behind: {names}"
+
+
+@pytest.fixture
+def eventually() -> Callable[..., None]:
+    """Waits until a condition holds, looking often; fails when it does not within the time."""
+
+    def wait(condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"not within {seconds} s: {what}"
+            time.sleep(0.01)
+
+    return wait

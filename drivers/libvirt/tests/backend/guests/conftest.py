@@ -1,0 +1,164 @@
+"""Guests made by the driver, and what of them is found on the endpoint."""
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import libvirt
+import pytest
+
+from nova_virt_api.compute.operation import DriverSide, Operation
+from nova_virt_api.model.disk import Blank, Disk
+from nova_virt_api.model.identity import InstanceRef
+from nova_virt_api.model.spec import InstanceSpec
+from nova_virt_api.model.units import GiB, MiB
+from nova_virt_libvirt.driver import LibvirtDriver
+
+OWNER = "nova-virt-tests"
+POOL = "nova-virt"
+SCRIPT = Path(__file__).with_name("spawning_process.py")
+
+
+@pytest.fixture
+def make_spec() -> Callable[..., InstanceSpec]:
+    """Makes specs of guests with one blank disk that are not started."""
+
+    def make(**fields: Any) -> InstanceSpec:
+        defaults: dict[str, Any] = {
+            "uuid": uuid.uuid4(),
+            "name": f"guest-{uuid.uuid4().hex[:8]}",
+            "memory_bytes": MiB(16),
+            "disks": [Disk(source=Blank(), size_bytes=GiB(1))],
+            "power_on": False,
+        }
+        return InstanceSpec(**(defaults | fields))
+
+    return make
+
+
+@pytest.fixture
+def run() -> Callable[..., Any]:
+    """Runs a driver's verb as ``Compute`` would, with hooks by stage and a minute's time."""
+
+    def run(verb: Callable[..., Any], *arguments: Any, timeout: float = 60.0, hooks: Any = None, **more: Any) -> Any:
+        operation: Operation[Any] = Operation(verb.__name__, None, timeout=timeout, hooks=hooks)
+        assert operation.begin()
+        return verb(*arguments, op=DriverSide(operation), **more)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A qcow2 image without an operating system, with some data in it."""
+    directory = tmp_path_factory.mktemp("image")
+    raw, image = directory / "image.raw", directory / "image.qcow2"
+    raw.write_bytes(os.urandom(8 * 1024**2))
+    os.truncate(raw, 64 * 1024**2)
+    subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(raw), str(image)], check=True)
+    return image
+
+
+class Processes:
+    """Starts processes that do one verb each."""
+
+    def __init__(self, uri: str, image: Path, home: Path) -> None:
+        self._asked = {"uri": uri, "pool": POOL, "owner": OWNER, "image": str(image), "home": str(home)}
+        self.started: list[subprocess.Popen[str]] = []
+
+    def start(self, verb: str, guest: UUID) -> subprocess.Popen[str]:
+        """A process that has connected and waits for ``go``."""
+        process = subprocess.Popen(
+            [sys.executable, str(SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        self.started.append(process)
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(self._asked | {"verb": verb, "uuid": str(guest)}) + "\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == "ready\n"
+        return process
+
+    def go(self, process: subprocess.Popen[str]) -> None:
+        """Let it begin."""
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+
+    def outcome(self, process: subprocess.Popen[str]) -> str:
+        """What it ended with: a result, or an error's code."""
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert process.wait(60) == 0
+        return line.strip()
+
+    def run(self, verb: str, guest: UUID) -> str:
+        """Do it all."""
+        process = self.start(verb, guest)
+        self.go(process)
+        return self.outcome(process)
+
+
+@pytest.fixture
+def processes(daemon: Any, image: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Processes]:
+    """Starts processes that do one verb each; ends those that are left."""
+    processes = Processes(daemon.uri, image, tmp_path_factory.getbasetemp() / "processes")
+    yield processes
+    for process in processes.started:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            pipe.close()
+
+
+class Traces:
+    """What there is of guests on the endpoint."""
+
+    def __init__(self, native: Any, daemon: Any) -> None:
+        self._native = native
+        self._daemon = daemon
+
+    def volumes(self, guest: UUID | None = None) -> set[str]:
+        """Files in the pool's directory, known to libvirt or not; all, or a guest's."""
+        files = {path.name for path in (self._daemon.directory / "images").iterdir()}
+        return {name for name in files if guest is None or name.startswith(str(guest))}
+
+    def domains(self) -> list[str]:
+        """Names of all domains."""
+        return sorted(domain.name() for domain in self._native.listAllDomains(0))
+
+    def of(self, guest: UUID) -> list[str]:
+        """Everything that bears a guest's uuid."""
+        found = sorted(self.volumes(guest))
+        try:
+            found.append(self._native.lookupByUUID(guest.bytes).name())
+        except libvirt.libvirtError as error:
+            assert error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN
+        return found
+
+
+@pytest.fixture
+def traces(native: Any, daemon: Any) -> Traces:
+    """What there is of guests on the endpoint."""
+    return Traces(native, daemon)
+
+
+@pytest.fixture
+def spawn(driver: LibvirtDriver, run: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """Spawns guests and removes them in the end."""
+    made: list[UUID] = []
+
+    def spawn(spec: InstanceSpec, *, by: LibvirtDriver | None = None, **more: Any) -> Any:
+        made.append(spec.uuid)
+        return run((by or driver).spawn, spec, **more)
+
+    yield spawn
+    for guest in made:
+        run(driver.destroy, InstanceRef(uuid=guest))

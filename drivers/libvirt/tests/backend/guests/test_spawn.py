@@ -1,0 +1,273 @@
+"""Spawning guests: what is made, what is found again, what is refused, and that nothing is left."""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from lxml import etree
+
+from nova_virt_api.driver.endpoint import Manage
+from nova_virt_api.driver.operation import Stage
+from nova_virt_api.errors import (
+    Cancelled,
+    InstanceExists,
+    InvalidSpec,
+    NoCapacity,
+    StorageError,
+    Unavailable,
+    VirtError,
+)
+from nova_virt_api.model.cloud_init import CloudInit
+from nova_virt_api.model.disk import Blank, Disk, DiskBus
+from nova_virt_api.model.identity import InstanceRef
+from nova_virt_api.model.instance import DiskPolicy, Lifecycle, PowerState
+from nova_virt_api.model.nic import Nic, NicModel
+from nova_virt_api.model.placement import Placement
+from nova_virt_api.model.spec import Firmware
+from nova_virt_api.model.units import GiB, MiB
+
+
+def definition(native: Any, guest: Any) -> Any:
+    return etree.fromstring(native.lookupByUUID(guest.uuid.bytes).XMLDesc(0))
+
+
+def test_guest_is_as_specified(spawn: Any, make_spec: Any, native: Any, traces: Any) -> None:
+    spec = make_spec(
+        vcpus=2,
+        memory_bytes=MiB(64),
+        disks=[
+            Disk(source=Blank(), size_bytes=GiB(3), bus=DiskBus.SATA),
+            Disk(source=Blank(), size_bytes=GiB(2)),
+            Disk(source=Blank(), size_bytes=1, bus=DiskBus.SCSI),
+        ],
+        nics=[Nic(network="default", mac="52:54:00:aa:bb:cc", model=NicModel.E1000E), Nic(network="default")],
+        cloud_init=CloudInit(user_data="#cloud-config\n"),
+        labels={"role": "<web> & 'co'"},
+        power_on=True,
+    )
+    guest = spawn(spec)
+    assert (guest.uuid, guest.name, guest.vcpus, guest.memory_bytes) == (spec.uuid, spec.name, 2, MiB(64))
+    assert guest.power_state is PowerState.RUNNING
+    assert guest.lifecycle is Lifecycle.READY
+    assert guest.owned
+    assert guest.labels == spec.labels
+    found = definition(native, guest)
+    seen = {disk.find("target").get("dev"): disk.get("device") for disk in found.iterfind("devices/disk")}
+    assert seen == {"sda": "disk", "vda": "disk", "sdb": "disk", "sdc": "cdrom"}
+    assert [nic.get("address") for nic in found.iterfind("devices/interface/mac")][0] == "52:54:00:aa:bb:cc"
+    assert found.find("devices/interface/model").get("type") == "e1000e"
+    assert traces.volumes(spec.uuid) == {
+        f"{spec.uuid}.{what}"
+        for what in ("claim", "console.log", "disk0.qcow2", "disk1.qcow2", "disk2.qcow2", "seed.iso")
+    }
+    pool = native.storagePoolLookupByName("nova-virt")
+    sizes = [pool.storageVolLookupByName(f"{spec.uuid}.disk{index}.qcow2").info()[1] for index in range(3)]
+    assert sizes == [GiB(3), GiB(2), 1024]
+
+
+def test_uefi_guest_starts_and_leaves_no_nvram(
+    driver: Any, spawn: Any, make_spec: Any, native: Any, run: Any, daemon: Any
+) -> None:
+    guest = spawn(make_spec(firmware=Firmware.UEFI, memory_bytes=MiB(64), power_on=True))
+    nvram = definition(native, guest).findtext("os/nvram")
+    seen = daemon.directory / "lib" / nvram.removeprefix("/var/lib/libvirt/")
+    assert seen.exists()
+    assert run(driver.destroy, InstanceRef(uuid=guest.uuid))
+    assert not seen.exists()
+
+
+def test_ide_disk_gets_a_machine_that_has_ide(spawn: Any, make_spec: Any, native: Any) -> None:
+    ide = Disk(source=Blank(), size_bytes=GiB(1), bus=DiskBus.IDE)
+    guest = spawn(make_spec(disks=[ide], cloud_init=CloudInit(), power_on=True))
+    found = definition(native, guest)
+    assert found.find("os/type").get("machine").startswith("pc-i440fx")
+    assert [disk.get("device") for disk in found.iterfind("devices/disk")] == ["disk", "cdrom"]
+
+
+def test_screen_is_closed_until_a_ticket_is_given_out(spawn: Any, make_spec: Any, native: Any) -> None:
+    guest = spawn(make_spec(power_on=True))
+    graphics = definition(native, guest).find("devices/graphics")
+    assert graphics.get("listen") == "127.0.0.1"
+    assert graphics.get("passwdValidTo") == "1970-01-01T00:00:01"
+
+
+def test_same_spec_again_is_the_same_guest(spawn: Any, make_spec: Any, traces: Any) -> None:
+    spec = make_spec()
+    first = spawn(spec)
+    before = traces.volumes()
+    assert spawn(spec) == first
+    assert traces.volumes() == before
+
+
+def test_found_as_it_is_even_if_it_could_not_be_made_now(spawn: Any, make_spec: Any, native: Any) -> None:
+    spec = make_spec(nics=[Nic(network="default")], power_on=True)
+    first = spawn(spec)
+    native.networkLookupByName("default").destroy()
+    try:
+        assert spawn(spec).uuid == first.uuid
+    finally:
+        native.networkLookupByName("default").create()
+
+
+def test_mac_is_the_same_each_time(spawn: Any, make_spec: Any, native: Any, run: Any, driver: Any) -> None:
+    spec = make_spec(nics=[Nic(network="default"), Nic(network="default")])
+    macs = []
+    for _ in range(2):
+        found = definition(native, spawn(spec))
+        macs.append([mac.get("address") for mac in found.iterfind("devices/interface/mac")])
+        run(driver.destroy, InstanceRef(uuid=spec.uuid))
+    assert macs[0] == macs[1]
+    assert len(set(macs[0])) == 2
+
+
+def test_another_spec_with_the_uuid_is_refused(spawn: Any, make_spec: Any, traces: Any) -> None:
+    spec = make_spec()
+    spawn(spec)
+    before = traces.volumes()
+    with pytest.raises(InstanceExists, match="another spec"):
+        spawn(make_spec(uuid=spec.uuid, vcpus=2))
+    assert traces.volumes() == before
+
+
+def test_another_owners_uuid_is_refused(spawn: Any, make_spec: Any, make_driver: Any, run: Any) -> None:
+    spec = make_spec()
+    spawn(spec)
+    other = make_driver(owner="somebody-else")
+    with pytest.raises(InstanceExists, match="belongs to owner"):
+        run(other.spawn, spec)
+
+
+def test_foreign_guest_with_the_uuid_is_refused_and_untouched(
+    blank: Any, driver: Any, make_spec: Any, run: Any, traces: Any
+) -> None:
+    guest = blank("foreign", owner=None)
+    with pytest.raises(InstanceExists, match="foreign"):
+        run(driver.spawn, make_spec(uuid=guest.uuid))
+    assert traces.of(guest.uuid) == ["foreign"]
+
+
+def test_taken_name_is_refused_with_whose_it_is(spawn: Any, make_spec: Any, driver: Any, run: Any, traces: Any) -> None:
+    first = spawn(make_spec())
+    spec = make_spec(name=first.name)
+    with pytest.raises(InstanceExists, match=str(first.uuid)):
+        run(driver.spawn, spec)
+    assert traces.of(spec.uuid) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "error", "names"),
+    [
+        ({"disks": [Disk(source=Blank(), size_bytes=1, pool="nowhere")]}, InvalidSpec, r"disks\[0\].pool.*nova-virt"),
+        ({"placement": Placement(pool="nowhere")}, InvalidSpec, r"placement.pool.*nova-virt"),
+        ({"nics": [Nic(network="nowhere")]}, InvalidSpec, r"nics\[0\].network.*default"),
+        ({"nics": [Nic(network="<a/>'\"")]}, InvalidSpec, r"nics\[0\].network"),
+        ({"memory_bytes": 2**46}, NoCapacity, "memory"),
+        ({"vcpus": 4096}, NoCapacity, "virtual CPUs"),
+        (
+            {"disks": [Disk(source=Blank(), size_bytes=1, bus=DiskBus.IDE)] * 5},
+            InvalidSpec,
+            "disks.*IDE",
+        ),
+    ],
+)
+def test_refused_with_the_field_and_no_trace(
+    fields: dict[str, Any], error: type[VirtError], names: str, make_spec: Any, driver: Any, run: Any, traces: Any
+) -> None:
+    spec = make_spec(**fields)
+    with pytest.raises(error, match=names):
+        run(driver.spawn, spec)
+    assert traces.of(spec.uuid) == []
+
+
+def test_inactive_network_is_named_with_the_remedy(
+    make_spec: Any, driver: Any, run: Any, native: Any, traces: Any
+) -> None:
+    network = native.networkDefineXML("<network><name>stopped</name></network>")
+    try:
+        spec = make_spec(nics=[Nic(network="stopped")])
+        with pytest.raises(Unavailable, match="virsh net-start stopped"):
+            run(driver.spawn, spec)
+        assert traces.of(spec.uuid) == []
+    finally:
+        network.undefine()
+
+
+def test_inactive_pool_is_named_with_the_remedy(
+    make_spec: Any, driver: Any, run: Any, native: Any, traces: Any, tmp_path: Any
+) -> None:
+    pool = native.storagePoolDefineXML(
+        f"<pool type='dir'><name>stopped</name><target><path>{tmp_path}</path></target></pool>"
+    )
+    try:
+        spec = make_spec(placement=Placement(pool="stopped"))
+        with pytest.raises(Unavailable, match="virsh pool-start stopped"):
+            run(driver.spawn, spec)
+        assert traces.of(spec.uuid) == []
+    finally:
+        pool.undefine()
+
+
+@pytest.mark.parametrize("stage", [Stage.NETWORK_READY, Stage.DISKS_READY, Stage.BEFORE_START])
+def test_cancelled_at_any_hook_leaves_nothing(
+    stage: Stage, make_spec: Any, driver: Any, run: Any, traces: Any
+) -> None:
+    spec = make_spec(power_on=True, cloud_init=CloudInit())
+    with pytest.raises(Cancelled):
+        run(driver.spawn, spec, hooks={stage: lambda operation: operation.cancel() and operation.checkpoint()})
+    assert traces.of(spec.uuid) == []
+
+
+def test_start_that_fails_leaves_nothing(make_spec: Any, driver: Any, run: Any, traces: Any, native: Any) -> None:
+    spec = make_spec(nics=[Nic(network="default")], power_on=True)
+
+    def stop_network(_: object) -> None:
+        native.networkLookupByName("default").destroy()
+
+    try:
+        with pytest.raises(VirtError, match="default"):
+            run(driver.spawn, spec, hooks={Stage.BEFORE_START: stop_network})
+    finally:
+        native.networkLookupByName("default").create()
+    assert traces.of(spec.uuid) == []
+
+
+def test_kept_disks_are_not_taken_for_leftovers(
+    spawn: Any, make_spec: Any, driver: Any, run: Any, traces: Any, native: Any
+) -> None:
+    spec = make_spec()
+    spawn(spec)
+    kept = f"{spec.uuid}.disk0.qcow2"
+    assert run(driver.destroy, InstanceRef(uuid=spec.uuid), disks=DiskPolicy.KEEP)
+    assert traces.of(spec.uuid) == [kept]
+    assert driver.leftovers() == []
+    with pytest.raises(StorageError, match="vol-delete"):
+        spawn(spec)
+    assert not run(driver.destroy, InstanceRef(uuid=spec.uuid))
+    assert traces.of(spec.uuid) == [kept]
+    native.storagePoolLookupByName("nova-virt").storageVolLookupByName(kept).delete(0)
+
+
+def test_definition_removed_by_others_is_told_and_disks_are_safe(
+    spawn: Any, make_spec: Any, driver: Any, native: Any, traces: Any
+) -> None:
+    spec = make_spec()
+    spawn(spec)
+    native.lookupByUUID(spec.uuid.bytes).undefine()
+    driver.domains.clear()
+    before = traces.volumes(spec.uuid)
+    with pytest.raises(InstanceExists, match="removed by other means"):
+        spawn(spec)
+    assert traces.volumes(spec.uuid) == before
+    assert {leftover.name for leftover in driver.leftovers()} == before
+
+
+def test_manage_all_may_remove_foreign_guests_only_when_told(
+    blank: Any, make_driver: Any, run: Any, driver: Any, traces: Any
+) -> None:
+    guest = blank("foreign", owner=None, on=True)
+    for refused, foreign in ((driver, True), (make_driver(manage=Manage.ALL), False)):
+        with pytest.raises(VirtError, match="not made by this API"):
+            run(refused.destroy, guest, foreign=foreign)
+    assert run(make_driver(manage=Manage.ALL).destroy, guest, foreign=True)
+    assert traces.of(guest.uuid) == []

@@ -1,0 +1,252 @@
+"""What a listing and a look at one guest show, and what they cost."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from lxml.builder import E
+
+from nova_virt_api.errors import InstanceNotFound
+from nova_virt_api.model.identity import InstanceRef
+from nova_virt_api.model.instance import Condition, PowerState
+from nova_virt_libvirt.connection import Connection
+from nova_virt_libvirt.driver import LibvirtDriver
+
+Op = Any
+
+
+def by_uuid(driver: LibvirtDriver, guest: InstanceRef, **more: Any) -> Any:
+    found = [instance for instance in driver.instances(**more) if instance.uuid == guest.uuid]
+    return found[0] if found else None
+
+
+class Counting:
+    """A ``virConnect`` that counts what it is asked."""
+
+    def __init__(self, native: Any) -> None:
+        self._native = native
+        self.calls: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "isAlive":  # asks nobody
+            self.calls.append(name)
+        return getattr(self._native, name)
+
+
+@pytest.fixture
+def counted(driver: LibvirtDriver, monkeypatch: pytest.MonkeyPatch) -> Counting:
+    counting = Counting(driver.reading.native)
+    monkeypatch.setattr(Connection, "native", property(lambda connection: counting))
+    return counting
+
+
+@contextmanager
+def stopped(guest: InstanceRef) -> Iterator[None]:
+    """A guest's QEMU that is stopped, as if it hung."""
+    pid = pid_of(guest)
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def pid_of(guest: InstanceRef) -> int:
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                line = (process / "cmdline").read_bytes()
+            except OSError:
+                continue
+            if b"qemu-system" in line.split(b"\0")[0] and str(guest.uuid).encode() in line:
+                return int(process.name)
+    raise AssertionError(f"no QEMU runs guest {guest}")
+
+
+def test_each_state_is_told_in_the_listing_and_for_one(
+    driver: LibvirtDriver, native: Any, blank: Callable[..., InstanceRef]
+) -> None:
+    guest = blank("states")
+    domain = native.lookupByUUID(guest.uuid.bytes)
+    steps: list[tuple[Callable[[], object], PowerState]] = [
+        (lambda: None, PowerState.SHUTDOWN),
+        (domain.create, PowerState.RUNNING),
+        (domain.suspend, PowerState.PAUSED),
+        (domain.resume, PowerState.RUNNING),
+        (lambda: domain.managedSave(0), PowerState.SUSPENDED),
+        (domain.create, PowerState.RUNNING),
+        (domain.destroy, PowerState.SHUTDOWN),
+    ]
+    for step, state in steps:
+        step()
+        assert driver.instance(guest).power_state is state
+        assert by_uuid(driver, guest).power_state is state
+        assert by_uuid(driver, guest) is driver.instance(guest)
+
+
+def test_a_listing_alone_notices_suspension_and_the_loss_of_the_image(
+    driver: LibvirtDriver, native: Any, blank: Callable[..., InstanceRef], eventually: Callable[..., None]
+) -> None:
+    guest = blank("saved", on=True)
+    domain = native.lookupByUUID(guest.uuid.bytes)
+    assert by_uuid(driver, guest).power_state is PowerState.RUNNING
+    domain.managedSave(0)
+    assert by_uuid(driver, guest).power_state is PowerState.SUSPENDED
+    assert by_uuid(driver, guest).native_state == "shut off, saved"
+    domain.managedSaveRemove(0)  # of which libvirt tells nobody
+    assert by_uuid(driver, guest, fresh=True).power_state is PowerState.SHUTDOWN
+
+
+def test_a_crashed_guest_is_told_as_such(
+    driver: LibvirtDriver, native: Any, blank: Callable[..., InstanceRef], eventually: Callable[..., None]
+) -> None:
+    guest = blank("crash", on=True)
+    os.kill(pid_of(guest), signal.SIGKILL)
+    eventually(lambda: driver.instance(guest).power_state is not PowerState.RUNNING, "the end of QEMU is seen")
+    assert driver.instance(guest).power_state is PowerState.SHUTDOWN  # a persistent guest whose QEMU died is off
+
+
+def test_foreign_guests_are_seen_with_their_owner(driver: LibvirtDriver, blank: Callable[..., InstanceRef]) -> None:
+    ours, another, nobodys = blank("ours"), blank("another", owner="somebody"), blank("nobodys", owner=None)
+    told = {guest: by_uuid(driver, guest) for guest in (ours, another, nobodys)}
+    assert [(told[g].owner, told[g].owned) for g in (ours, another, nobodys)] == [
+        ("nova-virt-tests", True),
+        ("somebody", False),
+        (None, False),
+    ]
+    assert {told[g].memory_bytes for g in told} == {16 * 1024**2}
+    assert {told[g].vcpus for g in told} == {1}
+
+
+def test_a_copy_of_our_guest_is_foreign(driver: LibvirtDriver, native: Any, blank: Callable[..., InstanceRef]) -> None:
+    guest = blank("original")
+    copy = uuid4()
+    xml = native.lookupByUUID(guest.uuid.bytes).XMLDesc(0)
+    xml = xml.replace("<name>original</name>", "<name>copy</name>").replace(
+        f"<uuid>{guest.uuid}</uuid>", f"<uuid>{copy}</uuid>"
+    )
+    native.defineXML(xml)
+    try:
+        told = driver.instance(InstanceRef(uuid=copy))
+        assert (told.owner, told.owned) == (None, False)
+        assert driver.instance(guest).owned
+    finally:
+        native.lookupByUUID(copy.bytes).undefine()
+
+
+def test_labels_come_from_the_mark(driver: LibvirtDriver, blank: Callable[..., InstanceRef]) -> None:
+    guest = blank("labelled", labels={"tier": "front", "note": "<&\"'>"})
+    assert dict(driver.instance(guest).labels) == {"tier": "front", "note": "<&\"'>"}
+
+
+def test_a_warm_listing_is_one_request_and_the_same_objects(
+    driver: LibvirtDriver, blank: Callable[..., InstanceRef], counted: Counting
+) -> None:
+    guests = [blank(f"many-{number}") for number in range(20)]
+    first = driver.instances()
+    assert {instance.uuid for instance in first} == {guest.uuid for guest in guests}
+    counted.calls.clear()
+    second = driver.instances()
+    assert counted.calls == ["getAllDomainStats"]
+    assert all(before is after for before, after in zip(first, second, strict=True))
+
+
+def test_a_running_guest_that_did_not_change_is_the_same_object(
+    driver: LibvirtDriver, blank: Callable[..., InstanceRef]
+) -> None:
+    guest = blank("on", on=True, devices=(E.interface(E.source(network="default"), type="network"),))
+    first = by_uuid(driver, guest)
+    assert first.addresses is None  # on a network, and nothing was leased
+    assert by_uuid(driver, guest) is first
+
+
+def test_the_addresses_of_what_is_off_or_unconnected_are_known_to_be_none(
+    driver: LibvirtDriver, blank: Callable[..., InstanceRef]
+) -> None:
+    off, unconnected = blank("off"), blank("unconnected", on=True)
+    assert by_uuid(driver, off).addresses == ()
+    assert by_uuid(driver, unconnected).addresses == ()
+
+
+def test_changes_by_others_show(
+    driver: LibvirtDriver, native: Any, blank: Callable[..., InstanceRef], eventually: Callable[..., None]
+) -> None:
+    guest = blank("before")
+    assert by_uuid(driver, guest).name == "before"
+    native.lookupByUUID(guest.uuid.bytes).rename("after")
+    eventually(lambda: by_uuid(driver, guest).name == "after", "the new name is told")
+    assert driver.instance(guest, fresh=True).name == "after"
+
+
+def test_a_guest_that_is_gone_is_left_out(
+    driver: LibvirtDriver, native: Any, blank: Callable[..., InstanceRef]
+) -> None:
+    guest = blank("gone")
+    assert by_uuid(driver, guest) is not None
+    native.lookupByUUID(guest.uuid.bytes).undefine()
+    assert by_uuid(driver, guest) is None
+    with pytest.raises(InstanceNotFound):
+        driver.instance(guest)
+
+
+def test_a_hung_qemu_delays_no_read(driver: LibvirtDriver, blank: Callable[..., InstanceRef]) -> None:
+    hung, other = blank("hung", on=True), blank("other", on=True)
+    driver.instances()
+    with stopped(hung):
+        begun = time.monotonic()
+        for fresh in (False, True):
+            assert by_uuid(driver, hung, fresh=fresh).power_state is PowerState.RUNNING
+            assert driver.instance(hung, fresh=fresh).power_state is PowerState.RUNNING
+            assert driver.instance(other, fresh=fresh).power_state is PowerState.RUNNING
+        assert time.monotonic() - begun < 2.0
+
+
+def test_verbs_that_wait_for_hung_guests_delay_no_read(
+    driver: LibvirtDriver, blank: Callable[..., InstanceRef], operation: Callable[..., Op]
+) -> None:
+    """libvirtd serves five requests per client at a time: six that hang would stop everything on their connection."""
+    guests = [blank(f"hung-{number}", on=True) for number in range(6)]
+    threads = [threading.Thread(target=pause_quietly, args=(driver, guest, operation())) for guest in guests]
+    try:
+        for guest in guests:
+            os.kill(pid_of(guest), signal.SIGSTOP)
+        for thread in threads:
+            thread.start()
+        begun = time.monotonic()
+        assert len(driver.instances(fresh=True)) == 6
+        assert driver.instance(guests[0], fresh=True).power_state is PowerState.RUNNING
+        assert time.monotonic() - begun < 2.0
+    finally:
+        for guest in guests:
+            os.kill(pid_of(guest), signal.SIGCONT)
+        for thread in threads:
+            thread.join(30)
+
+
+def pause_quietly(driver: LibvirtDriver, guest: InstanceRef, op: Op) -> None:
+    driver.pause(guest, op)
+
+
+def test_a_guest_whose_qemu_keeps_a_command_waiting_is_unresponsive(
+    driver: LibvirtDriver,
+    blank: Callable[..., InstanceRef],
+    operation: Callable[..., Op],
+    eventually: Callable[..., None],
+) -> None:
+    guest = blank("hung", on=True)
+    waiting = threading.Thread(target=pause_quietly, args=(driver, guest, operation()))
+    with stopped(guest):
+        waiting.start()
+        eventually(
+            lambda: driver.instance(guest).health.condition is Condition.UNRESPONSIVE, "health says so", seconds=15
+        )
+        assert by_uuid(driver, guest).health.condition is Condition.UNRESPONSIVE
+    waiting.join(30)
+    eventually(lambda: by_uuid(driver, guest).health.condition is Condition.OK, "health is back")
