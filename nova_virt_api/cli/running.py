@@ -62,9 +62,9 @@ def see_through(operation: Operation[Any], progress: Progress) -> None:
 
 def cancel(app: App, operation: Operation[Any], progress: Progress) -> None:
     """Ask the operation to stop and wait for what becomes of it."""
-    operation.cancel()
-    progress.note(f"{progress.what}: cancelling; Ctrl-C again leaves it as it is")
     try:
+        operation.cancel()
+        progress.note(f"{progress.what}: cancelling; Ctrl-C again leaves it as it is")
         see_through(operation, progress)
     except KeyboardInterrupt:
         app.connection.forget()

@@ -155,3 +155,29 @@ def test_an_option_replaces_the_boot_disk_of_a_spec_file_and_keeps_the_rest(nova
         {"source": {"native": "debian-13"}, "pool": "default", "size_bytes": "3G"},
         {"source": {"native": "cirros"}},
     ]
+
+
+def test_a_second_ctrl_c_leaves_at_any_moment(nova_virt: Run, slow_fake: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    from nova_virt_api.cli import progress, running
+    from nova_virt_api.cli.connection import Connection
+
+    def interrupted(*words: object) -> None:
+        raise KeyboardInterrupt
+
+    def forget(self: Connection) -> None:
+        forgotten.append(self)
+
+    def interrupted_while_it_says_so(self: progress.Lines, text: str) -> None:
+        said.append(text)
+        if "cancelling" in text:
+            raise KeyboardInterrupt
+
+    said: list[str] = []
+    forgotten: list[Connection] = []
+    slow_fake(SPAWN_DISK=60)
+    monkeypatch.setattr(running, "see_through", interrupted)
+    monkeypatch.setattr(progress.Lines, "note", interrupted_while_it_says_so)
+    monkeypatch.setattr(Connection, "forget", forget)
+    assert nova_virt("create web --image native:cirros").code == 130
+    assert "left while" in said[-1]
+    assert len(forgotten) == 1

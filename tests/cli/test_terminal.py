@@ -57,19 +57,23 @@ class Terminal:
     def wait_for(self, text: str, timeout: float = 30.0) -> None:
         deadline = time.monotonic() + timeout
         while text not in self.seen:
-            ready, _, _ = select.select([self._ours], [], [], max(0.0, deadline - time.monotonic()))
-            assert ready, f"{text!r} did not come; seen was {self.seen!r}"
-            self.seen += self._read()
-
-    def end(self) -> int:
-        while chunk := self._read():
+            chunk = self._read(deadline)
+            assert chunk, f"{text!r} did not come; seen was {self.seen!r}"
             self.seen += chunk
-        return self.process.wait(30)
 
-    def _read(self) -> str:
+    def end(self, timeout: float = 30.0) -> int:
+        deadline = time.monotonic() + timeout
+        while chunk := self._read(deadline):
+            self.seen += chunk
+        return self.process.wait(timeout)
+
+    def _read(self, deadline: float) -> str:
+        """What was written next; nothing when nobody holds the terminal any more."""
+        ready, _, _ = select.select([self._ours], [], [], max(0.0, deadline - time.monotonic()))
+        assert ready, f"nothing came in time; seen was {self.seen!r}"
         try:
             return os.read(self._ours, 65536).decode()
-        except OSError:  # how Linux says that nobody holds the terminal any more
+        except OSError:  # how Linux says that the other side is closed
             return ""
 
     def close(self) -> None:

@@ -20,8 +20,8 @@ from nova_virt_libvirt.devices.disk import DiskFile
 from nova_virt_libvirt.domain_xml import Parts, domain_xml
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.metadata import Mark, write_mark
-from nova_virt_libvirt.native_image import fetched
 from nova_virt_libvirt.names import console_log_name, disk_name, seed_name
+from nova_virt_libvirt.native_image import fetched
 from nova_virt_libvirt.records import Records
 
 if TYPE_CHECKING:

@@ -6,9 +6,10 @@ from typing import Final
 from nova_virt_api.capability import Capability, Feature
 from nova_virt_api.model.capabilities import AVAILABLE, Availability, unavailable
 from nova_virt_libvirt.emulator import Emulator
+from nova_virt_libvirt.events import SWEEP
 
-EVENT_LATENCY: Final = 0.5
-"""Seconds; libvirt pushes events."""
+EVENT_LATENCY: Final = SWEEP
+"""Seconds; libvirt tells of most changes at once, and of addresses never."""
 
 STALENESS: Final = 1.0
 """Seconds; a listing asks networks for leases, and for removed managed save images, once a second."""

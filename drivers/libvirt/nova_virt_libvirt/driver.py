@@ -74,6 +74,7 @@ class LibvirtDriver(
             forget=self.domains.forget,
             clear=self.domains.clear,
             look=self.domains.instance,
+            list_all=self.domains.instances,
             reconnect=lambda: self.reading.native,
         )
         self.site = Site(

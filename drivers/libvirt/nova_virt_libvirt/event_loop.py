@@ -4,6 +4,7 @@ Events, the close callback and keepalive come through it. Nobody can replace or 
 long as the process.
 """
 
+import os
 import threading
 from typing import Any, Final
 
@@ -67,15 +68,19 @@ def wait_for_tick() -> None:
         Unavailable: it does not.
     """
     ticked = threading.Event()
-    timer = libvirt.virEventAddTimeout(0, lambda *_: ticked.set(), None)
+    reader, writer = os.pipe()  # asyncio's loop sees a file at once, but a timer of another thread only when it wakes
+    watch = libvirt.virEventAddHandle(reader, libvirt.VIR_EVENT_HANDLE_READABLE, lambda *_: ticked.set(), None)
     try:
+        os.write(writer, b".")
         if not ticked.wait(PATIENCE):
             raise Unavailable(
                 "the application has registered a libvirt event loop that does not run",
                 hint="run it on a thread of its own, e.g. virEventRunDefaultImpl() in a loop, before connecting",
             )
     finally:
-        libvirt.virEventRemoveTimeout(timer)
+        libvirt.virEventRemoveHandle(watch)
+        os.close(reader)
+        os.close(writer)
 
 
 def run() -> None:

@@ -16,7 +16,7 @@ from nova_virt_api.events import Changed, Gap, Gone
 from nova_virt_api.model.identity import InstanceRef
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from nova_virt_api.events import DriverEvent, Emit
     from nova_virt_api.model.instance import Instance
@@ -37,6 +37,10 @@ EVENTS: Final = (
 
 FIRST_PAUSE: Final = 0.1
 LONGEST_PAUSE: Final = 5.0
+"""Seconds between attempts to reconnect while the endpoint is away."""
+
+SWEEP: Final = 2.0
+"""Seconds between listings while somebody listens: for what libvirt tells of by no event, above all addresses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +58,11 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
-class End:
-    """Nobody listens any more."""
+class Wake:
+    """There is somebody who listens, or nothing more to do."""
 
 
-Note: TypeAlias = Touched | Broken | End
+Note: TypeAlias = Touched | Broken | Wake
 
 
 class Subscriber:
@@ -90,6 +94,7 @@ class Events:
         forget: called at once for each guest that something happened to; must not block.
         clear: called when changes may have been missed; must not block.
         look: reads one guest as it is now.
+        list_all: lists all guests; the same objects for those that did not change.
         reconnect: makes sure that there is a connection again, or raises.
     """
 
@@ -99,14 +104,17 @@ class Events:
         forget: Callable[[UUID], None],
         clear: Callable[[], None],
         look: Callable[[InstanceRef], Instance],
+        list_all: Callable[[], Sequence[Instance]],
         reconnect: Callable[[], object],
     ) -> None:
         self._forget = forget
         self._clear = clear
         self._look = look
+        self._list_all = list_all
         self._reconnect = reconnect
         self._notes: queue.SimpleQueue[Note] = queue.SimpleQueue()
         self._subscribers: list[Subscriber] = []
+        self._told: dict[UUID, Instance] = {}
         self._registered: tuple[Any, list[int]] = (None, [])
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
@@ -144,7 +152,7 @@ class Events:
         """End all subscriptions. Idempotent."""
         self.unregister()
         self._ended.set()
-        self._notes.put(End())
+        self._notes.put(Wake())
         for subscriber in list(self._subscribers):
             subscriber.close()
         if self._thread is not None and self._thread is not threading.current_thread():
@@ -154,6 +162,7 @@ class Events:
         """Report changes from now on."""
         subscriber = Subscriber(emit, self._unsubscribe)
         self._subscribers.append(subscriber)
+        self._notes.put(Wake())
         return subscriber
 
     def _unsubscribe(self, subscriber: Subscriber) -> None:
@@ -176,15 +185,21 @@ class Events:
                 self._come_back(broken.reason)
             for uuid in dict.fromkeys(note.uuid for note in notes if isinstance(note, Touched)):
                 self._report(uuid)
+            if not notes:
+                self._sweep()
 
     def _next_notes(self) -> list[Note]:
-        """Wait for a note; take all that are there, so that several changes of one guest become one."""
-        notes = [self._notes.get()]
-        while True:
-            try:
+        """Wait for a note; take all that are there, so that several changes of one guest become one.
+
+        Empty when it is time for a sweep.
+        """
+        notes: list[Note] = []
+        try:
+            notes.append(self._notes.get(timeout=SWEEP if self._subscribers else None))
+            while True:
                 notes.append(self._notes.get_nowait())
-            except queue.Empty:
-                return notes
+        except queue.Empty:
+            return notes
 
     def _come_back(self, reason: str) -> None:
         """Reconnect, as long as it takes; then tell of the gap: from here on events flow again."""
@@ -203,13 +218,26 @@ class Events:
         if not self._subscribers:
             return
         try:
-            self._tell(Changed(self._look(InstanceRef(uuid=uuid))))
+            instance = self._told[uuid] = self._look(InstanceRef(uuid=uuid))
+            self._tell(Changed(instance))
         except InstanceNotFound:
+            self._told.pop(uuid, None)
             self._tell(Gone(uuid))
         except VirtError as error:
-            if self._ended.is_set():
-                return
-            self._notes.put(Broken(f"a guest could not be read: {error.message}"))
+            if not self._ended.is_set():
+                self._notes.put(Broken(f"a guest could not be read: {error.message}"))
+
+    def _sweep(self) -> None:
+        """Tell of guests that differ from what was told; the first time, only look."""
+        try:
+            now = {instance.uuid: instance for instance in self._list_all()}
+        except VirtError:  # the loss of the connection is noted elsewhere
+            return
+        before, self._told = self._told, now
+        for uuid, instance in now.items():
+            known = before.get(uuid)
+            if known is not None and known is not instance and known != instance:
+                self._tell(Changed(instance))
 
     def _tell(self, event: DriverEvent) -> None:
         for subscriber in list(self._subscribers):

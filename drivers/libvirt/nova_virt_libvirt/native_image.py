@@ -1,4 +1,4 @@
-"""An image that is a volume of a pool already. Its bytes are checked like any others before a guest is based on them."""
+"""Images that are volumes of a pool already; their bytes are checked like any others before they are used."""
 
 from __future__ import annotations
 

@@ -30,7 +30,8 @@ def unreachable(uri: str, error: libvirt.libvirtError) -> VirtError:
             "uri", f"{text}: {without_password(uri)}", hint="e.g. qemu:///system or qemu+ssh://root@host/system"
         )
     if code in AUTHENTICATION:
-        hint = JOIN_GROUP if is_local(uri) else "check the options username and password"
+        polkit = is_local(uri) and ("polkit" in text or "policy" in text)
+        hint = JOIN_GROUP if polkit else "check the options username and password"
         return AuthenticationFailed(f"{what}: {text}", hint=hint)
     if socket and system in {errno.EACCES, errno.EPERM}:
         return PermissionDenied(f"{what}: this account may not use the socket {socket['path']}", hint=JOIN_GROUP)

@@ -25,7 +25,7 @@ PLACES: Final = {
     "cache": "/var/cache/libvirt",
     "log": "/var/log/libvirt",
 }
-UNSHARE: Final = "unshare --mount --net --uts --pid --fork --mount-proc --kill-child --propagation=private".split()
+UNSHARE: Final = ("unshare", "-mnupf", "--mount-proc", "--kill-child", "--propagation=private")
 PATIENCE: Final = 30.0
 """Seconds within which a daemon must answer."""
 

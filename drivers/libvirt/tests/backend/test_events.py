@@ -98,6 +98,19 @@ def test_events_and_the_next_listing_show_the_same_object(
     assert [instance for instance in driver.instances() if instance.uuid == guest.uuid] == [told.instance]
 
 
+def test_what_libvirt_tells_of_by_no_event_is_told(
+    driver: LibvirtDriver, native: Any, blank: Callable[..., InstanceRef]
+) -> None:
+    guest = blank("saved", on=True)
+    listener = Listener()
+    driver.events(listener)
+    domain = native.lookupByUUID(guest.uuid.bytes)
+    domain.managedSave(0)
+    listener.until(changed(guest, power_state=PowerState.SUSPENDED))
+    domain.managedSaveRemove(0)
+    listener.until(changed(guest, power_state=PowerState.SHUTDOWN))
+
+
 def test_nothing_is_told_after_closing(driver: LibvirtDriver, native: Any, blank: Callable[..., InstanceRef]) -> None:
     closed, open_ = Listener(), Listener()
     subscription = driver.events(closed)

@@ -2,8 +2,7 @@
 
 from typing import Any
 
-from hypothesis import HealthCheck, event, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, event, given, settings, strategies as st
 from lxml import etree
 
 from nova_virt_api.errors import VirtError
@@ -14,7 +13,6 @@ from nova_virt_api.model.nic import Nic, NicModel
 from nova_virt_api.model.placement import Placement
 from nova_virt_api.model.spec import Firmware, InstanceSpec
 from nova_virt_api.model.units import GiB, MiB
-
 
 
 def mostly(usual: Any, odd: Any) -> Any:
@@ -37,7 +35,7 @@ disks = st.builds(
 nics = st.builds(
     Nic,
     network=mostly(st.just("default"), PLACES),
-    mac=st.one_of(st.none(), st.integers(0, 2**24).map(lambda n: f"52:54:00:{n >> 16 & 255:02x}:{n >> 8 & 255:02x}:00")),
+    mac=st.one_of(st.none(), st.integers(0, 255).map("52:54:00:00:00:{:02x}".format)),
     model=st.one_of(st.none(), st.sampled_from(NicModel)),
 )
 specs: Any = st.fixed_dictionaries(
@@ -82,7 +80,7 @@ def test_guest_as_specified_or_error_without_trace(
     assert {f"{spec.uuid}.disk{index}.qcow2" for index in range(len(spec.disks))} == {
         name for name in volumes if ".disk" in name
     }
-    buses = sorted(target.get("bus") for target in found.iterfind("devices/disk[@device='disk']/target"))
+    buses = sorted(str(target.get("bus")) for target in found.iterfind("devices/disk[@device='disk']/target"))
     wanted = sorted((disk.bus or DiskBus.VIRTIO).value for disk in spec.disks)
     seed = bool(spec.cloud_init) and bool(spec.disks) and (spec.disks[0].bus or DiskBus.VIRTIO) is DiskBus.VIRTIO
     assert buses == sorted(wanted + ["virtio"] * seed)

@@ -57,7 +57,7 @@ def test_spawn_killed_at_any_moment(
     then: str, processes: Any, native: Any, traces: Any, driver: Any, run: Callable[..., Any]
 ) -> None:
     """Then the same spawn gives exactly one guest and nothing beside it; destroy instead leaves nothing."""
-    print(f"NOVA_VIRT_TEST_SEED={SEED}")
+    print(f"NOVA_VIRT_TEST_SEED={SEED}")  # noqa: T201
     chance = random.Random(f"{SEED}/{then}")
     first = uuid.uuid4()
     whole = min(duration(processes, "spawn", first), 1.0)
@@ -79,14 +79,14 @@ def test_spawn_killed_at_any_moment(
         processes.run("destroy", guest)
         assert traces.of(guest) == [], found
         assert left_of_guests(traces) == set(), found
-    print(f"objects found after each kill: {', '.join(found)}")
+    print(f"objects found after each kill: {', '.join(found)}")  # noqa: T201
 
 
 @pytest.mark.timeout(300)
 def test_destroy_killed_at_any_moment_is_finished_by_the_next(
     processes: Any, traces: Any, run: Callable[..., Any], driver: Any
 ) -> None:
-    print(f"NOVA_VIRT_TEST_SEED={SEED}")
+    print(f"NOVA_VIRT_TEST_SEED={SEED}")  # noqa: T201
     chance = random.Random(f"{SEED}/destroyed")
     first = uuid.uuid4()
     assert processes.run("spawn", first) == str(first)

@@ -1,6 +1,7 @@
 """Destroying guests from every state."""
 
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ def snapshotted(native: Any) -> None:
     native.snapshotCreateXML("<domainsnapshot><name>old</name></domainsnapshot>", 0)
 
 
-STATES = {
+STATES: dict[str, Callable[[Any], object]] = {
     "running": lambda native: None,
     "paused": lambda native: native.suspend(),
     "off": lambda native: native.destroy(),

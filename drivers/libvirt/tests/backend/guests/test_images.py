@@ -1,8 +1,6 @@
 """Images on their way to guests' disks, and guests' disks on their way to images."""
 
-import shutil
 import subprocess
-import threading
 import uuid
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,6 @@ from nova_virt_api.compute.operation import DriverSide, Operation
 from nova_virt_api.driver.operation import Stage
 from nova_virt_api.errors import Cancelled, ImageNotFound, ImageRejected, InvalidSpec, InvalidState
 from nova_virt_api.model.disk import Disk
-from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.image import ImageFormat, LocalFile, LocalTarget, Native, NativeTarget
 from nova_virt_api.model.units import GiB, MiB
 
@@ -44,7 +41,7 @@ def clean_pool(native: Any) -> Any:
 
 @pytest.fixture
 def pool_path(daemon: Any) -> Path:
-    return daemon.directory / "images"
+    return Path(daemon.directory) / "images"
 
 
 def test_disk_is_an_overlay_of_one_shared_image(
@@ -159,7 +156,8 @@ def test_snapshot_to_a_file_stands_alone(
     assert (info.ref, info.format, info.virtual_size_bytes) == (str(target), image_format, MiB(128))
     assert info.size_bytes == target.stat().st_size
     assert same_content(image, target, image_format.value)
-    said = subprocess.run(["qemu-img", "info", "-f", image_format.value, str(target)], capture_output=True, text=True)
+    look = ["qemu-img", "info", "-f", image_format.value, str(target)]
+    said = subprocess.run(look, capture_output=True, text=True, check=True)
     assert "backing" not in said.stdout
     assert target.stat().st_mode & 0o777 == 0o600
     assert traces.volumes() == before
@@ -188,7 +186,7 @@ def test_snapshot_under_an_odd_name_is_refused(
 ) -> None:
     guest = spawn(make_spec())
     before = traces.volumes()
-    with pytest.raises(InvalidSpec, match="target.name"):
+    with pytest.raises(InvalidSpec, match=r"target\.name"):
         run(driver.snapshot, guest.ref, NativeTarget(name))
     assert traces.volumes() == before
 
@@ -226,9 +224,12 @@ def test_snapshot_that_fails_leaves_the_older_one(
     before = traces.volumes()
     target = tmp_path / "snapshot"
     target.write_text("an older one")
-    operation: Operation[Any] = Operation(
-        "snapshot", guest.uuid, timeout=60.0, on_progress=lambda op: op.stage == "fetch the image" and op.cancel()
-    )
+
+    def cancel_while_fetching(operation: Operation[Any]) -> None:
+        if operation.stage == "fetch the image":
+            operation.cancel()
+
+    operation: Operation[Any] = Operation("snapshot", guest.uuid, timeout=60.0, on_progress=cancel_while_fetching)
     operation.begin()
     with pytest.raises(Cancelled):
         driver.snapshot(guest.ref, LocalTarget(target), DriverSide(operation))

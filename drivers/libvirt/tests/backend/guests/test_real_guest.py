@@ -32,7 +32,7 @@ def guest_image() -> Path:
 @pytest.mark.parametrize("firmware", [None, Firmware.UEFI])
 def test_whole_life(
     firmware: Firmware | None, guest_image: Path, spawn: Any, make_spec: Any, driver: Any, run: Any, traces: Any,
-    native: Any, eventually: Any,
+    eventually: Any,
 ) -> None:
     spec = make_spec(
         memory_bytes=MiB(256),
