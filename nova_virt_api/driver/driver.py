@@ -141,8 +141,8 @@ class Driver(ABC):
         answers; otherwise the error names the leftovers. Well-known stages are announced by ``op.stage``, among them
         NETWORK_READY, DISKS_READY and BEFORE_START.
 
-        With ``Manage.ALL`` no mark is written, so there is no fingerprint: a guest that exists is compared by what can be
-        seen of it.
+        With ``Manage.ALL`` no mark is written, so there is no fingerprint: a guest that exists is compared by what
+        can be seen of it.
 
         Raises:
             InvalidSpec: the spec names a place that is not there, or none where there are several.

@@ -11,7 +11,7 @@ class Check:
         name: what was looked at, in a word or two.
         ok: whether it is fine.
         found: what was found, one line, without secrets.
-        fix: what to do about it, as a command where there is one; empty if it is fine.
+        fix: what to do about it, as a command where there is one; also for what works and could be better.
     """
 
     name: str

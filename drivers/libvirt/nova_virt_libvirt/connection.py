@@ -36,6 +36,7 @@ class Connection:
         self._on_loss = lost
         self._lock = threading.Lock()
         self._native: Any = None
+        self._lost: Any = None
         self._attempt: Future[Any] | None = None
         self._closed = False
         self.generation = 0
@@ -105,6 +106,7 @@ class Connection:
     def _run(self, attempt: Future[Any]) -> None:
         native = None
         try:
+            self._free_lost()
             native = self._connect()
             self._adopt(native)
         except Exception as error:  # noqa: BLE001 - whoever waits for the attempt raises it
@@ -113,6 +115,13 @@ class Connection:
             attempt.set_exception(error)
         else:
             attempt.set_result(native)
+
+    def _free_lost(self) -> None:
+        """Let go of the connection that was lost; its close callback holds it, and cannot be removed from within."""
+        lost, self._lost = self._lost, None
+        if lost is not None:
+            with suppress(libvirt.libvirtError):
+                lost.unregisterCloseCallback()
 
     def _connect(self) -> Any:
         native = libvirt.openAuth(self.uri, [CREDENTIALS, self._fill_in, None], 0)
@@ -150,7 +159,7 @@ class Connection:
         with self._lock:
             if self._native is not native or self._closed:
                 return
-            self._native = self._attempt = None
+            self._native, self._lost, self._attempt = None, native, None
         if self._on_loss is not None:
             self._on_loss(reason)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from nova_virt_api.driver.driver import Driver
-from nova_virt_api.errors import Unavailable
+from nova_virt_api.errors import ConfigError
 from nova_virt_api.images.cache import ImageCache
 from nova_virt_api.model.capabilities import Capabilities
 from nova_virt_api.model.instance import DiskPolicy
@@ -99,9 +99,9 @@ class LibvirtDriver(
         self.reading.open()
         with translated("look at the hypervisor"):
             kind = self.reading.native.getType()
-        if kind not in ("QEMU", "TEST"):
+        if kind != "QEMU":
             self.close()
-            raise Unavailable(f"{self.uri} is libvirt's driver for {kind}", hint="use a URI of QEMU's: qemu:///system")
+            raise ConfigError("uri", f"this is libvirt's driver for {kind}", hint="use one of QEMU's: qemu:///system")
         self.connection.open()
         self._events.start()
 

@@ -1,8 +1,10 @@
 """Events: they come, they say how a guest is now, and they come again after the daemon was away."""
 
 import queue
+import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -158,6 +160,28 @@ def names(driver: LibvirtDriver) -> dict[UUID, str]:
     return {instance.uuid: instance.name for instance in instances}
 
 
+def test_a_restart_leaves_no_descriptors_and_no_threads(
+    driver: LibvirtDriver, daemon: Any, eventually: Callable[..., None]
+) -> None:
+    listener = Listener()
+    driver.events(listener)
+
+    def used() -> tuple[int, int]:
+        driver.instances()
+        _ = driver.connection.native
+        return len(list(Path("/proc/self/fd").iterdir())), threading.active_count()
+
+    def restart() -> None:
+        daemon.do("restart")
+        listener.until(lambda event: isinstance(event, Gap))
+
+    restart()
+    before = used()
+    restart()
+    restart()
+    eventually(lambda: used() <= before, "what the lost connections held is free")
+
+
 def test_verbs_work_again_after_a_restart(
     driver: LibvirtDriver, daemon: Any, blank: Callable[..., InstanceRef], op: Any
 ) -> None:
@@ -169,8 +193,6 @@ def test_verbs_work_again_after_a_restart(
 
 
 def test_closing_ends_the_threads(make_driver: Callable[..., LibvirtDriver]) -> None:
-    import threading
-
     before = {thread.name for thread in threading.enumerate()}
     driver = make_driver()
     driver.close()

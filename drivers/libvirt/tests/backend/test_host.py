@@ -204,6 +204,7 @@ def test_doctor_looks_for_tls_files(make_driver: MakeDriver, tmp_path: Path) -> 
         ("qemu+unix:///system?socket=/nowhere", Unavailable),
         ("qemu+tcp://127.0.0.1:1/system", Unavailable),
         ("nonsense:///system", ConfigError),
+        ("test:///default", ConfigError),
     ],
 )
 def test_an_endpoint_that_is_not_there_leaves_nothing_open(
