@@ -56,7 +56,7 @@ def cold(driver: Any, domains: list[Any]) -> Iterator[Figure]:
         lambda: driver.instances(fresh=True),
         lambda: [domain.metadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, NAMESPACE, 0) for domain in domains],
         lambda: [domain.XMLDesc(0) for domain in domains],
-        repeat=9,
+        repeat=15,
     )
     yield ratio("cold listing / metadata of each guest", listing, metadata, 1.5)
     yield ratio("cold listing / definition of each guest", listing, definitions, None)

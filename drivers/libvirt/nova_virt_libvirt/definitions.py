@@ -108,8 +108,10 @@ class Definitions:
         All requests come before all parsing: in turns, client and daemon would sleep and wake a thousand times.
         """
         stamps = {uuid: self._stamp(uuid) for uuid in domains}
-        sizes = {domain.UUID(): stats for domain, stats in native.getAllDomainStats(SIZES, OFF)}
-        texts = {uuid: text_of(domain) for uuid, domain in domains.items() if "balloon.maximum" in sizes.get(uuid, ())}
+        sizes = {
+            domain.UUID(): stats for domain, stats in native.getAllDomainStats(SIZES, OFF) if "balloon.maximum" in stats
+        }
+        texts = {uuid: text_of(domain) for uuid, domain in domains.items() if uuid in sizes}
         found = {}
         for uuid, text in texts.items():
             if text is GONE:

@@ -132,9 +132,7 @@ class Destruction:
 
     def _record(self, known: Record | None) -> Record:
         owner, print_ = (known.owner, known.fingerprint) if known else (self._site.owner, "")
-        return Record(
-            uuid=self._uuid, owner=owner, fingerprint=print_, phase=Phase.DELETING, native_id=str(self._uuid)
-        )
+        return Record(uuid=self._uuid, owner=owner, fingerprint=print_, phase=Phase.DELETING, native_id=str(self._uuid))
 
     def _has_stray_claims(self) -> bool:
         """Whether a removal was interrupted after its last step but one."""

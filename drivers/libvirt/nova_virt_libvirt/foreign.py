@@ -3,6 +3,7 @@
 import libvirt
 from lxml import etree
 
+from nova_virt_libvirt.definition import PARSER
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.remains import remove_domain
 from nova_virt_libvirt.storage import Pool
@@ -15,16 +16,14 @@ def remove_foreign(connection: libvirt.virConnect, domain: libvirt.virDomain, *,
     other volume of the pool is based on. Everything else stays.
     """
     with translated("look at the guest"):
-        definition = etree.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE))
+        definition = etree.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), PARSER)
         volumes = [] if keep_disks else own_volumes(connection, definition, domain.UUIDString())
     remove_domain(domain)
     for pool, name in volumes:
         pool.remove(name)
 
 
-def own_volumes(
-    connection: libvirt.virConnect, definition: etree._Element, uuid: str
-) -> list[tuple[Pool, str]]:
+def own_volumes(connection: libvirt.virConnect, definition: etree._Element, uuid: str) -> list[tuple[Pool, str]]:
     """The volumes that are this guest's alone."""
     others = paths_of_others(connection, uuid)
     found = [volume_of(connection, disk) for disk in definition.iterfind("devices/disk") if is_own(disk)]
@@ -62,8 +61,14 @@ def paths_of_others(connection: libvirt.virConnect, uuid: str) -> set[str]:
     """Every path that another guest's definition names."""
     paths: set[str] = set()
     for other in connection.listAllDomains(0):
-        if other.UUIDString() != uuid:
-            definition = etree.fromstring(other.XMLDesc(0))
+        if other.UUIDString() == uuid:
+            continue
+        try:
+            definition = etree.fromstring(other.XMLDesc(0), PARSER)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:  # removed meanwhile
+                raise
+        else:
             paths.update(str(path) for path in definition.xpath("//devices//@file | //devices//@dev"))
     return paths
 

@@ -1,11 +1,12 @@
 """The pools and networks that a spec means."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final, TypeVar
 
 import libvirt
 
-from nova_virt_api.errors import InvalidSpec, Unavailable
+from nova_virt_api.errors import ConfigError, InvalidSpec, Unavailable
 from nova_virt_api.model.spec import require_one
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.storage import OVERLAY_KINDS, Pool, inactive
@@ -36,13 +37,23 @@ class Places:
         self._pools: dict[str, Pool] = {}
 
     def records_pool(self) -> Pool:
-        """The pool that records are kept in.
+        """The pool that records are kept in: the configured one, or ``default``, or the first by name that serves.
 
         Raises:
-            InvalidSpec: it is not there, or none was configured and none is the obvious one.
+            ConfigError: the configured one is not there or does not serve, or none does.
             Unavailable: it is not active.
         """
-        return self._pool("pool", self._usual_pool("pool"))
+        if self._configured_pool is not None:
+            try:
+                return self._pool("pool", self._configured_pool)
+            except InvalidSpec as error:
+                message = f"storage pool {self._configured_pool} cannot be used"
+                raise ConfigError("pool", message, hint=f"name {error.allowed}") from error
+        for name in sorted(self._pool_names(), key=lambda name: (name != PREFERRED, name)):
+            with suppress(InvalidSpec):  # of a kind that cannot hold files
+                return self._pool("pool", name)
+        kinds = ", ".join(sorted(OVERLAY_KINDS))
+        raise ConfigError("pool", "there is no active storage pool for guests", hint=f"make one of kind {kinds}")
 
     def pool(self, field: str, wanted: str | None) -> Pool:
         """The pool that a field of a spec means: by name or id; left out, the configured or the obvious one.

@@ -43,9 +43,7 @@ def mark_of(domain: libvirt.virDomain) -> Mark | None:
         return read_mark(domain)
 
 
-def remove_guest(
-    connection: libvirt.virConnect, places: Places, uuid: UUID, hold: Hold, *, keep_disks: bool
-) -> None:
+def remove_guest(connection: libvirt.virConnect, places: Places, uuid: UUID, hold: Hold, *, keep_disks: bool) -> None:
     """Remove a guest that is claimed by us: its domain, then its volumes, but not the claim.
 
     Raises:

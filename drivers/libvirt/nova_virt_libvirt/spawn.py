@@ -58,9 +58,7 @@ class Spawn:
         self._connection = site.connection()
         self._places = Places(self._connection, site.pool)
         self._build = Build(site, self._connection, self._places, spec, op)
-        self._record = Record(
-            uuid=spec.uuid, owner=site.owner, fingerprint=fingerprint(spec), native_id=str(spec.uuid)
-        )
+        self._record = Record(uuid=spec.uuid, owner=site.owner, fingerprint=fingerprint(spec), native_id=str(spec.uuid))
 
     def run(self) -> Instance:
         """Return the guest, made now or before."""

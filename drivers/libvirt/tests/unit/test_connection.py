@@ -121,13 +121,15 @@ def test_a_lost_connection_is_reopened_and_told_once(fragile: list[Fragile], tol
     connection = Connection(options(), opened=opened.append, lost=lost.append)
     connection.open()
     assert connection.native is fragile[0]
+    heard = fragile[0].close_callback
     fragile[0].alive = False
     if told:
-        fragile[0].close_callback(None, libvirt.VIR_CONNECT_CLOSE_REASON_EOF, None)
+        heard(None, libvirt.VIR_CONNECT_CLOSE_REASON_EOF, None)
     assert connection.native is fragile[1]
-    fragile[0].close_callback(None, libvirt.VIR_CONNECT_CLOSE_REASON_EOF, None)  # late, or a second time
+    heard(None, libvirt.VIR_CONNECT_CLOSE_REASON_EOF, None)  # late, or a second time
     assert connection.native is fragile[1]
     assert (opened, len(lost), connection.generation) == (fragile, 1, 2)
+    assert fragile[0].close_callback is None  # libvirt holds nothing of it any more
     connection.close()
     assert len(lost) == 1
 

@@ -21,6 +21,7 @@ from nova_virt_libvirt.driver import LibvirtDriver
 
 OWNER = "nova-virt-tests"
 POOL = "nova-virt"
+BUILD = Path(__file__).parents[5] / "tools" / "guest_image" / "build.py"
 SCRIPT = Path(__file__).with_name("spawning_process.py")
 
 
@@ -62,6 +63,16 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
     os.truncate(raw, 64 * 1024**2)
     subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", str(raw), str(image)], check=True)
     return image
+
+
+@pytest.fixture(scope="session")
+def guest_image() -> Path:
+    """The bootable image, made if it is not in the cache."""
+    made = subprocess.run([sys.executable, str(BUILD), "--print-path"], capture_output=True, text=True, check=True)
+    path = Path(made.stdout.strip().splitlines()[-1])
+    if not path.exists():
+        subprocess.run([sys.executable, str(BUILD)], check=True)
+    return path
 
 
 class Processes:

@@ -70,9 +70,7 @@ def test_rotated_console_logs_go_too(
     assert traces.of(guest.uuid) == []
 
 
-def test_another_owners_guest_is_refused(
-    spawn: Any, make_spec: Any, make_driver: Any, run: Any, traces: Any
-) -> None:
+def test_another_owners_guest_is_refused(spawn: Any, make_spec: Any, make_driver: Any, run: Any, traces: Any) -> None:
     guest = spawn(make_spec())
     before = traces.of(guest.uuid)
     other = make_driver(owner="somebody-else")

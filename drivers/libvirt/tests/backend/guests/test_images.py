@@ -144,7 +144,13 @@ def test_upload_is_cancelled_at_once_and_leaves_nothing(
 
 @pytest.mark.parametrize("image_format", [ImageFormat.QCOW2, ImageFormat.RAW])
 def test_snapshot_to_a_file_stands_alone(
-    image_format: ImageFormat, spawn: Any, make_spec: Any, driver: Any, run: Any, image: Path, traces: Any,
+    image_format: ImageFormat,
+    spawn: Any,
+    make_spec: Any,
+    driver: Any,
+    run: Any,
+    image: Path,
+    traces: Any,
     tmp_path: Path,
 ) -> None:
     spec = make_spec(disks=[Disk(source=LocalFile(image), size_bytes=MiB(128))])

@@ -1,7 +1,5 @@
 """One guest with an operating system: it boots from an overlay, reads its seed, gets an address, stops when asked."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +13,17 @@ from nova_virt_api.model.nic import Nic
 from nova_virt_api.model.spec import Firmware
 from nova_virt_api.model.units import GiB, MiB
 
-BUILD = Path(__file__).parents[5] / "tools" / "guest_image" / "build.py"
-
-
-@pytest.fixture(scope="session")
-def guest_image() -> Path:
-    """The bootable image, made if it is not in the cache."""
-    made = subprocess.run([sys.executable, str(BUILD), "--print-path"], capture_output=True, text=True, check=True)
-    path = Path(made.stdout.strip().splitlines()[-1])
-    if not path.exists():
-        subprocess.run([sys.executable, str(BUILD)], check=True)
-    return path
-
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("firmware", [None, Firmware.UEFI])
 def test_whole_life(
-    firmware: Firmware | None, guest_image: Path, spawn: Any, make_spec: Any, driver: Any, run: Any, traces: Any,
+    firmware: Firmware | None,
+    guest_image: Path,
+    spawn: Any,
+    make_spec: Any,
+    driver: Any,
+    run: Any,
+    traces: Any,
     eventually: Any,
 ) -> None:
     spec = make_spec(

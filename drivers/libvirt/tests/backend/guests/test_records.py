@@ -169,9 +169,7 @@ def test_who_was_silent_for_too_long_does_not_go_on(
         slow.verify()
 
 
-def test_unwritten_claim_counts_for_a_few_seconds(
-    records: Records, key: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unwritten_claim_counts_for_a_few_seconds(records: Records, key: str, monkeypatch: pytest.MonkeyPatch) -> None:
     assert records.create(key, record(key)) is not None
     chain = records.read(key)
     assert chain is not None

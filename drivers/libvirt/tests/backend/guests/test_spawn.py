@@ -9,6 +9,7 @@ from nova_virt_api.driver.endpoint import Manage
 from nova_virt_api.driver.operation import Stage
 from nova_virt_api.errors import (
     Cancelled,
+    ConfigError,
     InstanceExists,
     InvalidSpec,
     NoCapacity,
@@ -206,10 +207,38 @@ def test_inactive_pool_is_named_with_the_remedy(
         pool.undefine()
 
 
-@pytest.mark.parametrize("stage", [Stage.NETWORK_READY, Stage.DISKS_READY, Stage.BEFORE_START])
-def test_cancelled_at_any_hook_leaves_nothing(
-    stage: Stage, make_spec: Any, driver: Any, run: Any, traces: Any
+def test_of_several_pools_one_must_be_named(
+    make_spec: Any, make_driver: Any, run: Any, native: Any, traces: Any, tmp_path: Any
 ) -> None:
+    pool = native.storagePoolDefineXML(
+        f"<pool type='dir'><name>another</name><target><path>{tmp_path}/pool</path></target></pool>"
+    )
+    pool.build(0)
+    pool.create(0)
+    try:
+        driver = make_driver(pool=None)
+        spec = make_spec()
+        with pytest.raises(InvalidSpec, match=r"placement\.pool.*another, nova-virt"):
+            run(driver.spawn, spec)
+        named = make_spec(placement=Placement(pool="nova-virt"))
+        guest = run(driver.spawn, named)
+        assert f"{named.uuid}.disk0.qcow2" in traces.volumes()
+        assert run(driver.destroy, guest.ref)
+        assert traces.of(spec.uuid) + traces.of(named.uuid) + pool.listVolumes() == []
+    finally:
+        pool.destroy()
+        pool.undefine()
+
+
+def test_configured_pool_that_is_not_there(make_spec: Any, make_driver: Any, run: Any, traces: Any) -> None:
+    spec = make_spec()
+    with pytest.raises(ConfigError, match=r"pool: .*nowhere.*nova-virt"):
+        run(make_driver(pool="nowhere").spawn, spec)
+    assert traces.of(spec.uuid) == []
+
+
+@pytest.mark.parametrize("stage", [Stage.NETWORK_READY, Stage.DISKS_READY, Stage.BEFORE_START])
+def test_cancelled_at_any_hook_leaves_nothing(stage: Stage, make_spec: Any, driver: Any, run: Any, traces: Any) -> None:
     spec = make_spec(power_on=True, cloud_init=CloudInit())
     with pytest.raises(Cancelled):
         run(driver.spawn, spec, hooks={stage: lambda operation: operation.cancel() and operation.checkpoint()})
