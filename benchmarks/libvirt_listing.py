@@ -64,7 +64,7 @@ def cold(driver: Any, domains: list[Any]) -> Iterator[Figure]:
 
 def others(driver: Any, native: Any, uri: str) -> Iterator[Figure]:
     """How else such a list is made."""
-    libcloud: Any = LibvirtNodeDriver(uri)  # type: ignore[no-untyped-call]
+    libcloud: Any = LibvirtNodeDriver(uri)
     listing, loop, cloud = interleaved_seconds(
         driver.instances,
         lambda: [look_up(native, each.UUID()) for each in native.listAllDomains(0)],

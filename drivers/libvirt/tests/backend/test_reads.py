@@ -158,6 +158,15 @@ def test_a_warm_listing_is_one_request_and_the_same_objects(
     assert all(before is after for before, after in zip(first, second, strict=True))
 
 
+def test_many_guests_at_once_are_told_as_each_alone(driver: LibvirtDriver, blank: Callable[..., InstanceRef]) -> None:
+    for number in range(12):
+        blank(f"many-{number}", owner=None if number % 3 == 0 else "somebody", labels={"number": str(number)})
+    blank("on", on=True)
+    together = driver.instances(fresh=True)
+    assert len(together) == 13
+    assert [driver.instance(instance.ref, fresh=True) for instance in together] == list(together)
+
+
 def test_a_running_guest_that_did_not_change_is_the_same_object(
     driver: LibvirtDriver, blank: Callable[..., InstanceRef]
 ) -> None:
