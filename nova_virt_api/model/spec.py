@@ -154,6 +154,6 @@ def require_one(field: str, value: str | None, candidates: Sequence[str]) -> str
     if value is None and len(candidates) == 1:
         return candidates[0]
     if value is None or value not in candidates:
-        allowed = f"one of: {', '.join(candidates)}" if candidates else "nothing: there is none here"
+        allowed = f"one of: {', '.join(sorted(candidates))}" if candidates else "nothing: there is none here"
         raise InvalidSpec(field, value, allowed)
     return value
