@@ -1,9 +1,9 @@
 """One connection to libvirt's daemon that comes back after it was lost."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, TimeoutError as NotYet
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 import libvirt
@@ -71,6 +71,22 @@ class Connection:
                 return native
             self._lose(native, "the connection was found closed")
         return self._reopened()
+
+    @contextmanager
+    def helper(self) -> Iterator[Any]:
+        """A second ``virConnect`` for a moment, as one serves its requests one after the other.
+
+        None where that costs more than it saves, or the daemon takes no more clients.
+        """
+        native = None
+        if is_local(self.uri):
+            with suppress(libvirt.libvirtError):
+                native = self._connect()
+        try:
+            yield native
+        finally:
+            if native is not None:
+                native.close()
 
     def close(self) -> None:
         """Disconnect for good. Idempotent."""

@@ -27,6 +27,7 @@ class Definition:
     """A domain as defined, or as running while it runs.
 
     Args:
+        uuid: its uuid.
         name: its name.
         vcpus: virtual CPUs in use.
         memory_bytes: memory.
@@ -36,6 +37,7 @@ class Definition:
         whole: whether interfaces and agent were read.
     """
 
+    uuid: UUID
     name: str
     vcpus: int
     memory_bytes: int
@@ -51,6 +53,7 @@ def parse_definition(xml: str, uuid: UUID) -> Definition:
     memory, vcpu, metadata, devices = (root.find(name) for name in ("memory", "vcpu", "metadata", "devices"))
     mark = None if metadata is None else parse_mark(metadata.find(INSTANCE), uuid)
     return Definition(
+        uuid=uuid,
         name=root.findtext("name") or "",
         vcpus=1 if vcpu is None else int(vcpu.get("current") or vcpu.text or 1),
         memory_bytes=0 if memory is None else size_of(memory),

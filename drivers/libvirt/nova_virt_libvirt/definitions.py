@@ -1,7 +1,9 @@
 """Definitions kept in mind per domain, fetched once and forgotten when libvirt tells of a change."""
 
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager
 from typing import Any, Final
 from uuid import UUID
 
@@ -16,6 +18,9 @@ MOST_CHANGES: Final = 50_000
 FEW: Final = 8
 """Up to so many domains are asked one by one."""
 
+MANY: Final = 100
+"""So many are worth a second connection."""
+
 SIZES: Final[int] = libvirt.VIR_DOMAIN_STATS_VCPU | libvirt.VIR_DOMAIN_STATS_BALLOON
 OFF: Final[int] = libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_INACTIVE | libvirt.VIR_CONNECT_GET_ALL_DOMAINS_STATS_NOWAIT
 """These groups ask QEMU, so only domains that have none may be asked for them."""
@@ -26,9 +31,14 @@ Stamp = tuple[int, int | None]
 
 
 class Definitions:
-    """A cache. Whoever hears of a change calls :meth:`forget`, from any thread; it locks nothing."""
+    """A cache. Whoever hears of a change calls :meth:`forget`, from any thread; it locks nothing.
 
-    def __init__(self) -> None:
+    Args:
+        helper: gives a second ``virConnect`` for a moment, or None.
+    """
+
+    def __init__(self, helper: Callable[[], AbstractContextManager[Any]]) -> None:
+        self._helper = helper
         self._known: dict[bytes, Definition] = {}
         self._changes: dict[bytes, int] = {}
         self._count = itertools.count(1)
@@ -111,20 +121,32 @@ class Definitions:
         sizes = {
             domain.UUID(): stats for domain, stats in native.getAllDomainStats(SIZES, OFF) if "balloon.maximum" in stats
         }
-        texts = {uuid: text_of(domain) for uuid, domain in domains.items() if uuid in sizes}
+        texts = self._texts({uuid: domain for uuid, domain in domains.items() if uuid in sizes})
         found = {}
         for uuid, text in texts.items():
             if text is GONE:
                 continue
+            identity = UUID(bytes=uuid)
             found[uuid] = Definition(
+                uuid=identity,
                 name=domains[uuid].name(),
                 vcpus=sizes[uuid]["vcpu.current"],
                 memory_bytes=sizes[uuid]["balloon.maximum"] * 1024,
-                mark=parse_mark_text(text, UUID(bytes=uuid)),
+                mark=parse_mark_text(text, identity),
                 whole=False,
             )
             self._keep(uuid, found[uuid], stamps[uuid])
         return found
+
+    def _texts(self, domains: Mapping[bytes, Any]) -> dict[bytes, str | None]:
+        """The texts of marks; of many, half come over a second connection meanwhile."""
+        if len(domains) < MANY:
+            return {uuid: text_of(domain) for uuid, domain in domains.items()}
+        with self._helper() as helper, ThreadPoolExecutor(1, "nova-virt-libvirt-listing") as second:
+            share = frozenset() if helper is None else frozenset(list(domains)[::2])
+            others = second.submit(texts_over, helper, share)
+            texts = {uuid: text_of(domain) for uuid, domain in domains.items() if uuid not in share}
+            return texts | others.result()
 
     def _stamp(self, uuid: bytes) -> Stamp:
         return self._era, self._changes.get(uuid)
@@ -133,6 +155,12 @@ class Definitions:
         self._known[uuid] = definition
         if self._stamp(uuid) != stamp:  # it changed while it was fetched
             self._known.pop(uuid, None)
+
+
+def texts_over(native: Any, uuids: Collection[bytes]) -> dict[bytes, str | None]:
+    """The texts of the marks of these domains, as far as they are off."""
+    domains = native.listAllDomains(libvirt.VIR_CONNECT_LIST_DOMAINS_INACTIVE) if uuids else []
+    return {domain.UUID(): text_of(domain) for domain in domains if domain.UUID() in uuids}
 
 
 def text_of(domain: Any) -> str | None:

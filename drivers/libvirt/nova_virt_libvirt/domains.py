@@ -71,7 +71,7 @@ class Domains:
         self._reading = reading
         self._addresses = addresses
         self._node = node
-        self._definitions = Definitions()
+        self._definitions = Definitions(reading.helper)
         self._saved = SavedGuests()
         self._seen: dict[bytes, Seen] = {}
         self._unhealthy: dict[bytes, Health] = {}
@@ -231,9 +231,8 @@ class Domains:
         """The guest as an object: the one that was shown last, if it is the same."""
         saved = state == libvirt.VIR_DOMAIN_SHUTOFF and uuid in self._saved.uuids
         active = self._may_have_addresses(state)
-        identity = UUID(bytes=uuid)
-        addresses = self._addresses.of(identity, definition) if active else ()
-        instance = self._assemble(identity, state, saved, definition, addresses)
+        addresses = self._addresses.of(definition) if active else ()
+        instance = self._assemble(state, saved, definition, addresses)
         entry = self._seen.get(uuid)
         if entry is not None and entry.instance == instance:
             instance = entry.instance
@@ -242,9 +241,9 @@ class Domains:
         return instance
 
     def _assemble(
-        self, uuid: UUID, state: int, saved: bool, definition: Definition, addresses: tuple[Address, ...] | None
+        self, state: int, saved: bool, definition: Definition, addresses: tuple[Address, ...] | None
     ) -> Instance:
-        mark = definition.mark
+        mark, uuid = definition.mark, definition.uuid
         return Instance(
             uuid=uuid,
             name=definition.name,
@@ -253,7 +252,7 @@ class Domains:
             power_state=power_state(state, saved=saved),
             lifecycle=Lifecycle.READY if mark is None else mark.lifecycle,
             health=self._unhealthy.get(uuid.bytes, HEALTHY) if self._unhealthy else HEALTHY,
-            native_id=str(uuid),
+            native_id=str(uuid) if mark is None else mark.record.native_id or str(uuid),
             native_state=native_name(state, saved=saved),
             node=self._node(),
             vcpus=definition.vcpus,

@@ -17,6 +17,8 @@ NAMESPACE: Final = "https://nova-virt.org/libvirt/1"
 PREFIX: Final = "nv"
 INSTANCE: Final = f"{{{NAMESPACE}}}instance"
 LABEL: Final = f"{{{NAMESPACE}}}label"
+BARE_LABEL: Final = "label"
+"""``virDomainGetMetadata`` takes the namespace off all that it gives."""
 
 LIFECYCLES: Final = {
     Phase.BUILDING: Lifecycle.BUILDING,
@@ -63,17 +65,18 @@ def parse_mark(element: etree._Element | None, domain_uuid: UUID) -> Mark | None
         element: ``nv:instance``, if the domain has one.
         domain_uuid: the domain that it was found on.
     """
-    if element is None or not element.get("uuid") == element.get("native-id") == str(domain_uuid):
+    name = str(domain_uuid)
+    if element is None or not element.get("uuid") == element.get("native-id") == name:
         return None
     try:
         record = Record(
             uuid=domain_uuid,
-            native_id=str(domain_uuid),
+            native_id=name,
             owner=element.attrib["owner"],
             fingerprint=element.attrib["fingerprint"],
             phase=Phase(element.get("phase", "")),
         )
-        pairs = {label.attrib["key"]: label.get("value", "") for label in element.iterchildren(LABEL)}
+        pairs = {label.attrib["key"]: label.get("value", "") for label in element.iterchildren(LABEL, BARE_LABEL)}
         labels = Labels(pairs) if pairs else NO_LABELS
     except (ValueError, KeyError, VirtError):  # nobody but somebody's editor writes such a mark
         return None

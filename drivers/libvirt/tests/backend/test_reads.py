@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,8 +17,12 @@ from lxml.builder import E
 from nova_virt_api.errors import InstanceNotFound
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import Condition, PowerState
+from nova_virt_api.model.labels import Labels
+from nova_virt_api.model.record import Phase
 from nova_virt_libvirt.connection import Connection
+from nova_virt_libvirt.definition import parse_definition
 from nova_virt_libvirt.driver import LibvirtDriver
+from nova_virt_libvirt.metadata import Mark, read_mark, write_mark
 
 Op = Any
 
@@ -146,6 +151,18 @@ def test_labels_come_from_the_mark(driver: LibvirtDriver, blank: Callable[..., I
     assert dict(driver.instance(guest).labels) == {"tier": "front", "note": "<&\"'>"}
 
 
+def test_a_mark_is_read_as_it_was_written(native: Any, blank: Callable[..., InstanceRef]) -> None:
+    guest = blank("marked", labels={"first": "1"})
+    domain = native.lookupByUUID(guest.uuid.bytes)
+    mark = read_mark(domain)
+    assert mark is not None
+    assert dict(mark.labels) == {"first": "1"}
+    written = Mark(replace(mark.record, phase=Phase.DELETING), Labels({"second": "2", "odd": "<&>\"'"}))
+    write_mark(domain, written)
+    assert read_mark(domain) == written
+    assert parse_definition(domain.XMLDesc(0), guest.uuid).mark == written
+
+
 def test_a_warm_listing_is_one_request_and_the_same_objects(
     driver: LibvirtDriver, blank: Callable[..., InstanceRef], counted: Counting
 ) -> None:
@@ -158,12 +175,15 @@ def test_a_warm_listing_is_one_request_and_the_same_objects(
     assert all(before is after for before, after in zip(first, second, strict=True))
 
 
-def test_many_guests_at_once_are_told_as_each_alone(driver: LibvirtDriver, blank: Callable[..., InstanceRef]) -> None:
-    for number in range(12):
+@pytest.mark.parametrize("count", [12, 120], ids=["few", "over two connections"])
+def test_many_guests_at_once_are_told_as_each_alone(
+    driver: LibvirtDriver, blank: Callable[..., InstanceRef], count: int
+) -> None:
+    for number in range(count):
         blank(f"many-{number}", owner=None if number % 3 == 0 else "somebody", labels={"number": str(number)})
     blank("on", on=True)
     together = driver.instances(fresh=True)
-    assert len(together) == 13
+    assert len(together) == count + 1
     assert [driver.instance(instance.ref, fresh=True) for instance in together] == list(together)
 
 

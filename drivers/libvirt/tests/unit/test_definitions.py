@@ -1,6 +1,7 @@
 """The cache of definitions: fetched once, forgotten in time, never older than the last change that was heard of."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 from uuid import uuid4
 
@@ -39,7 +40,7 @@ def native_error(code: int) -> Any:
 
 
 def test_a_definition_is_read_once() -> None:
-    definitions, domain = Definitions(), FakeDomain()
+    definitions, domain = Definitions(nullcontext), FakeDomain()
     first = definitions.get(domain, off=True)
     assert definitions.get(domain, off=False) is first
     assert domain.read == 1
@@ -47,7 +48,7 @@ def test_a_definition_is_read_once() -> None:
 
 @pytest.mark.parametrize("how", ["forget", "clear"])
 def test_a_forgotten_definition_is_read_again(how: str) -> None:
-    definitions, domain = Definitions(), FakeDomain()
+    definitions, domain = Definitions(nullcontext), FakeDomain()
     definitions.get(domain, off=True)
     domain.name = "other"
     definitions.forget(domain.uuid) if how == "forget" else definitions.clear()
@@ -58,7 +59,7 @@ def test_a_forgotten_definition_is_read_again(how: str) -> None:
 
 @pytest.mark.parametrize("how", ["forget", "clear"])
 def test_a_change_during_the_reading_is_not_lost(how: str) -> None:
-    definitions, domain = Definitions(), FakeDomain()
+    definitions, domain = Definitions(nullcontext), FakeDomain()
     domain.meanwhile = (lambda: definitions.forget(domain.uuid)) if how == "forget" else definitions.clear
     definitions.get(domain, off=True)
     domain.meanwhile = lambda: None
@@ -69,7 +70,7 @@ def test_a_change_during_the_reading_is_not_lost(how: str) -> None:
 
 
 def test_what_is_gone_is_none_and_other_errors_pass() -> None:
-    definitions, domain = Definitions(), FakeDomain()
+    definitions, domain = Definitions(nullcontext), FakeDomain()
     domain.error = native_error(libvirt.VIR_ERR_NO_DOMAIN)
     assert definitions.get(domain, off=True) is None
     domain.error = native_error(libvirt.VIR_ERR_INTERNAL_ERROR)
@@ -78,7 +79,7 @@ def test_what_is_gone_is_none_and_other_errors_pass() -> None:
 
 
 def test_domains_that_are_no_more_are_forgotten() -> None:
-    definitions, kept, gone = Definitions(), FakeDomain(), FakeDomain()
+    definitions, kept, gone = Definitions(nullcontext), FakeDomain(), FakeDomain()
     for domain in (kept, gone):
         definitions.get(domain, off=True)
     definitions.keep_only({kept.uuid})
