@@ -44,7 +44,7 @@ fix: $(VENV)/.lint  ## Format the code and mend what can be mended.
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(INSTALLED) backend guest-image  ## Measure, and print the figures as ratios.
+bench: $(INSTALLED) $(VENV)/.bench backend  ## Measure, and print the figures as ratios.
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 docs: $(INSTALLED) $(VENV)/.docs  ## Build the documentation into build/doc.
@@ -88,6 +88,6 @@ $(VENV)/.editable: setup.cfg $(DRIVERS:=/setup.cfg) requirements/test.txt | $(BI
 	@rm -f $(VENV)/.wheels
 	@touch $@
 
-$(VENV)/.lint $(VENV)/.docs: $(VENV)/.%: requirements/%.txt | $(BIN)/python
+$(VENV)/.lint $(VENV)/.docs $(VENV)/.bench: $(VENV)/.%: requirements/%.txt | $(BIN)/python
 	$(PIP) install --requirement $<
 	@touch $@

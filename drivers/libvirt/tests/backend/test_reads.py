@@ -237,10 +237,11 @@ def test_a_hung_qemu_delays_no_read(driver: LibvirtDriver, blank: Callable[..., 
         assert time.monotonic() - begun < 2.0
 
 
-def test_verbs_that_wait_for_hung_guests_delay_no_read(
+def test_verbs_that_wait_for_hung_guests_delay_no_read_and_no_destroy(
     driver: LibvirtDriver, blank: Callable[..., InstanceRef], operation: Callable[..., Op]
 ) -> None:
     """libvirtd serves five requests per client at a time: six that hang would stop everything on their connection."""
+    other = blank("other", on=True)
     guests = [blank(f"hung-{number}", on=True) for number in range(6)]
     threads = [threading.Thread(target=pause_quietly, args=(driver, guest, operation())) for guest in guests]
     try:
@@ -249,9 +250,10 @@ def test_verbs_that_wait_for_hung_guests_delay_no_read(
         for thread in threads:
             thread.start()
         begun = time.monotonic()
-        assert len(driver.instances(fresh=True)) == 6
+        assert len(driver.instances(fresh=True)) == 7
         assert driver.instance(guests[0], fresh=True).power_state is PowerState.RUNNING
         assert time.monotonic() - begun < 2.0
+        assert driver.destroy(other, operation(20.0))
     finally:
         for guest in guests:
             os.kill(pid_of(guest), signal.SIGCONT)
