@@ -79,12 +79,17 @@ class Volume:
     def write(self, data: bytes) -> None:
         """Replace its first bytes."""
         with self._errors("write"):
-            send_bytes(self.pool.connection, self.native, data)
+            for attempt in patiently(libvirt.VIR_ERR_OPERATION_INVALID):
+                with attempt:
+                    send_bytes(self.pool.connection, self.native, data)
 
     def read(self, limit: int) -> bytes:
-        """Its first bytes, at most ``limit``."""
+        """Its first bytes, at most ``limit``. Waits while it is still being made."""
         with self._errors("read"):
-            return receive_bytes(self.pool.connection, self.native, limit)
+            for attempt in patiently(libvirt.VIR_ERR_OPERATION_INVALID):
+                with attempt:
+                    return receive_bytes(self.pool.connection, self.native, limit)
+        raise AssertionError("unreachable: the last attempt raises")
 
     def upload(self, source: BinaryIO, length: int, op: Operation) -> None:
         """Fill it, while it is new, from a file; tells progress and can be cancelled."""

@@ -291,14 +291,17 @@ def remove(native: Any, guest: InstanceRef) -> None:
 
 @pytest.fixture(autouse=True)
 def nothing_left(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Fail a test that leaves a guest or a volume behind on the private daemon."""
+    """Fail a test that leaves a guest behind on the private daemon, and remove it so that the next does not suffer."""
     if not {"raw", "native", "daemon"} & set(request.fixturenames):
         yield
         return
     connect = request.getfixturevalue("raw")
     yield
     native = connect()
-    names = [domain.name() for domain in native.listAllDomains(0)]
+    left = native.listAllDomains(0)
+    names = [domain.name() for domain in left]
+    for domain in left:
+        remove(native, InstanceRef(uuid=uuid.UUID(domain.UUIDString())))
     assert not names, f"guests left behind: {names}"
 
 

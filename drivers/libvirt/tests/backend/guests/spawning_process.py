@@ -70,6 +70,7 @@ def main() -> None:
         else:
             outcome = str(driver.destroy(InstanceRef(uuid=UUID(asked["uuid"])), DriverSide(operation)))
     except VirtError as error:
+        print(error, file=sys.stderr)  # noqa: T201
         outcome = error.code
     print(outcome, flush=True)  # noqa: T201
     driver.close()
