@@ -39,6 +39,7 @@ class LibvirtPower(OnDomains, Driver):
         state = domain.require(PowerState.SHUTDOWN, PowerState.CRASHED, PowerState.RUNNING)
         if state is PowerState.RUNNING:
             return
+        op.stage(Stage.BEFORE_START)
         op.stage(Stage.START, CancelMode.NONE)
         if state is PowerState.CRASHED:
             kill(domain)  # a crashed guest's QEMU is kept until somebody removes it

@@ -4,7 +4,7 @@ from contextlib import suppress
 
 import libvirt
 
-from nova_virt_api.driver.operation import CancelMode, Operation
+from nova_virt_api.driver.operation import CancelMode, Operation, Stage
 from nova_virt_api.driver.suspend import Suspend
 from nova_virt_api.errors import BackendError, NoCapacity, StorageError, VirtError
 from nova_virt_api.model.identity import InstanceRef
@@ -38,6 +38,7 @@ class LibvirtSuspend(OnDomains, Suspend):
         domain = self.domains.owned(guest)
         if domain.require(PowerState.SUSPENDED, PowerState.RUNNING) is PowerState.RUNNING:
             return
+        op.stage(Stage.BEFORE_START)
         op.stage("restore memory", CancelMode.NONE)
         with translated("restore the guest's memory"):
             domain.native.create()  # goes on from the managed save image

@@ -35,6 +35,7 @@ def test_power_on_and_off_are_idempotent(driver: LibvirtDriver, blank: MakeGuest
     for _ in range(2):
         driver.power_on(guest, op)
         assert state(driver, guest) is PowerState.RUNNING
+    assert op.stages == [Stage.BEFORE_START, Stage.START]
     for _ in range(2):
         driver.power_off(guest, op, **HARD)
         assert state(driver, guest) is PowerState.SHUTDOWN
@@ -160,6 +161,7 @@ def test_pause_and_unpause_are_idempotent(driver: LibvirtDriver, blank: MakeGues
         verb(guest, op)
         verb(guest, op)
         assert state(driver, guest) is wanted
+    assert op.stages.count(Stage.BEFORE_START) == 1
 
 
 @pytest.mark.parametrize("paused", [False, True], ids=["running", "paused"])
