@@ -56,11 +56,14 @@ class VirtError(Exception):
     @property
     def public_message(self) -> str:
         """The message and the hint in one line, free of native detail."""
-        where = f"{self.verb} {self.guest}: ".lstrip() if self.verb else ""
-        return f"{where}{self.message}" + (f"; {self.hint}" if self.hint else "")
+        where = f"{self.verb} {self.guest}".strip()
+        return (f"{where}: " if where else "") + self.message + (f"; {self.hint}" if self.hint else "")
 
     def __str__(self) -> str:
         return self.public_message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return restored, (type(self), self.args, self.__dict__)  # constructors take more than ``args``
 
 
 # --- the caller's request ---------------------------------------------------------------------------------------------
@@ -349,6 +352,13 @@ class DriverVersionError(DriverLoadError):
     """The driver was made for another version of this API."""
 
     code = "driver-version"
+
+
+def restored(kind: type[VirtError], arguments: tuple[Any, ...], attributes: dict[str, Any]) -> VirtError:
+    """An error as it was before it was copied or sent to another process."""
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(attributes)
+    return error
 
 
 def shorten(value: object, limit: int = 80) -> str:

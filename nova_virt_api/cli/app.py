@@ -129,6 +129,9 @@ class App(cliff.app.App):
 
     def unknown_command(self, words: list[str]) -> int:
         """Say that there is no such command, and which one may have been meant."""
+        if words[0].startswith("-"):
+            self.report.note(f"there is no option {words[0][:80]!r}; '{self.NAME} --help' lists the options")
+            return ExitCode.USAGE
         tried = " ".join(word for word in words if not word.startswith("-")) or words[0]
         suggestion = self.commands.suggestion(words) or f"'{self.NAME} --help' lists the commands"
         self.report.note(f"there is no command {tried[:80]!r}; {suggestion}")

@@ -53,6 +53,17 @@ class Commands(CommandManager):
         if name not in COMMANDS:
             super().add_command(name, command_class)
 
+    def find_command(self, argv: list[str]) -> tuple[type[Command], str, list[str]]:
+        """The command, its name and its arguments. Only whole names count: 'creat' must not make a guest.
+
+        Raises:
+            ValueError: there is no such command.
+        """
+        command, name, arguments = super().find_command(argv)
+        if name not in self.commands:
+            raise ValueError(name)
+        return command, name, arguments
+
     def suggestion(self, words: list[str]) -> str:
         """What to try instead of words that are no command."""
         typed = [word for word in words if not word.startswith("-")]

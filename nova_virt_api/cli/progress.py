@@ -60,7 +60,7 @@ class Lines(Progress):
         self._writing = threading.Lock()
 
     def reached(self, operation: Operation[Any]) -> None:
-        if not operation.done():
+        if operation.progress < 1.0:  # the end is told by the command
             self.waits(operation.stage)
 
     def look(self, operation: Operation[Any]) -> None:

@@ -88,7 +88,7 @@ def run_wait(app: App, guest: Instance, condition: Condition, timeout: float | N
     compute = app.connection.compute
     waiting = compute.waiting(guest, condition, timeout)
     try:
-        with compute.listening(Slots()) as slots:
+        with compute.listening(Slots(guest.uuid)) as slots:
             while not waiting.look():
                 progress.waits(f"waiting for {condition}")
                 slots.take(waiting.pause)

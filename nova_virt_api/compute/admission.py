@@ -1,11 +1,14 @@
 """What is refused before a driver is called: anything that the endpoint does not declare."""
 
+from collections.abc import Mapping
 from typing import TypeVar
 
 from nova_virt_api.capability import Feature
 from nova_virt_api.driver.driver import Driver
+from nova_virt_api.driver.operation import Stage
 from nova_virt_api.driver.role import Role
 from nova_virt_api.errors import InvalidSpec, NotSupported
+from nova_virt_api.model.check import check
 from nova_virt_api.model.spec import InstanceSpec, InstanceUpdate
 
 R = TypeVar("R", bound=Role)
@@ -58,6 +61,8 @@ def admitted_role(driver: Driver, kind: type[R]) -> R:
     Raises:
         NotSupported: the driver's class does not have the role, or this endpoint cannot serve it.
     """
+    good = isinstance(kind, type) and issubclass(kind, Role)
+    check(good, "role", kind, "a class that inherits nova_virt_api.driver.role.Role")
     if not isinstance(driver, kind):
         capability = kind.capability
         if capability is None:
@@ -66,6 +71,13 @@ def admitted_role(driver: Driver, kind: type[R]) -> R:
     if kind.capability is not None:
         driver.capabilities().require(kind.capability)
     return driver
+
+
+def check_hooks(hooks: Mapping[Stage, object] | None, stages: tuple[Stage, ...]) -> None:
+    """Refuse hooks that would never run."""
+    for stage, hook in (hooks or {}).items():
+        check(stage in stages, "hooks", stage, f"hooks for {', '.join(map(str, stages))}")
+        check(callable(hook), f"hooks[{stage}]", hook, "a function that takes the operation")
 
 
 def check_kind(field: str, value: object, kind: type) -> None:

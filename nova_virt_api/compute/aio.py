@@ -15,13 +15,14 @@ from nova_virt_api.compute.compute import CONSOLE_LOG_BYTES, Compute
 from nova_virt_api.compute.connect import connect as connect_blocking
 from nova_virt_api.compute.hub import Slots
 from nova_virt_api.compute.submit import GRACE_SECONDS
-from nova_virt_api.compute.watch import PAUSE_BEFORE_RELISTING
+from nova_virt_api.compute.watch import PAUSE_BEFORE_RELISTING, Watch
 from nova_virt_api.errors import VirtError
 from nova_virt_api.model.instance import DiskPolicy, PowerOff, Scope
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from types import TracebackType
+    from uuid import UUID
 
     from nova_virt_api.compute.operation import Operation
     from nova_virt_api.compute.submit import GuestLike, Hooks, OnProgress
@@ -40,7 +41,7 @@ T = TypeVar("T")
 
 async def connect(driver: str | None = None, **options: Any) -> AsyncCompute:
     """Open an endpoint; takes what :func:`nova_virt_api.connect` takes and raises what it raises."""
-    return AsyncCompute(await asyncio.to_thread(connect_blocking, driver, **options))
+    return AsyncCompute(await kept(lambda: connect_blocking(driver, **options), undo=Compute.close))
 
 
 class AsyncCompute:
@@ -247,9 +248,9 @@ class AsyncCompute:
     ) -> Instance | None:
         """See :meth:`Compute.wait_for`. Holds a thread only while it looks."""
         waiting = self.compute.waiting(guest, condition, timeout)
-        event_came, slots = awakening()
+        event_came, slots = awakening(waiting.guest.uuid)
         listening = self.compute.listening(slots)
-        await asyncio.to_thread(listening.__enter__)
+        await kept(listening.__enter__, undo=lambda _: listening.__exit__(None, None, None))
         try:
             while not await asyncio.to_thread(waiting.look):
                 await pause(event_came, waiting.pause)
@@ -260,7 +261,7 @@ class AsyncCompute:
     async def watch(self, *, scope: Scope = Scope.ALL) -> AsyncIterator[WatchEvent]:
         """See :meth:`Compute.watch`. Closing the iterator, or cancelling who reads it, ends the watch."""
         event_came, slots = awakening()
-        watch = await asyncio.to_thread(self.compute.watching, slots, scope)
+        watch = await kept(lambda: self.compute.watching(slots, scope), undo=Watch.close)
         try:
             while not slots.closed:
                 event = await asyncio.to_thread(watch.next, 0.0)
@@ -282,6 +283,22 @@ class AsyncCompute:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         await self.close(cancel=kind is not None)
+
+
+async def kept(make: Callable[[], T], undo: Callable[[T], object]) -> T:
+    """Make something on a thread; who is cancelled meanwhile does not leave it behind."""
+    making = asyncio.create_task(asyncio.to_thread(make))
+    try:
+        return await asyncio.shield(making)
+    except asyncio.CancelledError:
+        await asyncio.shield(take_back(making, undo))
+        raise
+
+
+async def take_back(making: asyncio.Task[T], undo: Callable[[T], object]) -> None:
+    """Wait for something to be made, and undo it."""
+    with contextlib.suppress(VirtError):
+        await asyncio.to_thread(undo, await making)
 
 
 async def outcome(submit: Callable[[], Operation[T]]) -> T:
@@ -310,7 +327,8 @@ async def settled(operation: Operation[T]) -> None:
     finished = asyncio.Event()
 
     def finish(_: Operation[T]) -> None:
-        loop.call_soon_threadsafe(finished.set)
+        with contextlib.suppress(RuntimeError):  # the loop was closed before an abandoned operation ended
+            loop.call_soon_threadsafe(finished.set)
 
     operation.add_done_callback(finish)
     await until_set(finished, operation.remaining())
@@ -330,7 +348,7 @@ async def pause(event: asyncio.Event, seconds: float) -> None:
     event.clear()
 
 
-def awakening() -> tuple[asyncio.Event, Slots]:
+def awakening(guest: UUID | None = None) -> tuple[asyncio.Event, Slots]:
     """Slots for driver events, and an asyncio event that is set whenever something was put in."""
     loop = asyncio.get_running_loop()
     event = asyncio.Event()
@@ -339,4 +357,4 @@ def awakening() -> tuple[asyncio.Event, Slots]:
         with contextlib.suppress(RuntimeError):  # the loop was closed before the connection
             loop.call_soon_threadsafe(event.set)
 
-    return event, Slots(wake)
+    return event, Slots(guest, wake)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, TypeVar, overload
 from nova_virt_api.compute import admission
 from nova_virt_api.compute.guard import guarded
 from nova_virt_api.compute.hub import Hub, Slots
+from nova_virt_api.compute.operation import outcome_of
 from nova_virt_api.compute.submit import GRACE_SECONDS, Submit, reference
 from nova_virt_api.compute.turns import Turns
 from nova_virt_api.compute.until import Condition, GuestCondition, IsGone
@@ -19,6 +20,7 @@ from nova_virt_api.driver.console import Console
 from nova_virt_api.driver.console_log import ConsoleLog
 from nova_virt_api.errors import Ambiguous, ConnectionLost, InstanceNotFound
 from nova_virt_api.model.check import check_integer
+from nova_virt_api.model.console import ConsoleKind
 from nova_virt_api.model.instance import DiskPolicy, PowerOff, Scope
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from nova_virt_api.driver.driver import Driver
     from nova_virt_api.driver.role import Role
     from nova_virt_api.model.capabilities import Capabilities
-    from nova_virt_api.model.console import ConsoleAddress, ConsoleKind
+    from nova_virt_api.model.console import ConsoleAddress
     from nova_virt_api.model.image import ImageInfo, ImageTarget
     from nova_virt_api.model.instance import Instance
     from nova_virt_api.model.leftover import Leftover
@@ -48,9 +50,9 @@ class Compute:
 
     Reads see everything that the account sees. Verbs that change a guest work one at a time per guest in this process,
     block until the hypervisor has done it, and take ``timeout`` (seconds until the deadline, None for none) and mostly
-    ``on_progress``; ``compute.submit.<verb>`` is the same without blocking. Every error is a ``VirtError``. What a verb
-    means, the states it allows and the errors it raises are described where drivers are: see
-    :class:`nova_virt_api.driver.driver.Driver` and the roles beside it.
+    ``on_progress``; ``compute.submit.<verb>`` is the same without blocking. Ctrl-C in a verb cancels it. Every error is
+    a ``VirtError``. What a verb means, the states it allows and the errors it raises are described where drivers are:
+    see :class:`nova_virt_api.driver.driver.Driver` and the roles beside it.
 
     Args:
         driver: an opened driver; :func:`nova_virt_api.connect` makes and opens one.
@@ -91,6 +93,7 @@ class Compute:
             scope: which guests.
             fresh: look past caches; without it a listing is at most ``capabilities().staleness_seconds`` old.
         """
+        admission.check_kind("scope", scope, Scope)
         found = self._read("instances", None, lambda: self._driver.instances(fresh=fresh))
         return found if scope is Scope.ALL else tuple(instance for instance in found if instance.owned)
 
@@ -131,6 +134,7 @@ class Compute:
 
     def console(self, guest: GuestLike, kind: ConsoleKind) -> ConsoleAddress:
         """Where the guest's console is."""
+        admission.check_kind("kind", kind, ConsoleKind)
         ref = reference(guest)
         role = guarded("console", ref, lambda: admission.admitted_role(self._driver, Console))
         return self._read("console", ref, lambda: role.console(ref, kind))
@@ -153,7 +157,7 @@ class Compute:
             hooks: what to run when the stages NETWORK_READY, DISKS_READY or BEFORE_START are reached.
             on_progress: called whenever stage or progress changed.
         """
-        return self.submit.spawn(spec, timeout=timeout, hooks=hooks, on_progress=on_progress).result()
+        return outcome_of(self.submit.spawn(spec, timeout=timeout, hooks=hooks, on_progress=on_progress))
 
     def destroy(
         self,
@@ -166,7 +170,7 @@ class Compute:
     ) -> bool:
         """Remove a guest with all that it owned, from every state; returns whether anything was there."""
         operation = self.submit.destroy(guest, disks=disks, foreign=foreign, timeout=timeout, on_progress=on_progress)
-        return operation.result()
+        return outcome_of(operation)
 
     def power_on(
         self,
@@ -176,8 +180,8 @@ class Compute:
         hooks: Hooks | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
-        """Start a guest."""
-        self.submit.power_on(guest, timeout=timeout, hooks=hooks, on_progress=on_progress).result()
+        """Start a guest; a hook may run at the stage BEFORE_START."""
+        outcome_of(self.submit.power_on(guest, timeout=timeout, hooks=hooks, on_progress=on_progress))
 
     def power_off(
         self,
@@ -192,7 +196,7 @@ class Compute:
         operation = self.submit.power_off(
             guest, mode=mode, grace_seconds=grace_seconds, timeout=timeout, on_progress=on_progress
         )
-        operation.result()
+        outcome_of(operation)
 
     def reboot(
         self,
@@ -207,7 +211,7 @@ class Compute:
         operation = self.submit.reboot(
             guest, mode=mode, grace_seconds=grace_seconds, timeout=timeout, on_progress=on_progress
         )
-        operation.result()
+        outcome_of(operation)
 
     def update(
         self,
@@ -218,19 +222,19 @@ class Compute:
         on_progress: OnProgress | None = None,
     ) -> Instance:
         """Change a guest's name or labels."""
-        return self.submit.update(guest, update, timeout=timeout, on_progress=on_progress).result()
+        return outcome_of(self.submit.update(guest, update, timeout=timeout, on_progress=on_progress))
 
     def pause(self, guest: GuestLike, *, timeout: float | None = None) -> None:
         """Stop a guest's CPUs, keeping its memory."""
-        self.submit.pause(guest, timeout=timeout).result()
+        outcome_of(self.submit.pause(guest, timeout=timeout))
 
     def unpause(self, guest: GuestLike, *, timeout: float | None = None) -> None:
         """Let a paused guest go on."""
-        self.submit.unpause(guest, timeout=timeout).result()
+        outcome_of(self.submit.unpause(guest, timeout=timeout))
 
     def suspend(self, guest: GuestLike, *, timeout: float | None = None, on_progress: OnProgress | None = None) -> None:
         """Save a guest's memory to storage and stop it."""
-        self.submit.suspend(guest, timeout=timeout, on_progress=on_progress).result()
+        outcome_of(self.submit.suspend(guest, timeout=timeout, on_progress=on_progress))
 
     def resume(
         self,
@@ -240,8 +244,8 @@ class Compute:
         hooks: Hooks | None = None,
         on_progress: OnProgress | None = None,
     ) -> None:
-        """Restore a suspended guest."""
-        self.submit.resume(guest, timeout=timeout, hooks=hooks, on_progress=on_progress).result()
+        """Restore a suspended guest; a hook may run at the stage BEFORE_START."""
+        outcome_of(self.submit.resume(guest, timeout=timeout, hooks=hooks, on_progress=on_progress))
 
     def snapshot(
         self,
@@ -252,7 +256,7 @@ class Compute:
         on_progress: OnProgress | None = None,
     ) -> ImageInfo:
         """Write the guest's boot disk to an image."""
-        return self.submit.snapshot(guest, target, timeout=timeout, on_progress=on_progress).result()
+        return outcome_of(self.submit.snapshot(guest, target, timeout=timeout, on_progress=on_progress))
 
     # --- waiting and watching -------------------------------------------------------------------------------------
 
@@ -274,7 +278,7 @@ class Compute:
         """
         admission.check_kind("condition", condition, Condition)
         waiting = self.waiting(guest, condition, timeout)
-        with self.listening(Slots()) as slots:
+        with self.listening(Slots(waiting.guest.uuid)) as slots:
             while not waiting.look():
                 slots.take(waiting.pause)
         return waiting.instance
@@ -285,12 +289,15 @@ class Compute:
 
     def watching(self, slots: Slots, scope: Scope) -> Watch:
         """A watch over these slots, for those who are woken differently than :meth:`watch` does."""
+        admission.check_kind("scope", scope, Scope)
         return guarded("watch", None, lambda: Watch(self._hub, slots, self.instances, scope))
 
     def waiting(self, guest: GuestLike, condition: Condition, timeout: float | None) -> Waiting:
         """The steps of a wait, for those who schedule them differently than :meth:`wait_for` does."""
         ref = reference(guest)
-        return Waiting(ref, condition, timeout, lambda: self.instance(ref, fresh=True))
+        return Waiting(
+            ref, condition, timeout, lambda: self.instance(ref, fresh=True), closed=lambda: self._turns.closed
+        )
 
     @contextmanager
     def listening(self, slots: Slots) -> Iterator[Slots]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from nova_virt_api.compute.compute import Compute
 from nova_virt_api.compute.guard import guarded
@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
     from nova_virt_api.driver.driver import Driver
     from nova_virt_api.driver.endpoint import Manage
-
-EMBEDDED_DRIVER: Final = "fake"
-"""Taken where neither a driver nor a profile is named: it needs nothing but Python."""
 
 
 def connect(
@@ -62,8 +59,11 @@ def make_driver(
     **options: Any,
 ) -> Driver:
     """A driver as :func:`connect` makes it, not yet opened."""
-    chosen = read_profile(profile) if profile is not None or driver is None else None
-    loaded = load_driver(driver or (chosen.driver if chosen else EMBEDDED_DRIVER))
+    chosen = None
+    if driver is None or profile is not None:
+        chosen = read_profile(profile)
+        driver = chosen.driver if driver is None else driver
+    loaded = load_driver(driver)
     given = {name: value for name, value in options.items() if value is not None}
     endpoint = read_endpoint(loaded, profile=chosen, config=config, values=given)
     return guarded("connect", None, lambda: loaded.driver_class(endpoint))

@@ -26,7 +26,7 @@ def in_context(error: VirtError, verb: str, guest: object) -> VirtError:
     return error
 
 
-def escaped(error: Exception) -> DriverBug:
+def escaped(error: BaseException) -> DriverBug:
     """The error for a native exception that a driver let through. Its text may hold secrets, so it is not repeated."""
     kind = type(error)
     return DriverBug(

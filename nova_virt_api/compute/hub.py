@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
+from nova_virt_api.compute.guard import guarded
 from nova_virt_api.driver.driver import Driver
 from nova_virt_api.events import Changed, DriverEvent, Gap, Gone, Subscription
 
@@ -16,10 +17,12 @@ class Slots:
     """What one watcher has not read yet: the newest event of each guest, so a slow reader loses only what lay between.
 
     Args:
+        guest: whose events are kept, and gaps; None keeps everybody's.
         on_event: called, from the driver's thread, after something was put in; must not block.
     """
 
-    def __init__(self, on_event: Callable[[], None] | None = None) -> None:
+    def __init__(self, guest: UUID | None = None, on_event: Callable[[], None] | None = None) -> None:
+        self._guest = guest
         self._filled = threading.Condition()
         self._events: dict[UUID | None, DriverEvent] = {}
         self._on_event = on_event
@@ -27,8 +30,13 @@ class Slots:
 
     def put(self, event: DriverEvent) -> None:
         """Keep an event until it is read or a newer one of the same guest replaces it."""
+        slot = slot_of(event)
+        if self._guest is not None and slot not in (self._guest, GAP):
+            return
         with self._filled:
-            self._events[slot_of(event)] = event
+            if slot is GAP:
+                self._events.pop(GAP, None)  # what came before it must be read before it
+            self._events[slot] = event
             self._filled.notify_all()
         if self._on_event is not None:
             self._on_event()
@@ -82,7 +90,7 @@ class Hub:
             last = not self._listeners
             if last and self._subscription is not None:
                 subscription, self._subscription = self._subscription, None
-                subscription.close()
+                guarded("events", None, subscription.close)
 
     def close(self) -> None:
         """End every watch."""

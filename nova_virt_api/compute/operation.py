@@ -10,11 +10,14 @@ import time
 import uuid
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar
 
+from nova_virt_api.compute.guard import in_context
 from nova_virt_api.driver.operation import CancelMode, Stage
-from nova_virt_api.errors import Cancelled, HookFailed, StateAfter, Timeout, VirtError
+from nova_virt_api.errors import Busy, Cancelled, HookFailed, StateAfter, Timeout, VirtError
+from nova_virt_api.model.check import check_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import TracebackType
     from uuid import UUID
 
 T = TypeVar("T")
@@ -22,6 +25,8 @@ T = TypeVar("T")
 LOG = logging.getLogger(__name__)
 FIRST_PAUSE: Final = 0.01
 LONGEST_PAUSE: Final = 0.5
+WORKING: Final = threading.local()
+"""``guest``: whose turn the current thread has, for threads that work on one."""
 
 
 class OperationState(enum.Enum):
@@ -48,7 +53,11 @@ class Operation(Generic[T]):
         guest: the guest it works on.
         timeout: seconds until the deadline; None for none.
         hooks: what to run on entry to a stage, in the operation's own thread.
-        on_progress: called, in the operation's own thread, whenever stage or progress changed.
+        on_progress: called, in the operation's own thread, whenever stage or progress changed; no more once the
+            outcome is known.
+
+    Raises:
+        InvalidSpec: the timeout is no number of seconds.
     """
 
     def __init__(
@@ -60,6 +69,7 @@ class Operation(Generic[T]):
         hooks: Mapping[Stage, Callable[[Operation[Any]], None]] | None = None,
         on_progress: Callable[[Operation[Any]], None] | None = None,
     ) -> None:
+        check_timeout(timeout)
         self.id: Final = uuid.uuid4()
         self.verb: Final = verb
         self.guest: Final = guest
@@ -78,6 +88,7 @@ class Operation(Generic[T]):
         self._progress = 0.0
         self._result: T | None = None
         self._error: VirtError | None = None
+        self._raised_at: TracebackType | None = None
 
     # --- for the caller -------------------------------------------------------------------------------------------
 
@@ -123,24 +134,26 @@ class Operation(Generic[T]):
         if not self._wait_until_deadline():
             self._expire_unstarted()
         if not self.done():
-            raise Timeout(self._stage, hint="it may still finish; look at the guest before trying again")
+            raise self._named(Timeout(self._stage, hint="it may still finish; look at the guest before trying again"))
         if self._error is not None:
-            raise self._error
+            raise self._error.with_traceback(self._raised_at)  # or it would grow each time
         return self._result  # type: ignore[return-value]  # set before COMPLETED
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait until the outcome is known, past the deadline too; returns whether it is."""
         with self._changed:
-            return self._changed.wait_for(self.done, timeout)
+            return self._changed.wait_for(self.done, None if timeout is None else min(timeout, threading.TIMEOUT_MAX))
 
     def cancel(self) -> CancelMode:
-        """Ask it to stop; returns when that can take effect. A pending operation never starts."""
+        """Ask it to stop; returns when that can take effect. A pending operation never starts. Idempotent."""
         with self._changed:
-            self._cancel_asked = True
+            if self.done():
+                return CancelMode.NONE
             mode = CancelMode.IMMEDIATE if self._cancel_callbacks else self._cancel_mode
-            callbacks = tuple(self._cancel_callbacks)
+            callbacks = () if self._cancel_asked else tuple(self._cancel_callbacks)
+            self._cancel_asked = True
             self._changed.notify_all()
-        never_began = Cancelled(f"{self.verb} was cancelled before it began")
+        never_began = Cancelled("cancelled before it began")
         self._settle(OperationState.CANCELLED, error=never_began, only_from=OperationState.PENDING)
         for callback in callbacks:
             run_callback(callback)
@@ -173,16 +186,17 @@ class Operation(Generic[T]):
 
     def count(self, done: float, total: float) -> None:
         """Take the driver's counters over; the overall progress never falls."""
-        self._counters = (done, total)
-        if total > 0:
-            fraction = min(max(done / total, 0.0), 1.0)
-            self._progress = max(self._progress, self._stage_floor + (1 - self._stage_floor) / 2 * fraction)
+        with self._changed:
+            self._counters = (done, total)
+            if total > 0:
+                fraction = min(max(done / total, 0.0), 1.0)
+                self._progress = max(self._progress, self._stage_floor + (1 - self._stage_floor) / 2 * fraction)
         self._tell()
 
     def checkpoint(self) -> None:
         """Raise if somebody asked to cancel or the deadline has passed."""
         if self._cancel_asked:
-            raise Cancelled(f"{self.verb} was cancelled while: {self._stage}")
+            raise Cancelled(f"cancelled while: {self._stage}")
         if time.monotonic() > self.deadline:
             raise Timeout(self._stage, state_after=StateAfter.UNCHANGED)
 
@@ -211,7 +225,8 @@ class Operation(Generic[T]):
     # --- for Compute ----------------------------------------------------------------------------------------------
 
     def begin(self) -> bool:
-        """PENDING to RUNNING; False if it must not run any more."""
+        """PENDING to RUNNING on this thread; False if it must not run any more."""
+        WORKING.guest = self.guest
         if time.monotonic() > self.deadline:
             self._expire_unstarted()
         with self._changed:
@@ -225,8 +240,8 @@ class Operation(Generic[T]):
         """The driver's verb returned."""
         self._result = result
         self._progress = 1.0
-        self._settle(OperationState.COMPLETED)
         self._tell()
+        self._settle(OperationState.COMPLETED)
 
     def fail(self, error: VirtError) -> None:
         """The driver's verb raised."""
@@ -246,7 +261,9 @@ class Operation(Generic[T]):
         with self._changed:
             if self._state is not only_from:
                 return
-            self._error = error
+            if error is not None:
+                self._error = self._named(error)
+                self._raised_at = error.__traceback__
             self._state = state
             self._cancel_callbacks.clear()
             callbacks, self._done_callbacks = self._done_callbacks, []
@@ -263,8 +280,11 @@ class Operation(Generic[T]):
                 self._changed.wait(min(left, threading.TIMEOUT_MAX))
         return True
 
+    def _named(self, error: VirtError) -> VirtError:
+        return in_context(error, self.verb, self.guest)
+
     def _tell(self) -> None:
-        if self._on_progress is not None:
+        if self._on_progress is not None and not self.done():
             run_callback(self._on_progress, self)
 
     def _run_hook(self, hook: Callable[[Operation[Any]], None]) -> None:
@@ -272,7 +292,7 @@ class Operation(Generic[T]):
             hook(self)
         except VirtError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise HookFailed(self._stage, str(error) or type(error).__name__) from error
 
     def __repr__(self) -> str:
@@ -297,5 +317,32 @@ def run_callback(callback: Callable[..., None], *arguments: Any) -> None:
     """Run a caller's callback; what it raises is logged and does not disturb the operation."""
     try:
         callback(*arguments)
-    except Exception:
+    except (Exception, SystemExit):
         LOG.exception("a callback of an operation failed")
+
+
+def outcome_of(operation: Operation[T]) -> T:
+    """Wait like ``result``. Ctrl-C cancels the operation and lets it take back what it did; a second one leaves it.
+
+    Raises:
+        Busy: it would wait for itself: this is a hook or a callback of another operation of the same guest.
+        VirtError: as from ``result``.
+    """
+    if operation.guest is not None and getattr(WORKING, "guest", None) == operation.guest:
+        operation.cancel()
+        hint = "do it after that, or use compute.submit and do not wait here"
+        raise in_context(Busy("this thread is at work on the guest", hint=hint), operation.verb, operation.guest)
+    try:
+        return operation.result()
+    except VirtError:
+        raise
+    except BaseException:
+        operation.cancel()
+        operation.wait(operation.remaining())
+        raise
+
+
+def check_timeout(timeout: object) -> None:
+    """Refuse what is not a number of seconds."""
+    if timeout is not None:
+        check_seconds("timeout", timeout)

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from nova_virt_api.capability import Feature
 from nova_virt_api.compute import admission
-from nova_virt_api.compute.guard import guarded
+from nova_virt_api.compute.guard import escaped, guarded
 from nova_virt_api.compute.operation import DriverSide, Operation
 from nova_virt_api.compute.turns import Turns
 from nova_virt_api.driver.operation import Stage
@@ -18,7 +18,7 @@ from nova_virt_api.driver.pause import Pause
 from nova_virt_api.driver.snapshot import Snapshot
 from nova_virt_api.driver.suspend import Suspend
 from nova_virt_api.errors import InvalidSpec, VirtError
-from nova_virt_api.model.check import check
+from nova_virt_api.model.check import check, check_seconds
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.image import ImageInfo, ImageTarget, LocalTarget, NativeTarget
 from nova_virt_api.model.instance import DiskPolicy, Instance, PowerOff
@@ -30,12 +30,14 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 LOG = logging.getLogger(__name__)
 GRACE_SECONDS: Final = 60.0
+SPAWN_HOOKS: Final = (Stage.NETWORK_READY, Stage.DISKS_READY, Stage.BEFORE_START)
+START_HOOKS: Final = (Stage.BEFORE_START,)
 
 GuestLike: TypeAlias = UUID | Instance | InstanceRef
 """What names a guest: its uuid, or the guest as last seen."""
 
 Hooks: TypeAlias = Mapping[Stage, Callable[[Operation[Any]], None]]
-"""What to run, within the deadline, when a spawn or a start reaches a stage, e.g. to plug its networks."""
+"""What to run, within the deadline, when a spawn, a start or a resume reaches a stage, e.g. to plug its networks."""
 
 OnProgress: TypeAlias = Callable[[Operation[Any]], None]
 """Called in the operation's thread whenever stage or progress changed."""
@@ -75,6 +77,7 @@ class Submit:
     ) -> Operation[Instance]:
         """See :meth:`nova_virt_api.driver.driver.Driver.spawn`."""
         guarded("spawn", None, lambda: admission.admit_spec(self._driver, spec))
+        admission.check_hooks(hooks, SPAWN_HOOKS)
         operation = Operation[Instance]("spawn", spec.uuid, timeout=timeout, hooks=hooks, on_progress=on_progress)
         return self._start(operation, lambda op: self._driver.spawn(spec, op))
 
@@ -92,9 +95,10 @@ class Submit:
         admission.check_kind("disks", disks, DiskPolicy)
         if disks is DiskPolicy.KEEP:
             guarded("destroy", ref, lambda: admission.admit_feature(self._driver, Feature.KEEP_DISKS, "disks"))
-        self._turns.pre_empt(ref.uuid)
         operation = Operation[bool]("destroy", ref.uuid, timeout=timeout, on_progress=on_progress)
-        return self._start(operation, lambda op: self._driver.destroy(ref, op, disks=disks, foreign=foreign))
+        return self._start(
+            operation, lambda op: self._driver.destroy(ref, op, disks=disks, foreign=foreign), pre_empt=True
+        )
 
     def power_on(
         self,
@@ -106,6 +110,7 @@ class Submit:
     ) -> Operation[None]:
         """See :meth:`nova_virt_api.driver.driver.Driver.power_on`."""
         ref = reference(guest)
+        admission.check_hooks(hooks, START_HOOKS)
         operation = Operation[None]("power_on", ref.uuid, timeout=timeout, hooks=hooks, on_progress=on_progress)
         return self._start(operation, lambda op: self._driver.power_on(ref, op))
 
@@ -187,6 +192,7 @@ class Submit:
         """See :meth:`nova_virt_api.driver.suspend.Suspend.resume`."""
         ref = reference(guest)
         role = guarded("resume", ref, lambda: admission.admitted_role(self._driver, Suspend))
+        admission.check_hooks(hooks, START_HOOKS)
         operation = Operation[None]("resume", ref.uuid, timeout=timeout, hooks=hooks, on_progress=on_progress)
         return self._start(operation, lambda op: role.resume(ref, op))
 
@@ -208,13 +214,15 @@ class Submit:
 
     def _admit_mode(self, ref: InstanceRef, verb: str, mode: PowerOff, grace_seconds: float) -> None:
         admission.check_kind("mode", mode, PowerOff)
-        check(grace_seconds >= 0, "grace_seconds", grace_seconds, "0 or more seconds")
+        check_seconds("grace_seconds", grace_seconds)
         if mode is PowerOff.GRACEFUL:
             feature = Feature.GRACEFUL_POWER_OFF
             guarded(verb, ref, lambda: admission.admit_feature(self._driver, feature, "mode"))
 
-    def _start(self, operation: Operation[T], call: Callable[[DriverSide], T]) -> Operation[T]:
-        self._turns.add(operation, lambda: run(operation, call))
+    def _start(
+        self, operation: Operation[T], call: Callable[[DriverSide], T], *, pre_empt: bool = False
+    ) -> Operation[T]:
+        self._turns.add(operation, lambda: run(operation, call), pre_empt=pre_empt)
         return operation
 
 
@@ -226,6 +234,8 @@ def run(operation: Operation[T], call: Callable[[DriverSide], T]) -> None:
     except VirtError as error:
         operation.fail(error)
         LOG.debug("%s %s: %s after %.3f s", operation.verb, operation.guest, error.code, time.perf_counter() - began)
+    except BaseException as error:  # noqa: BLE001 - e.g. SystemExit must not end the thread with the guest locked
+        operation.fail(escaped(error))
     else:
         operation.complete(result)
         LOG.debug("%s %s: done in %.3f s", operation.verb, operation.guest, time.perf_counter() - began)

@@ -1,5 +1,6 @@
 """One verb at a time per guest: whose turn it is, and who waits."""
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -23,30 +24,36 @@ class Turns:
         self._workers = Workers(MOST_THREADS)
         self._lock = threading.Condition()
         self._queues: dict[UUID, deque[tuple[Operation[Any], Task]]] = {}
-        self._closed = False
+        self._process = os.getpid()
+        self.closed = False
 
-    def add(self, operation: Operation[Any], task: Task) -> None:
+    def add(self, operation: Operation[Any], task: Task, *, pre_empt: bool = False) -> None:
         """Run the task when the operation's guest is free.
+
+        Args:
+            operation: what is to be run.
+            task: does it.
+            pre_empt: ask all other verbs that run or wait for this guest to stop. Operations of the same verb want the
+                same and go first.
 
         Raises:
             Busy: too many abandoned operations hang at this endpoint.
-            Unavailable: closed.
+            Unavailable: closed, or made in another process.
         """
+        if os.getpid() != self._process:  # threads and locks do not come along
+            raise Unavailable("this connection was opened before the process forked", hint="connect in the child")
         guest = operation.guest or operation.id
         with self._lock:
             self._refuse_if_hopeless()
             line = self._queues.setdefault(guest, deque())
+            others = [other for other, _ in line if other.verb != operation.verb]
             line.append((operation, task))
             first = len(line) == 1
         if first:
             self._workers.run(lambda: self._work(guest))
-
-    def pre_empt(self, guest: UUID) -> None:
-        """Ask everything that runs or waits for this guest to stop, so that what is added next comes soon."""
-        with self._lock:
-            line = [operation for operation, _ in self._queues.get(guest, ())]
-        for operation in line:
-            operation.cancel()
+        if pre_empt:
+            for other in others:
+                other.cancel()
 
     def operations(self) -> list[Operation[Any]]:
         """What runs or waits now."""
@@ -59,7 +66,7 @@ class Turns:
         An abandoned operation is not waited for: its native call may never return.
         """
         with self._lock:
-            self._closed = True
+            self.closed = True
         if cancel:
             for operation in self.operations():
                 operation.cancel()
@@ -68,7 +75,7 @@ class Turns:
         self._workers.close()
 
     def _refuse_if_hopeless(self) -> None:
-        if self._closed:
+        if self.closed:
             raise Unavailable("this connection is closed", hint="connect again")
         waiting = [line[0][0] for line in self._queues.values()]
         abandoned = [operation for operation in waiting if operation.remaining() == 0 and not operation.done()]

@@ -6,6 +6,8 @@ import math
 import time
 from typing import TYPE_CHECKING, Final
 
+from nova_virt_api.compute.guard import in_context
+from nova_virt_api.compute.operation import check_timeout
 from nova_virt_api.compute.until import Condition
 from nova_virt_api.errors import ConnectionLost, InstanceNotFound, StateAfter, Timeout, Unavailable
 
@@ -27,16 +29,24 @@ class Waiting:
         condition: what is waited for.
         timeout: seconds; None waits for ever.
         read: reads the guest afresh; raises InstanceNotFound.
+        closed: whether the connection was closed, so that a lost connection will not come back.
     """
 
     def __init__(
-        self, guest: InstanceRef, condition: Condition, timeout: float | None, read: Callable[[], Instance]
+        self,
+        guest: InstanceRef,
+        condition: Condition,
+        timeout: float | None,
+        read: Callable[[], Instance],
+        closed: Callable[[], bool],
     ) -> None:
-        self._guest = guest
+        check_timeout(timeout)
+        self.guest = guest
         self._condition = condition
         self._timeout = timeout
         self._deadline = math.inf if timeout is None else time.monotonic() + timeout
         self._read = read
+        self._closed = closed
         self._pause = FIRST_PAUSE
         self._seen = "nothing yet"
         self.instance: Instance | None = None
@@ -52,6 +62,7 @@ class Waiting:
         Raises:
             InstanceNotFound: the guest is not there and that is not what is waited for.
             Timeout: time is up.
+            Unavailable: this connection was closed.
         """
         try:
             self.instance = self._read()
@@ -61,6 +72,8 @@ class Waiting:
             if not self._condition.holds(None):
                 raise
         except (ConnectionLost, Unavailable) as error:
+            if self._closed():
+                raise
             self._seen = error.message
             self._check_time()
             return self._not_yet()
@@ -75,6 +88,6 @@ class Waiting:
 
     def _check_time(self) -> None:
         if time.monotonic() >= self._deadline:
-            what = f"waited {self._timeout:g} s for {self._condition} of guest {self._guest}"
-            message = f"{what}; last seen: {self._seen}"
-            raise Timeout(f"waiting for {self._condition}", message, state_after=StateAfter.UNCHANGED)
+            message = f"waited {self._timeout:g} s for {self._condition}; last seen: {self._seen}"
+            error = Timeout(f"waiting for {self._condition}", message, state_after=StateAfter.UNCHANGED)
+            raise in_context(error, "wait_for", self.guest)

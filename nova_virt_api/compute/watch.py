@@ -29,7 +29,7 @@ class Watch:
     that comparison still has to be made, ``behind`` is true.
     """
 
-    def __init__(self, hub: Hub, slots: Slots, list_instances: Callable[[], Sequence[Instance]], scope: Scope) -> None:
+    def __init__(self, hub: Hub, slots: Slots, list_instances: Callable[..., Sequence[Instance]], scope: Scope) -> None:
         self._hub = hub
         self._list = list_instances
         self._scope = scope
@@ -99,7 +99,7 @@ class Watch:
             self._slots.pause(PAUSE_BEFORE_RELISTING if left is None else min(left, PAUSE_BEFORE_RELISTING))
 
     def _compare(self, new: Change, *, synthetic: bool) -> None:
-        now = {instance.uuid: instance for instance in self._list()}
+        now = {instance.uuid: instance for instance in self._list(fresh=synthetic)}
         for instance in now.values():
             self._tell(instance, new, synthetic=synthetic)
         for uuid in self._known.keys() - now.keys():

@@ -183,7 +183,8 @@ class Driver(ABC):
     def power_on(self, guest: InstanceRef, op: Operation) -> None:
         """Start the guest.
 
-        States: SHUTDOWN or CRASHED to RUNNING. Idempotent: a running guest goes on running.
+        States: SHUTDOWN or CRASHED to RUNNING. Idempotent: a running guest goes on running. The stage BEFORE_START is
+        announced, by ``op.stage``, before anything is changed.
 
         Raises:
             InstanceNotFound: no such guest at this endpoint.

@@ -6,7 +6,10 @@ from typing import Protocol
 
 
 class Stage(enum.Enum):
-    """Stages that mean the same in every driver. The last three may run a caller's hook, see ``Compute.spawn``."""
+    """Stages that mean the same in every driver.
+
+    The last three may run a caller's hook: in a spawn each of them, in a power_on and a resume BEFORE_START.
+    """
 
     CLAIM = "claim"
     IMAGE = "image"

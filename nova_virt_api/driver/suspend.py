@@ -30,7 +30,8 @@ class Suspend(Role, capability=Capability.SUSPEND):
     def resume(self, guest: InstanceRef, op: Operation) -> None:
         """Restore the guest's memory and let it run.
 
-        States: SUSPENDED to RUNNING. Idempotent: a running guest goes on running.
+        States: SUSPENDED to RUNNING. Idempotent: a running guest goes on running. The stage BEFORE_START is announced,
+        by ``op.stage``, before anything is changed.
 
         Raises:
             InstanceNotFound: no such guest at this endpoint.

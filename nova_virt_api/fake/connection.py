@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from nova_virt_api.driver.endpoint import Manage
+from nova_virt_api.driver.operation import Stage
 from nova_virt_api.errors import Busy, InvalidState, NotSupported, PermissionDenied, Unavailable
 from nova_virt_api.fake import worlds
 from nova_virt_api.fake.holder import lives_elsewhere, new_holder
 from nova_virt_api.fake.listing import Listing, ambiguous, find
 from nova_virt_api.fake.outside import Outside
 from nova_virt_api.fake.shape import Shape
-from nova_virt_api.fake.steps import STAGES, Step
+from nova_virt_api.fake.steps import HOOKED, STAGES, Step
 from nova_virt_api.fake.switches import Switches
 from nova_virt_api.fake.world import Hold, World
 from nova_virt_api.model.instance import Lifecycle, PowerState
@@ -208,6 +209,8 @@ class Connection:
             with self.world.reading() as state:
                 if self._arrived(state, ref, allowed, to):
                     return
+            if step in HOOKED:
+                op.stage(Stage.BEFORE_START)
             self.step(step, op)
             with self.world.changing() as state:
                 if self._arrived(state, ref, allowed, to):

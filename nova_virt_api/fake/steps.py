@@ -100,6 +100,9 @@ STAGES: Final[dict[Step, Stage | str]] = {
 }
 """The stage that an operation shows while a step is under way."""
 
+HOOKED: Final = (Step.POWER_ON, Step.RESUME)
+"""Before these a caller's hook may run."""
+
 SPAWN_STEPS: Final = (
     Step.SPAWN_CLAIM,
     Step.SPAWN_IMAGE,

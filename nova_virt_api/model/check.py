@@ -31,6 +31,14 @@ def check_integer(field: str, value: object, lowest: int, highest: int, unit: st
     check(lowest <= value <= highest, field, value, allowed)
 
 
+def check_seconds(field: str, value: object) -> None:
+    """Refuse what is not a time in seconds."""
+    allowed = "0 or more seconds"
+    check_type(field, value, (int, float), allowed)
+    assert isinstance(value, int | float)
+    check(value >= 0, field, value, allowed)  # which NaN is not
+
+
 def check_text(field: str, value: object, longest: int, *, shortest: int = 1) -> None:
     """Refuse what is not text of that many characters without control characters."""
     allowed = f"text of {shortest} to {longest} characters, none of them a control character"

@@ -95,6 +95,8 @@ def test_what_names_no_guest_is_refused_with_a_hint(compute: virt.Compute, guest
     [
         ("power_off", {"mode": "hard"}, "mode"),
         ("power_off", {"grace_seconds": -1}, "grace_seconds"),
+        ("power_off", {"grace_seconds": "60"}, "grace_seconds"),
+        ("console", {"kind": "vnc"}, "kind"),
         ("destroy", {"disks": "keep"}, "disks"),
         ("snapshot", {"target": "out.qcow2"}, "target"),
         ("console_log", {"max_bytes": 0}, "max_bytes"),
@@ -108,6 +110,17 @@ def test_bad_argument_is_refused_naming_it(
     with pytest.raises(virt.InvalidSpec) as caught:
         getattr(compute, verb)(guest, **arguments)
     assert caught.value.field == field
+
+
+@pytest.mark.parametrize("read", ["instances", "watch"])
+def test_bad_scope_is_refused(compute: virt.Compute, read: str) -> None:
+    with pytest.raises(virt.InvalidSpec, match="scope"):
+        getattr(compute, read)(scope="owned")
+
+
+def test_what_is_no_role_is_refused(compute: virt.Compute) -> None:
+    with pytest.raises(virt.InvalidSpec, match="role"):
+        compute.role(int)  # type: ignore[type-var]
 
 
 def test_submit_by_name_knows_the_verbs(compute: virt.Compute, guest: virt.Instance) -> None:

@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -17,6 +17,12 @@ from nova_virt_api.errors import Busy, Cancelled, DriverBug, HookFailed, StateAf
 def started(work: Callable[[DriverSide], Any], turns: Turns, **options: Any) -> Operation[Any]:
     operation: Operation[Any] = Operation("work", options.pop("guest", None) or uuid4(), **options)
     turns.add(operation, lambda: run(operation, work))
+    return operation
+
+
+def pre_empting(work: Callable[[DriverSide], Any], turns: Turns, guest: UUID) -> Operation[Any]:
+    operation: Operation[Any] = Operation("destroy", guest)
+    turns.add(operation, lambda: run(operation, work), pre_empt=True)
     return operation
 
 
@@ -248,10 +254,48 @@ def test_pre_emption_cancels_what_runs_and_what_waits(turns: Turns) -> None:
     running = started(work, turns, guest=guest)
     waiting = started(lambda op: None, turns, guest=guest)
     assert began.wait(10)
-    turns.pre_empt(guest)
-    assert started(lambda op: "destroyed", turns, guest=guest).result() == "destroyed"
+    destroy = pre_empting(lambda op: "destroyed", turns, guest)
+    assert destroy.result() == "destroyed"
     assert running.state is OperationState.CANCELLED
     assert waiting.state is OperationState.CANCELLED
+
+
+def test_pre_emption_spares_those_that_want_the_same(turns: Turns) -> None:
+    began, release = threading.Event(), threading.Event()
+    guest = uuid4()
+
+    def work(op: DriverSide) -> bool:
+        began.set()
+        assert release.wait(30)
+        op.checkpoint()
+        return True
+
+    operations = [pre_empting(work, turns, guest) for _ in range(3)]
+    assert began.wait(10)
+    release.set()
+    assert [operation.result() for operation in operations] == [True, True, True]
+
+
+def test_refused_pre_emption_cancels_nothing(turns: Turns) -> None:
+    began, release = threading.Event(), threading.Event()
+    guest = uuid4()
+
+    def work(op: DriverSide) -> None:
+        began.set()
+        assert release.wait(30)
+        op.checkpoint()
+
+    running = started(work, turns, guest=guest)
+    assert began.wait(10)
+    closing = threading.Thread(target=turns.close, kwargs={"cancel": False})
+    closing.start()
+    while not turns.closed:
+        pass
+    with pytest.raises(Unavailable):
+        pre_empting(lambda op: None, turns, guest)
+    release.set()
+    closing.join(10)
+    assert running.state is OperationState.COMPLETED
 
 
 def test_verbs_of_one_guest_never_overlap_and_those_of_others_do(turns: Turns) -> None:
