@@ -1,6 +1,7 @@
 """Addresses of running guests, from networks' leases and from connected agents. Never waits for a guest."""
 
 from collections.abc import Iterable
+from uuid import UUID
 
 from nova_virt_api.model.nic import Address
 from nova_virt_libvirt.agent import AgentAddresses
@@ -26,10 +27,16 @@ class Addresses:
         networks = {interface.network for definition in definitions for interface in definition.interfaces}
         self._leases.refresh((network for network in networks if network is not None), now=now)
 
+    def forget(self, uuid: UUID) -> None:
+        """The guest is off or gone; what it had, it need not get again."""
+        self._agents.forget(uuid)
+
     def of(self, definition: Definition) -> tuple[Address, ...] | None:
         """A running guest's addresses as far as known; None if none is: it may have some of its own choice."""
         if not definition.interfaces:
             return ()
+        if not definition.agent:
+            self._agents.forget(definition.uuid)
         found = {address.ip: address for address in self._agents.latest(definition.uuid)} if definition.agent else {}
         found |= {address.ip: address for address in self._leases.addresses(definition.interfaces)}
         return tuple(found.values()) or None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import libvirt
 
+from nova_virt_api.driver.endpoint import Manage
 from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.errors import InstanceExists, InvalidSpec, NoCapacity, StorageError
 from nova_virt_api.model.disk import Blank, Disk, DiskBus
@@ -19,7 +20,7 @@ from nova_virt_libvirt.base_images import BaseImages
 from nova_virt_libvirt.devices.disk import DiskFile
 from nova_virt_libvirt.domain_xml import Parts, domain_xml
 from nova_virt_libvirt.errors import translated
-from nova_virt_libvirt.metadata import Mark, write_mark
+from nova_virt_libvirt.metadata import Mark, erase_mark, write_mark
 from nova_virt_libvirt.names import console_log_name, disk_name, seed_name
 from nova_virt_libvirt.native_image import fetched
 from nova_virt_libvirt.records import Records
@@ -73,7 +74,7 @@ class Build:
         """Find the places and refuse what cannot be, before anything is made.
 
         Raises:
-            InvalidSpec: a place is not there.
+            InvalidSpec: a place is not there, or labels would have no place.
             InstanceExists: the name is taken.
             NoCapacity: the host will never have as much.
             StorageError: disks that an earlier guest of this uuid left are in the way.
@@ -81,6 +82,7 @@ class Build:
         """
         spec = self._spec
         self._refuse_absurd()
+        self._refuse_labels()
         self._pools = [self._pool(index, disk) for index, disk in enumerate(spec.disks)]
         self._networks = [
             self._places.network(f"nics[{index}].network", nic.network) for index, nic in enumerate(spec.nics)
@@ -111,7 +113,7 @@ class Build:
             seed=self._seed(),
             console_log=self._create(self._home(), console_log_name(spec.uuid), 0, ImageFormat.RAW).path(),
             networks=self._networks,
-            metadata=Mark(record=record if spec.power_on else finished(record), labels=self._labels).element(),
+            metadata=Mark(record=record, labels=self._labels).element(),
         )
         op.stage(Stage.NETWORK_READY)
         op.stage(Stage.DISKS_READY)
@@ -125,6 +127,10 @@ class Build:
             op.stage(Stage.START, CancelMode.NONE)
             with translated("start the guest"):
                 domain.create()
+        with translated("mark the guest as complete"):
+            if self._site.manage is Manage.ALL:
+                erase_mark(domain)  # it was there only so that an interrupted spawn can be undone
+            else:
                 write_mark(domain, Mark(record=finished(record), labels=self._labels))
 
     # --- disks ----------------------------------------------------------------------------------------------------
@@ -201,6 +207,10 @@ class Build:
         if self._spec.vcpus > MOST_VCPUS:
             message = f"{self._spec.vcpus} virtual CPUs were asked for, a guest has at most {MOST_VCPUS}"
             raise NoCapacity("vcpus", message)
+
+    def _refuse_labels(self) -> None:
+        if self._labels and self._site.manage is Manage.ALL:
+            raise InvalidSpec("labels", dict(self._labels), 'none with manage="all": they are kept in the mark')
 
     def _refuse_taken_name(self) -> None:
         try:

@@ -31,12 +31,12 @@ ALWAYS: Final = (
     Feature.GRACEFUL_POWER_OFF,
     Feature.UPDATE_NAME,
     Feature.UPDATE_LABELS,
-    Feature.SNAPSHOT_LIVE,
     Feature.GUEST_ADDRESSES,
     Feature.GUEST_AGENT,
 )
 
 NEVER: Final = {
+    Feature.SNAPSHOT_LIVE: "the disk is copied, which nobody may write to meanwhile: the guest must be off",
     Feature.EXTRAS: "this driver defines no extras",
     Feature.EVERY_TRANSITION: "events tell that a guest changed; changes in quick succession become one",
 }

@@ -207,6 +207,7 @@ class Domains:
         for uuid in self._seen.keys() - there:
             self._seen.pop(uuid, None)
             self._unhealthy.pop(uuid, None)
+            self._addresses.forget(UUID(bytes=uuid))
         self._definitions.keep_only(there)
 
     def _may_be_saved(self, domain: Any, stats: dict[str, Any]) -> bool:
@@ -232,6 +233,8 @@ class Domains:
         saved = state == libvirt.VIR_DOMAIN_SHUTOFF and uuid in self._saved.uuids
         active = self._may_have_addresses(state)
         addresses = self._addresses.of(definition) if active else ()
+        if not active:
+            self._addresses.forget(definition.uuid)
         instance = self._assemble(state, saved, definition, addresses)
         entry = self._seen.get(uuid)
         if entry is not None and entry.instance == instance:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -178,24 +179,27 @@ class Events:
     # --- the dispatcher -------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
+        swept = time.monotonic()
         while not self._ended.is_set():
-            notes = self._next_notes()
+            notes = self._next_notes(swept + SWEEP if self._subscribers else None)
             broken = next((note for note in notes if isinstance(note, Broken)), None)
             if broken is not None:
                 self._come_back(broken.reason)
             for uuid in dict.fromkeys(note.uuid for note in notes if isinstance(note, Touched)):
                 self._report(uuid)
-            if not notes:
+            if self._subscribers and time.monotonic() - swept >= SWEEP:  # also while events come without a pause
                 self._sweep()
+                swept = time.monotonic()
 
-    def _next_notes(self) -> list[Note]:
+    def _next_notes(self, until: float | None) -> list[Note]:
         """Wait for a note; take all that are there, so that several changes of one guest become one.
 
-        Empty when it is time for a sweep.
+        Args:
+            until: when to wait no longer, on the monotonic clock; None for as long as it takes.
         """
         notes: list[Note] = []
         try:
-            notes.append(self._notes.get(timeout=SWEEP if self._subscribers else None))
+            notes.append(self._notes.get(timeout=None if until is None else max(0.0, until - time.monotonic())))
             while True:
                 notes.append(self._notes.get_nowait())
         except queue.Empty:

@@ -1,11 +1,15 @@
-"""Removing a guest that this API did not make: what is its own has to be found out."""
+"""Guests without a mark: what is their own, and what they were made from, has to be found out."""
+
+from uuid import UUID
 
 import libvirt
 from lxml import etree
 
-from nova_virt_libvirt.definition import PARSER
+from nova_virt_api.model.spec import InstanceSpec
+from nova_virt_libvirt.definition import PARSER, parse_definition
 from nova_virt_libvirt.errors import translated
-from nova_virt_libvirt.remains import remove_domain
+from nova_virt_libvirt.names import console_log_name, guest_of, is_disk
+from nova_virt_libvirt.remains import find_rotated_logs, remove_domain
 from nova_virt_libvirt.storage import Pool
 
 
@@ -13,11 +17,12 @@ def remove_foreign(connection: libvirt.virConnect, domain: libvirt.virDomain, *,
     """Remove a guest of other making and, unless they are kept, the disks that only it uses.
 
     Its own are the writable, unshared disks that are volumes of an active pool, that no other guest names, and that no
-    other volume of the pool is based on. Everything else stays.
+    other volume of the pool is based on, and what ``manage="all"`` made for it beside them. Everything else stays.
     """
     with translated("look at the guest"):
         definition = etree.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), PARSER)
         volumes = [] if keep_disks else own_volumes(connection, definition, domain.UUIDString())
+        volumes += side_volumes(connection, definition, UUID(bytes=domain.UUID()))
     remove_domain(domain)
     for pool, name in volumes:
         pool.remove(name)
@@ -34,6 +39,33 @@ def own_volumes(connection: libvirt.virConnect, definition: etree._Element, uuid
     ]
 
 
+def side_volumes(connection: libvirt.virConnect, definition: etree._Element, uuid: UUID) -> list[tuple[Pool, str]]:
+    """The volumes that it names and that bear its uuid, but are no disks: first-boot data and the console's log."""
+    found: list[tuple[Pool, str]] = []
+    for path in definition.xpath("devices/disk/source/@file | devices/serial/log/@file"):
+        volume = volume_at(connection, str(path))
+        if volume is None or guest_of(volume.name()) != uuid or is_disk(volume.name()):
+            continue
+        pool = Pool(connection, volume.storagePoolLookupByVolume())
+        if volume.name() == console_log_name(uuid):
+            find_rotated_logs(uuid, pool)
+            found += [(pool, name) for name in pool.names() if name.startswith(volume.name())]
+        else:
+            found.append((pool, volume.name()))
+    return found
+
+
+def looks_like(domain: libvirt.virDomain, spec: InstanceSpec) -> bool:
+    """Whether a guest has what the spec says, as far as a definition tells: without a mark nothing else is known."""
+    with translated("look at the guest"):
+        xml = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    there = parse_definition(xml, spec.uuid)
+    disks = [disk for disk in etree.fromstring(xml, PARSER).iterfind("devices/disk") if is_own(disk)]
+    memory = spec.memory_bytes // 1024 * 1024  # libvirt counts in KiB
+    asked = (spec.name, spec.vcpus, memory, len(spec.disks), len(spec.nics))
+    return asked == (there.name, there.vcpus, there.memory_bytes, len(disks), len(there.interfaces))
+
+
 def is_own(disk: etree._Element) -> bool:
     """Whether a disk could be the guest's own."""
     shared = disk.find("shareable") is not None or disk.find("readonly") is not None
@@ -46,13 +78,23 @@ def volume_of(connection: libvirt.virConnect, disk: etree._Element) -> libvirt.v
     if source is None:
         return None
     path = source.get("file") or source.get("dev")
+    if path is not None:
+        return volume_at(connection, path)
     try:
-        if path is not None:
-            return connection.storageVolLookupByPath(path)
         if source.get("pool") and source.get("volume"):
             return connection.storagePoolLookupByName(source.get("pool")).storageVolLookupByName(source.get("volume"))
     except libvirt.libvirtError as error:
         if error.get_error_code() not in (libvirt.VIR_ERR_NO_STORAGE_VOL, libvirt.VIR_ERR_NO_STORAGE_POOL):
+            raise
+    return None
+
+
+def volume_at(connection: libvirt.virConnect, path: str) -> libvirt.virStorageVol | None:
+    """The volume of this path; None if it is none of an active pool."""
+    try:
+        return connection.storageVolLookupByPath(path)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_VOL:
             raise
     return None
 

@@ -9,6 +9,11 @@ from nova_virt_api.model.instance import HEALTHY, Condition, Health
 SILENT_MILLISECONDS: Final = 5000
 """A QEMU answers its monitor within milliseconds; after this time it counts as hung."""
 
+NO_MONITOR: Final = frozenset(
+    {libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_OPERATION_INVALID, libvirt.VIR_ERR_NO_DOMAIN}
+)
+"""Answers of a driver without monitors, and for a guest that was stopped or removed just now."""
+
 
 def health_of(domain: Any) -> Health:
     """Health of a running ``virDomain``.
@@ -17,13 +22,13 @@ def health_of(domain: Any) -> Health:
     has been waiting for an answer. A hung QEMU that nobody has asked anything looks fine.
 
     Raises:
-        libvirt.libvirtError: the guest is gone, or the connection.
+        libvirt.libvirtError: the connection broke.
     """
     try:
         state, _, milliseconds = domain.controlInfo(0)
     except libvirt.libvirtError as error:
-        if error.get_error_code() in {libvirt.VIR_ERR_NO_SUPPORT, libvirt.VIR_ERR_OPERATION_INVALID}:
-            return HEALTHY  # a driver without monitors, or it was stopped just now
+        if error.get_error_code() in NO_MONITOR:
+            return HEALTHY
         raise
     if state == libvirt.VIR_DOMAIN_CONTROL_ERROR:
         return Health(Condition.DEGRADED, "libvirt has lost the monitor of the guest's QEMU")

@@ -121,7 +121,20 @@ def write_mark(domain: Any, mark: Mark) -> None:
     element = mark.element()
     bare = etree.Element(etree.QName(element).localname, dict(element.attrib))  # the call adds the namespace, once
     bare.extend(element)
-    text = etree.tostring(bare, encoding="unicode")
+    set_text(domain, etree.tostring(bare, encoding="unicode"))
+
+
+def erase_mark(domain: Any) -> None:
+    """Remove the mark of a ``virDomain``, of the running one and of its definition.
+
+    Raises:
+        libvirt.libvirtError: the domain is gone, or the connection, or it is busy.
+    """
+    set_text(domain, None)
+
+
+def set_text(domain: Any, text: str | None) -> None:
+    """Put this where marks are; None for nothing."""
     flags = libvirt.VIR_DOMAIN_AFFECT_CONFIG if domain.isPersistent() else 0
     flags |= libvirt.VIR_DOMAIN_AFFECT_LIVE if domain.isActive() else 0
     domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, text, PREFIX, NAMESPACE, flags)

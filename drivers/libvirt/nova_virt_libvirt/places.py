@@ -79,7 +79,8 @@ class Places:
         """
         with translated("look for networks"):
             if wanted is None:
-                wanted = require_one(field, None, self._connection.listNetworks())
+                active = self._connection.listNetworks()
+                wanted = require_one(field, None, active or self._connection.listDefinedNetworks())
             found = either(self._connection.networkLookupByName, self._connection.networkLookupByUUIDString, wanted)
             if found is None:
                 raise none_such(field, wanted, self._connection.listNetworks())

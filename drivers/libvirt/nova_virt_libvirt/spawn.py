@@ -6,12 +6,14 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from nova_virt_api.driver.endpoint import Manage
 from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.errors import InstanceExists, StateAfter, VirtError
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.record import Phase, Record, fingerprint
 from nova_virt_libvirt.build import Build
 from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.foreign import looks_like
 from nova_virt_libvirt.names import claim_key
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.records import Records
@@ -76,7 +78,10 @@ class Spawn:
             undo(self._site, hold, self._op, error, self._build.made)
             raise
         with suppress(VirtError):  # the domain's mark says it too; others only would have to wait for the lease
-            hold.settle(Phase.READY)
+            if self._site.manage is Manage.ALL:
+                hold.remove()
+            else:
+                hold.settle(Phase.READY)
 
     # --- the claim ------------------------------------------------------------------------------------------------
 
@@ -172,6 +177,10 @@ class Spawn:
             InstanceExists: it is another one.
         """
         mark = mark_of(domain)
+        if mark is None and self._site.manage is Manage.ALL:
+            if looks_like(domain, self._spec):
+                return True
+            raise other_spec(self._spec.uuid)
         if mark is None or mark.record.owner != self._site.owner:
             raise InstanceExists(f"a guest of other making, {domain.name()}, has the uuid {self._spec.uuid}")
         if mark.record.fingerprint != self._record.fingerprint:

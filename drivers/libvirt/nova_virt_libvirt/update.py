@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import libvirt
+from lxml import etree
 
 from nova_virt_api.capability import Feature
 from nova_virt_api.driver.driver import Driver
@@ -11,6 +12,7 @@ from nova_virt_api.errors import InstanceExists, NotSupported
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import Instance, PowerState
 from nova_virt_api.model.spec import InstanceUpdate
+from nova_virt_libvirt.definition import PARSER
 from nova_virt_libvirt.domain import Domain
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.metadata import read_mark, write_mark
@@ -42,8 +44,12 @@ def rename(domain: Domain, name: str) -> None:
     Raises:
         InstanceExists: the name is taken.
         InvalidState: the guest is not stopped.
+        NotSupported: its firmware's variables would get lost.
     """
     domain.require(PowerState.SHUTDOWN)
+    if has_variables_by_name(domain):
+        reason = "this libvirt would leave the variables of the guest's UEFI firmware behind under its old name"
+        raise NotSupported(Feature.UPDATE_NAME, "name", reason)
     with translated("rename the guest"):
         try:
             domain.native.rename(name)
@@ -51,6 +57,16 @@ def rename(domain: Domain, name: str) -> None:
             if is_taken(domain, name):
                 raise InstanceExists(f"the name {name} is taken by another guest; names are unique here") from error
             raise
+
+
+def has_variables_by_name(domain: Domain) -> bool:
+    """Whether libvirt finds the UEFI variables by the guest's name.
+
+    Up to libvirt 9.1 a definition does not say where they are; later ones do, and a rename leaves them in use.
+    """
+    with translated("look at the guest's firmware"):
+        definition = etree.fromstring(domain.urgent.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), PARSER)
+    return definition.find("os[@firmware='efi']") is not None and definition.find("os/nvram") is None
 
 
 def is_taken(domain: Domain, name: str) -> bool:

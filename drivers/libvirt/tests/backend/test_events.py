@@ -113,6 +113,33 @@ def test_what_libvirt_tells_of_by_no_event_is_told(
     listener.until(changed(guest, power_state=PowerState.SHUTDOWN))
 
 
+def test_a_steady_stream_of_events_hides_nothing(
+    driver: LibvirtDriver, native: Any, blank: Callable[..., InstanceRef]
+) -> None:
+    saved, chatty = blank("saved", on=True), blank("chatty")
+    domain, other = (native.lookupByUUID(guest.uuid.bytes) for guest in (saved, chatty))
+    listener = Listener()
+    subscription = driver.events(listener)
+    domain.managedSave(0)
+    listener.until(changed(saved, power_state=PowerState.SUSPENDED))
+    mark, over = read_mark(other), threading.Event()
+    assert isinstance(mark, Mark)
+
+    def chatter() -> None:
+        while not over.wait(0.2):
+            write_mark(other, mark)
+
+    thread = threading.Thread(target=chatter)
+    thread.start()
+    try:
+        domain.managedSaveRemove(0)  # of which libvirt tells nobody
+        listener.until(changed(saved, power_state=PowerState.SHUTDOWN))
+    finally:
+        over.set()
+        thread.join()
+        subscription.close()
+
+
 def test_nothing_is_told_after_closing(driver: LibvirtDriver, native: Any, blank: Callable[..., InstanceRef]) -> None:
     closed, open_ = Listener(), Listener()
     subscription = driver.events(closed)

@@ -192,6 +192,20 @@ def test_inactive_network_is_named_with_the_remedy(
         network.undefine()
 
 
+def test_the_only_network_is_meant_also_when_it_is_inactive(
+    make_spec: Any, driver: Any, run: Any, native: Any, traces: Any
+) -> None:
+    network = native.networkLookupByName("default")
+    network.destroy()
+    try:
+        spec = make_spec(nics=[Nic()])
+        with pytest.raises(Unavailable, match="virsh net-start default"):
+            run(driver.spawn, spec)
+        assert traces.of(spec.uuid) == []
+    finally:
+        network.create()
+
+
 def test_inactive_pool_is_named_with_the_remedy(
     make_spec: Any, driver: Any, run: Any, native: Any, traces: Any, tmp_path: Any
 ) -> None:
