@@ -4,6 +4,7 @@ Every step says what it does. The guest is removed whatever happens, and other g
 """
 
 import argparse
+import re
 import subprocess
 import sys
 import time
@@ -21,6 +22,8 @@ OWNER: Final = "nova-virt-demo"
 POOL: Final = "nova-virt"
 MARK: Final = "nova-virt-guest:"
 """The guest image begins each line in which it tells something about itself with this."""
+
+STEERING: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[^\n\x20-\x7e]")
 
 USER_DATA: Final = """#!/bin/sh
 echo "Hello from the guest: this line is a script that came with cloud-init data."
@@ -143,8 +146,8 @@ def demo_spec(image: Path) -> virt.InstanceSpec:
 
 
 def console(compute: virt.Compute, guest: virt.Instance) -> str:
-    """What the guest printed so far."""
-    return compute.console_log(guest).decode(errors="replace").replace("\r", "")
+    """What the guest printed so far, without what would steer the terminal of whoever reads it."""
+    return STEERING.sub("", compute.console_log(guest).decode(errors="replace"))
 
 
 def wait_for_lines(compute: virt.Compute, guest: virt.Instance, key: str, count: int) -> list[str]:
@@ -173,7 +176,7 @@ class ProgressLine:
         """Show how far it is."""
         if sys.stdout.isatty():
             bar = "#" * round(30 * operation.progress)
-            end = "\n" if operation.done() else ""
+            end = "\n" if operation.progress == 1.0 else ""
             print(f"\r  [{bar:<30}] {operation.progress:4.0%} {operation.stage:<24}", end=end, flush=True)
         elif operation.stage != self._stage:
             tell(operation.stage)
