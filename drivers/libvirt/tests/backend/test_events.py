@@ -10,8 +10,9 @@ from uuid import UUID
 
 import pytest
 
+from nova_virt_api.compute.compute import Compute
 from nova_virt_api.errors import ConnectionLost, Unavailable
-from nova_virt_api.events import Changed, DriverEvent, Gap, Gone
+from nova_virt_api.events import Change, Changed, DriverEvent, Gap, Gone, InstanceEvent
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import Instance, PowerState
 from nova_virt_libvirt.driver import LibvirtDriver
@@ -162,6 +163,25 @@ def test_a_restart_of_the_daemon_is_a_gap_and_then_events_again(
     raw().lookupByUUID(guest.uuid.bytes).suspend()
     listener.until(changed(guest, power_state=PowerState.PAUSED))
     assert driver.instance(guest).power_state is PowerState.PAUSED
+
+
+def test_a_users_watch_survives_a_restart_of_the_daemon(
+    driver: LibvirtDriver, daemon: Any, raw: Callable[[], Any], blank: Callable[..., InstanceRef]
+) -> None:
+    guest = blank("watched", on=True)
+    compute = Compute(driver)
+    with compute.watch() as watch:
+        present = watch.next(20.0)
+        assert isinstance(present, InstanceEvent)
+        assert (present.change, present.instance.uuid) == (Change.PRESENT, guest.uuid)
+        daemon.do("restart")
+        while not isinstance(event := watch.next(20.0), Gap):
+            assert event is not None, "no gap came"
+        raw().lookupByUUID(guest.uuid.bytes).suspend()
+        while not (isinstance(event, InstanceEvent) and event.instance.power_state is PowerState.PAUSED):
+            event = watch.next(20.0)
+            assert event is not None, "no event came after the gap"
+        assert event.instance.uuid == guest.uuid
 
 
 def test_what_changed_while_the_daemon_was_away_is_seen(
