@@ -1,0 +1,124 @@
+"""The fence around the kit: what it must not touch, and how much it may have. People will point it at production."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from nova_virt_api.errors import ConfigError, VirtError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from uuid import UUID
+
+    from nova_virt_api.compute.compute import Compute
+    from nova_virt_api.model.place import Network, StoragePool
+    from nova_virt_api.model.spec import InstanceSpec
+    from nova_virt_conformance.target import Target
+
+
+class OutOfBounds(VirtError):
+    """The kit wanted something outside its fence; the driver was not asked."""
+
+    code = "out-of-bounds"
+
+
+class Fence:
+    """Refuses, before the driver is called, whatever the target does not allow. Thread-safe.
+
+    Args:
+        target: what is allowed.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._lock = threading.Lock()
+        self._specs: dict[UUID, InstanceSpec] = {}
+        self._strangers: frozenset[UUID] = frozenset()
+        self._closed_places: dict[str, frozenset[str]] = {"pool": frozenset(), "network": frozenset()}
+        self.refusals: list[str] = []
+
+    def look_around(self, compute: Compute) -> None:
+        """See what is there and not ours, before the first verb.
+
+        Raises:
+            ConfigError: a pool or network of the target is not there.
+        """
+        pools = {name for pool in compute.storage_pools() for name in (pool.name, pool.id)}
+        networks = {name for network in compute.networks() for name in (network.name, network.id)}
+        check_there("pools", self._target.pools, pools)
+        check_there("networks", self._target.networks, networks)
+        self._closed_places = {
+            "pool": names_beside(compute.storage_pools(), self._target.pools),
+            "network": names_beside(compute.networks(), self._target.networks),
+        }
+        ours = (self._target.owner, self._target.other_owner)
+        self._strangers = frozenset(guest.uuid for guest in compute.instances(fresh=True) if guest.owner not in ours)
+
+    def admit_verb(self, guest: UUID) -> None:
+        """Let a verb pass unless its guest was there before the kit and is not the kit's."""
+        if guest in self._strangers:
+            raise self._refusal(f"the guest {guest} is not the kit's")
+
+    def admit_spec(self, spec: InstanceSpec) -> None:
+        """Let a spawn pass if it stays in its places and within the quota, and count it."""
+        self.admit_verb(spec.uuid)
+        for kind, name in places(spec):
+            if name in self._closed_places[kind]:
+                raise self._refusal(f"the {kind} {name} is not one that the kit may use")
+        with self._lock:
+            specs = [*(other for uuid, other in self._specs.items() if uuid != spec.uuid), spec]
+            over = "; ".join(self._excess(specs))
+            if not over:
+                self._specs[spec.uuid] = spec
+        if over:
+            raise self._refusal(f"the quota does not allow it: {over}")
+
+    def forget(self, guest: UUID) -> None:
+        """A guest is gone and counts no more."""
+        with self._lock:
+            self._specs.pop(guest, None)
+
+    def keep_only(self, guests: Iterable[UUID]) -> None:
+        """Every guest but these is gone."""
+        kept = set(guests)
+        with self._lock:
+            self._specs = {uuid: spec for uuid, spec in self._specs.items() if uuid in kept}
+
+    def _excess(self, specs: list[InstanceSpec]) -> Iterable[str]:
+        quota = self._target.quota
+        wanted = {
+            "guests": len(specs),
+            "vcpus": sum(spec.vcpus for spec in specs),
+            "memory_bytes": sum(spec.memory_bytes for spec in specs),
+            "disk_bytes": sum(disk.size_bytes or 0 for spec in specs for disk in spec.disks),
+        }
+        return (f"{what} {n} of {getattr(quota, what)}" for what, n in wanted.items() if n > getattr(quota, what))
+
+    def _refusal(self, text: str) -> OutOfBounds:
+        self.refusals.append(text)
+        return OutOfBounds(text, hint="widen the target if you mean it")
+
+
+def places(spec: InstanceSpec) -> Iterable[tuple[str, str]]:
+    """The places that a spec names, with their kind."""
+    for pool in (spec.placement.pool, *(disk.pool for disk in spec.disks)):
+        if pool is not None:
+            yield "pool", pool
+    for nic in spec.nics:
+        if nic.network is not None:
+            yield "network", nic.network
+
+
+def names_beside(places: Iterable[StoragePool | Network], allowed: Iterable[str]) -> frozenset[str]:
+    """The names and ids of all places that are not among the allowed ones."""
+    wanted = set(allowed)
+    return frozenset(name for place in places if not {place.name, place.id} & wanted for name in (place.name, place.id))
+
+
+def check_there(field: str, wanted: Iterable[str], found: set[str]) -> None:
+    """Refuse places that the endpoint does not have."""
+    missing = sorted(set(wanted) - found)
+    if missing:
+        there = ", ".join(sorted(found)) or "nothing"
+        raise ConfigError(field, f"not there: {', '.join(missing)}", hint=f"the endpoint has: {there}")

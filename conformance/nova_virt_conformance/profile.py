@@ -1,0 +1,193 @@
+"""Profiles: named sets of what a user can count on. "Conformant" always means conformant to one of these."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from nova_virt_api.capability import Capability, Feature
+from nova_virt_api.version import API_VERSION
+from nova_virt_conformance.outcome import Outcome
+from nova_virt_conformance.promise import Promise
+from nova_virt_conformance.report.model import ProfileVerdict
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from nova_virt_conformance.covers import Subject
+    from nova_virt_conformance.report.model import Declared, TestResult
+
+NAMED: Final = 3
+"""So many tests are named in one line; of the others there is the number."""
+
+REASON_LENGTH: Final = 160
+"""So much of a reason fits into one line."""
+
+IN_THE_WAY: Final = {
+    Outcome.FAILED: "failed",
+    Outcome.KNOWN_FAILURE: "known to fail",
+    Outcome.NOT_VERIFIED: "not verified",
+}
+"""Outcomes that keep a profile from being reached, each as a line says it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """A set of promises, roles and features.
+
+    Args:
+        name: as it is shown.
+        sentence: what a user of such an endpoint can do.
+        above: the profile that it builds on; that one has to be reached too.
+        requires: what has to be there and shown.
+        awaits: roles without which the profile means nothing, and that the contract does not have yet.
+    """
+
+    name: str
+    sentence: str
+    above: Profile | None = None
+    requires: tuple[Subject, ...] = ()
+    awaits: tuple[str, ...] = ()
+
+
+CORE: Final = Profile(
+    name="Core",
+    sentence="Make, see, start, stop and remove guests, and rely on every promise that holds for all drivers.",
+    requires=tuple(Promise),
+)
+LIFECYCLE: Final = Profile(
+    name="Lifecycle",
+    sentence="Hold guests and put them away, shut them down politely, rename and label them, read and copy them.",
+    above=CORE,
+    requires=(
+        Capability.PAUSE,
+        Capability.SUSPEND,
+        Capability.SNAPSHOT,
+        Capability.CONSOLE_LOG,
+        Feature.GRACEFUL_POWER_OFF,
+        Feature.UPDATE_NAME,
+        Feature.UPDATE_LABELS,
+    ),
+)
+BLOCK: Final = Profile(
+    name="Block",
+    sentence="Give guests several disks, with and without an image, on a chosen bus, and keep them.",
+    above=CORE,
+    requires=(Feature.MULTIPLE_DISKS, Feature.BLANK_DISK, Feature.DISK_BUS, Feature.KEEP_DISKS),
+)
+NETWORK: Final = Profile(
+    name="Network",
+    sentence="Give guests several network interfaces of a chosen kind and address, and see their IP addresses.",
+    above=CORE,
+    requires=(Feature.MULTIPLE_NICS, Feature.NIC_MAC, Feature.NIC_MODEL, Feature.GUEST_ADDRESSES),
+)
+MIGRATION: Final = Profile(
+    name="Migration",
+    sentence="Move guests between hosts, running or stopped.",
+    above=CORE,
+    awaits=("LiveMigration", "Resize"),
+)
+BARE_METAL: Final = Profile(
+    name="Bare metal",
+    sentence="Deploy, rescue and deploy anew machines that are not virtual.",
+    above=CORE,
+    awaits=("Rebuild", "Rescue"),
+)
+
+PROFILES: Final = (CORE, LIFECYCLE, BLOCK, NETWORK, MIGRATION, BARE_METAL)
+"""All profiles; each comes after the one that it builds on."""
+
+
+def verdicts(
+    results: Sequence[TestResult], declared: Sequence[Declared], selection: str = ""
+) -> tuple[ProfileVerdict, ...]:
+    """Which profiles a run has reached, and what stood in the way of the others.
+
+    Args:
+        results: all results of the run.
+        declared: what the endpoint says of its roles and features.
+        selection: what was selected by ``-k``; a part of the kit reaches no profile.
+
+    Returns:
+        One verdict for each of :data:`PROFILES`, in that order.
+    """
+    if selection:
+        part = f"only a part of the kit was run (-k {selection}); a profile needs all of it"
+        return tuple(ProfileVerdict(name=profile.name, reached=False, missing=(part,)) for profile in PROFILES)
+    answers = {answer.key: answer for answer in declared}
+    of_subject = defaultdict(list)
+    for result in results:
+        for key in result.subjects:
+            of_subject[key].append(result)
+    found: dict[str, ProfileVerdict] = {}
+    for profile in PROFILES:
+        missing = [*missing_below(profile, found), *missing_roles(profile)]
+        for subject in profile.requires:
+            missing += missing_for(subject, of_subject[subject.value], answers)
+        found[profile.name] = ProfileVerdict(name=profile.name, reached=not missing, missing=tuple(missing))
+    return tuple(found.values())
+
+
+def missing_below(profile: Profile, found: dict[str, ProfileVerdict]) -> Iterator[str]:
+    """Whether the profile below was missed; why, its own verdict says."""
+    if profile.above and not found[profile.above.name].reached:
+        yield f"the profile {profile.above.name}, on which this one builds, is not reached"
+
+
+def missing_roles(profile: Profile) -> Iterator[str]:
+    """What no driver can have yet."""
+    if profile.awaits:
+        version = ".".join(map(str, API_VERSION))
+        yield f"not reachable yet: the contract {version} does not have {' and '.join(profile.awaits)}"
+
+
+def missing_for(subject: Subject, results: Sequence[TestResult], answers: dict[str, Declared]) -> Iterator[str]:
+    """What keeps one promise, role or feature from being shown, in as few lines as there are kinds of reasons."""
+    key = subject.value
+    if not isinstance(subject, Promise):
+        answer = answers.get(key)
+        if answer is None:
+            yield f"{key}: the endpoint does not say whether it has it"
+            return
+        if not answer.available:
+            yield f"{key}: not available here: {short(answer.reason) or 'no reason given'}"
+            return
+    counting = [result for result in results if not result.provisional]
+    blocked = False
+    for outcome, words in IN_THE_WAY.items():
+        in_the_way = [result for result in counting if result.outcome is outcome]
+        if in_the_way:
+            blocked = True
+            yield f"{key}: {counted(in_the_way, words)}"
+    if not blocked and not any(result.outcome is Outcome.PASSED for result in counting):
+        yield f"{key}: {nothing_shown(results, counting)}"
+
+
+def nothing_shown(results: Sequence[TestResult], counting: Sequence[TestResult]) -> str:
+    """Why nothing is shown although nothing went wrong."""
+    if counting:
+        reasons = dict.fromkeys(short(result.reason) for result in counting)
+        return f"no test of it applies here: {short('; '.join(reasons))}"
+    return "its tests are provisional and do not count yet" if results else "no test of it was run"
+
+
+def counted(results: Sequence[TestResult], words: str) -> str:
+    """One line for tests that ended alike."""
+    reasons = short("; ".join(dict.fromkeys(short(result.reason) for result in results if result.reason)))
+    one = len(results) == 1
+    said = f"{results[0].name} {words}" if one else f"{len(results)} tests {words} ({named(results)})"
+    return f"{said}: {reasons}" if reasons else said
+
+
+def named(results: Iterable[TestResult]) -> str:
+    """The first few tests by name, cases of one test once."""
+    names = list(dict.fromkeys(result.name.partition("[")[0] for result in results))
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def short(reason: str) -> str:
+    """The first line of a reason, cut where it grows too long."""
+    first = reason.strip().partition("\n")[0].strip()
+    return first if len(first) <= REASON_LENGTH else first[: REASON_LENGTH - 1].rstrip() + "…"

@@ -1,0 +1,101 @@
+"""What the kit is told of a backend beside its driver: how to look at it, and how to hurt it, without the driver."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING
+
+from nova_virt_conformance.outcome import NotVerified
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from uuid import UUID
+
+    from nova_virt_api.compute.compute import Compute
+    from nova_virt_api.errors import VirtError
+    from nova_virt_api.model.instance import Instance, PowerState
+    from nova_virt_conformance.target import Target
+
+
+class Rig:
+    """A driver's author inherits this and overrides what the backend allows; each method goes past the driver.
+
+    Every method is optional. What is not overridden leaves the tests that want it *not verified*; the profile Core
+    asks for :meth:`backend_objects`. Distributions offer their rig under the driver's name as an entry point of the
+    group ``nova_virt_conformance.rigs.v1``.
+
+    Args:
+        target: the endpoint.
+    """
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+
+    def open(self) -> None:
+        """Connect to the backend, natively. Called once, before all else."""
+
+    def close(self) -> None:
+        """Disconnect. Called once, at the end."""
+
+    # --- eyes ---------------------------------------------------------------------------------------------------
+
+    def backend_objects(self) -> Collection[str]:
+        """Everything in the places of the target that a guest may leave behind, as the backend lists it.
+
+        Guests, volumes, records, ports, tasks: one line of text each, the same text as long as it is the same object.
+        Without caches that are meant to stay, such as base images. Others' objects may be among them.
+        """
+        raise NotVerified("the rig has no backend_objects()")
+
+    def requests(self, compute: Compute) -> int:
+        """How many requests this connection has made to the backend since it was opened; must not make one itself."""
+        raise NotVerified("the rig has no requests()")
+
+    def secrets(self) -> Sequence[str]:
+        """Passwords and the like in the target's options; none of them may appear in a log or an error."""
+        return ()
+
+    # --- hands --------------------------------------------------------------------------------------------------
+
+    def enter(self, guest: Instance, state: PowerState) -> None:
+        """Bring a guest natively into a power state and return once it is there."""
+        raise NotVerified("the rig has no enter()")
+
+    def foreign_guest(self, name: str) -> AbstractContextManager[UUID]:
+        """A stopped guest that was made natively, without this API; gives the uuid that the driver must show."""
+        raise NotVerified("the rig has no foreign_guest()")
+
+    def vanish(self, guest: Instance) -> None:
+        """Remove a guest natively, leaving behind what the driver keeps beside it, e.g. its record and volumes."""
+        raise NotVerified("the rig has no vanish()")
+
+    def claim_twice(self, guest: Instance) -> AbstractContextManager[None]:
+        """Let a second object claim the guest's uuid, by a mark of its own, for a while."""
+        raise NotVerified("the rig has no claim_twice()")
+
+    def hang(self, guest: Instance) -> AbstractContextManager[None]:
+        """Let a guest not answer the backend for a while."""
+        raise NotVerified("the rig has no hang()")
+
+    def cut_connection(self, compute: Compute) -> AbstractContextManager[None]:
+        """Break this connection's way to the backend; at the exit it works again. Other connections do not suffer."""
+        raise NotVerified("the rig has no cut_connection()")
+
+    def provoke(
+        self, compute: Compute, method: str, error: type[VirtError], guest: Instance | None
+    ) -> AbstractContextManager[None]:
+        """Let the backend refuse what a method asks of it, so that this error of the contract has to come of it.
+
+        Asked only for errors that the kit cannot provoke by itself through the contract.
+
+        Args:
+            compute: the connection that will call it.
+            method: the contract's method, e.g. ``Driver.spawn``.
+            error: the error that is documented there.
+            guest: the guest that it will be called for; None for a spawn.
+        """
+        raise NotVerified(f"the rig cannot provoke {error.__name__} in {method}")
+
+    def broken_options(self, error: type[VirtError]) -> dict[str, object]:
+        """Options with which connecting fails with ``Unavailable`` or ``AuthenticationFailed``."""
+        raise NotVerified(f"the rig has no options that end in {error.__name__}")
