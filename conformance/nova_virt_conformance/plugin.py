@@ -88,6 +88,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if RUNS in session.config.stash and directory:
         from nova_virt_conformance.report.file import write
 
+        Path(directory).mkdir(parents=True, exist_ok=True)
         for report in session.config.stash[RUNS].reports():
             write(report, Path(directory) / f"{report.driver}.json")
 

@@ -1,0 +1,1 @@
+"""Drivers that break one promise each. Each names the kit test that has to catch it."""
