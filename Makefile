@@ -7,11 +7,13 @@ ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 DRIVERS := drivers/libvirt
+APART := conformance $(DRIVERS)
+CONFORMANCE := conformance/tests/drivers $(DRIVERS:=/tests/conformance)
 WHEELS := build/wheels
 
 # Everything that goes into the wheels; directories too, so that a removed file is noticed.
-SOURCES := $(shell find nova_virt_api $(DRIVERS) -name __pycache__ -prune -o -name tests -prune -o -name build -prune \
-	-o -name '*.egg-info' -prune -o ! -path '$(DRIVERS)' -print) setup.cfg pyproject.toml README.md LICENSE
+SOURCES := $(shell find nova_virt_api $(APART) -name __pycache__ -prune -o -name tests -prune -o -name build -prune \
+	-o -name '*.egg-info' -prune -o $(foreach folder,$(APART),! -path '$(folder)') -print) setup.cfg pyproject.toml README.md LICENSE
 
 # What lint, docs and benchmarks run against: editable packages after `make dev`, built wheels otherwise.
 INSTALLED := $(or $(wildcard $(VENV)/.editable),$(VENV)/.wheels)
@@ -19,7 +21,7 @@ INSTALLED := $(or $(wildcard $(VENV)/.editable),$(VENV)/.wheels)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test lint fix bench docs dev wheels guest-image backend system clean
+.PHONY: help demo test reports lint fix bench docs dev wheels guest-image backend system clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,16 +30,21 @@ demo: $(VENV)/.wheels backend guest-image  ## Boot a guest on this machine, watc
 	$(BIN)/python tools/demo.py $(ARGS)
 
 test: $(VENV)/.wheels backend guest-image  ## Run every test against the built wheels and real backends.
-	$(BIN)/pytest --cov --cov-report=term $(ARGS)
+	rm -rf build/reports
+	$(BIN)/pytest --cov --cov-report=term --conformance-reports=build/reports $(ARGS)
+	$(if $(ARGS),,$(BIN)/python tools/check_reports.py doc/matrix/reports build/reports)
+
+reports: $(INSTALLED) backend guest-image  ## Run the kit on every driver and renew the reports of the support matrix.
+	$(BIN)/pytest $(CONFORMANCE) --conformance-reports=doc/matrix/reports $(ARGS)
 
 lint: $(INSTALLED) $(VENV)/.lint  ## Check style, types, the architecture's arrows, the drivers' descriptions.
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy nova_virt_api $(wildcard tests tools benchmarks)
-	for root in $(DRIVERS) tools/guest_image; do \
+	for root in $(APART); do \
 		(cd $$root && $(abspath $(BIN))/mypy --config-file $(CURDIR)/pyproject.toml .) || exit; \
 	done
-	PYTHONPATH=.:$(DRIVERS) $(BIN)/lint-imports --no-logo
+	PYTHONPATH=.:$(subst $() ,:,$(APART)) $(BIN)/lint-imports --no-logo
 	$(BIN)/check-jsonschema --schemafile drivers/driver.schema.json $(addsuffix /driver.yaml,$(DRIVERS))
 
 fix: $(VENV)/.lint  ## Format the code and mend what can be mended.
@@ -55,7 +62,7 @@ dev: $(VENV)/.editable $(VENV)/.lint  ## Install editable packages, for a quick 
 wheels: $(WHEELS)/.built  ## Build the wheels into build/wheels.
 
 guest-image: system  ## Make the small guest image that tests and demo boot (once), and print its path.
-	$(PYTHON) tools/guest_image/build.py
+	PYTHONPATH=conformance $(PYTHON) -m nova_virt_conformance.guest_image
 
 backend: system  ## Start libvirtd, its network and its storage pool, unless they run.
 	tools/backend_libvirt
@@ -64,7 +71,7 @@ system:  ## Install the missing packages of bindep.txt.
 	@tools/install_system_packages
 
 clean:  ## Remove everything that was made here.
-	rm -rf build .venv .tox .coverage .hypothesis .*_cache *.egg-info drivers/*/build drivers/*/*.egg-info
+	rm -rf build .venv .tox .coverage .hypothesis .*_cache *.egg-info $(APART:=/build) $(APART:=/*.egg-info)
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python: | system
@@ -73,8 +80,8 @@ $(BIN)/python: | system
 	$(PYTHON) -m venv $(VENV)
 
 $(WHEELS)/.built: $(SOURCES) | $(BIN)/python
-	rm -rf $(WHEELS) build/lib build/bdist.* drivers/*/build
-	$(PIP) wheel --no-deps --wheel-dir $(WHEELS) . $(addprefix ./,$(DRIVERS))
+	rm -rf $(WHEELS) build/lib build/bdist.* $(APART:=/build)
+	$(PIP) wheel --no-deps --wheel-dir $(WHEELS) . $(addprefix ./,$(APART))
 	@touch $@
 
 $(VENV)/.wheels: $(WHEELS)/.built requirements/test.txt
@@ -83,8 +90,8 @@ $(VENV)/.wheels: $(WHEELS)/.built requirements/test.txt
 	@rm -f $(VENV)/.editable
 	@touch $@
 
-$(VENV)/.editable: setup.cfg $(DRIVERS:=/setup.cfg) requirements/test.txt | $(BIN)/python
-	$(PIP) install --requirement requirements/test.txt --editable . $(addprefix --editable ./,$(DRIVERS))
+$(VENV)/.editable: setup.cfg $(APART:=/setup.cfg) requirements/test.txt | $(BIN)/python
+	$(PIP) install --requirement requirements/test.txt --editable . $(addprefix --editable ./,$(APART))
 	@rm -f $(VENV)/.wheels
 	@touch $@
 

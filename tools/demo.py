@@ -210,8 +210,9 @@ def parse_arguments() -> argparse.Namespace:
 
 def guest_image() -> Path:
     """The small guest image; made once, then taken from its cache."""
-    build = [sys.executable, str(ROOT / "tools/guest_image/build.py"), "--print-path"]
-    return Path(subprocess.run(build, check=True, capture_output=True, text=True).stdout.strip().splitlines()[-1])
+    build = [sys.executable, "-m", "nova_virt_conformance.guest_image", "--print-path"]
+    made = subprocess.run(build, cwd=ROOT / "conformance", check=True, capture_output=True, text=True)
+    return Path(made.stdout.strip().splitlines()[-1])
 
 
 def command() -> str:

@@ -15,7 +15,11 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-PROJECTS = {"nova-virt-api": ".", "nova-virt-libvirt": "drivers/libvirt"}
+PROJECTS = {
+    "nova-virt-api": ".",
+    "nova-virt-conformance": "conformance",
+    "nova-virt-libvirt": "drivers/libvirt",
+}
 NOT_SOURCE = shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__")
 
 

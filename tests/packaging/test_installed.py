@@ -59,7 +59,7 @@ def test_every_entry_point_of_ours_can_be_loaded(ask: Ask) -> None:
     code = """
 from importlib.metadata import distribution
 broken = {}
-for name in ("nova-virt-api", "nova-virt-libvirt"):
+for name in ("nova-virt-api", "nova-virt-conformance", "nova-virt-libvirt"):
     for entry_point in distribution(name).entry_points:
         if entry_point.group != "pytest11":  # pytest is not there
             try:

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from nova_virt_api.version import DRIVER_GROUP, __version__
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("nova-virt-api", "nova-virt-libvirt")
+NAMES = ("nova-virt-api", "nova-virt-conformance", "nova-virt-libvirt")
 
 
 @pytest.fixture(params=NAMES)
@@ -74,17 +74,22 @@ def test_a_source_distribution_holds_what_a_build_needs(one: Any) -> None:
     assert {"setup.cfg", "pyproject.toml", "README.md", "LICENSE", f"{one.package}/py.typed"} <= names
 
 
-def test_each_driver_states_a_range_that_takes_this_version(
+def test_what_stands_on_the_common_package_states_a_range_that_takes_this_version(
     built: dict[str, Any], metadata: Callable[[str], Message]
 ) -> None:
-    drivers = [one for one in built.values() if one.name != "nova-virt-api"]
-    assert drivers
-    for driver in drivers:
-        lines = metadata(text_of(driver.wheel, "METADATA")).get_all("Requires-Dist", [])
+    dependents = [one for one in built.values() if one.name != "nova-virt-api"]
+    assert dependents
+    for dependent in dependents:
+        lines = metadata(text_of(dependent.wheel, "METADATA")).get_all("Requires-Dist", [])
         (common,) = [Requirement(line) for line in lines if Requirement(line).name == "nova-virt-api"]
         assert common.specifier.contains(__version__, prereleases=True)
         assert not [specifier for specifier in common.specifier if specifier.operator == "=="]
-        assert DRIVER_GROUP in entry_points(driver.wheel)
+
+
+def test_drivers_are_offered_where_they_are_looked_for(built: dict[str, Any]) -> None:
+    drivers = [one for one in built.values() if one.source.parent.name == "drivers"]
+    assert drivers
+    assert [driver.name for driver in drivers if DRIVER_GROUP not in entry_points(driver.wheel)] == []
 
 
 def test_entry_points_lead_to_files_of_the_same_wheel(one: Any) -> None:

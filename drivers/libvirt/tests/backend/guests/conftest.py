@@ -21,7 +21,7 @@ from nova_virt_libvirt.driver import LibvirtDriver
 
 OWNER = "nova-virt-tests"
 POOL = "nova-virt"
-BUILD = Path(__file__).parents[5] / "tools" / "guest_image" / "build.py"
+KIT = Path(__file__).parents[5] / "conformance"
 SCRIPT = Path(__file__).with_name("spawning_process.py")
 
 
@@ -68,11 +68,9 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def guest_image() -> Path:
     """The bootable image, made if it is not in the cache."""
-    made = subprocess.run([sys.executable, str(BUILD), "--print-path"], capture_output=True, text=True, check=True)
-    path = Path(made.stdout.strip().splitlines()[-1])
-    if not path.exists():
-        subprocess.run([sys.executable, str(BUILD)], check=True)
-    return path
+    command = [sys.executable, "-m", "nova_virt_conformance.guest_image", "--print-path"]
+    made = subprocess.run(command, cwd=KIT, capture_output=True, text=True, check=True)
+    return Path(made.stdout.strip())
 
 
 class Processes:

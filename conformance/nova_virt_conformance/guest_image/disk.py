@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from imagebuilder.command import run
+from nova_virt_conformance.guest_image.command import run
 
 SECTOR_BYTES: Final = 512
 DISK_BYTES: Final = 64 << 20
@@ -20,7 +20,7 @@ PARTITION_START_BYTES: Final = 1 << 20
 EFI_SYSTEM_PARTITION: Final = 0xEF
 # "quiet" keeps the kernel off the serial port, and the last two spare it work: under emulation each of them is felt.
 COMMAND_LINE: Final = "console=tty0 console=ttyS0,115200 quiet loglevel=3 mitigations=off nokaslr"
-CHOOSE_KERNEL: Final = Path(__file__).resolve().parent.parent / "boot" / "choose.lua"
+CHOOSE_KERNEL: Final = Path(__file__).resolve().parent / "boot" / "choose.lua"
 # lua.c32 with what it is linked to, and the two libraries that choose.lua asks for.
 LUA_MODULES: Final = ("lua.c32", "liblua.c32", "libcom32.c32", "pci.c32", "syslinux.c32")
 

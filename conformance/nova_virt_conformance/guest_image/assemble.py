@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from imagebuilder import command, disk, initramfs, packages
-from imagebuilder.packages import Package
+from nova_virt_conformance.guest_image import command, disk, initramfs, packages
+from nova_virt_conformance.guest_image.packages import Package
 
 # choose.lua knows these names.
 ENTRY_NAMES: Final = ("fast", "full")

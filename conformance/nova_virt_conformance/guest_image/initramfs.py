@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import gzip
 import lzma
-import os
 import re
 import stat
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from imagebuilder.command import BuildError, find, run
+from nova_virt_conformance.guest_image.command import BuildError, find, run
 
 UNKNOWN_LAYOUT: Final = "report this with your distribution's name and version"
-GUEST_FILES: Final = Path(__file__).resolve().parent.parent / "guest"
+GUEST_FILES: Final = Path(__file__).resolve().parent / "guest"
 
-# Without these the guest could not do what README.md promises; a kernel must have them, as modules or built in.
+# Without these the guest could not do what doc/reference/guest-image.md promises; a kernel must have them, as modules
+# or built in.
 REQUIRED_MODULES: Final = (
     *("virtio_pci", "virtio_blk", "virtio_scsi", "virtio_net", "virtio_console"),
     *("sd_mod", "sr_mod", "isofs", "vfat", "nls_cp437", "nls_ascii", "evdev", "button"),
@@ -115,11 +116,17 @@ def userland(root: Path) -> bytes:
             archive.link(f"bin/{applet}", "busybox")
     archive.link("init", "bin/busybox")
     archive.link("sbin/modprobe", "../bin/busybox")  # where the kernel looks for it
-    for source in sorted(path for path in GUEST_FILES.rglob("*") if path.is_file()):
-        mode = 0o755 if os.access(source, os.X_OK) else 0o644
-        archive.file(str(source.relative_to(GUEST_FILES)), source.read_bytes(), mode)
+    for name, content, mode in guest_files():
+        archive.file(name, content, mode)
     _agent(root, archive)
     return archive.finished()
+
+
+def guest_files() -> Iterator[tuple[str, bytes, int]]:
+    """Yield the guest's own files: path inside it, content, mode. Their modes here may have been lost in a wheel."""
+    for source in sorted(path for path in GUEST_FILES.rglob("*") if path.is_file()):
+        content = source.read_bytes()
+        yield str(source.relative_to(GUEST_FILES)), content, 0o755 if content.startswith(b"#!") else 0o644
 
 
 def _agent(root: Path, archive: Archive) -> None:

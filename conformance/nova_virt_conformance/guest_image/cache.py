@@ -13,12 +13,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from imagebuilder import packages
-from imagebuilder.assemble import assemble
-from imagebuilder.command import BuildError
+from nova_virt_conformance.guest_image import packages
+from nova_virt_conformance.guest_image.assemble import assemble
+from nova_virt_conformance.guest_image.command import BuildError
 
 IMAGE_NAME: Final = "guest.qcow2"
-SOURCES: Final = Path(__file__).resolve().parent.parent
+SOURCES: Final = Path(__file__).resolve().parent
+READERS: Final = frozenset({"__main__.py", "markers.py"})
+"""These do not decide what is inside the image: an edit of theirs keeps the one that is there."""
 
 
 def ensure_image(progress: Callable[[str], None]) -> Path:
@@ -27,7 +29,7 @@ def ensure_image(progress: Callable[[str], None]) -> Path:
     Without apt, or with apt's lists removed, an image that these very sources built before serves, whatever its kernel.
     """
     folder = cache_folder()
-    sources = _sources_digest()
+    sources = sources_digest()
     try:
         kernels = packages.kernel_choices()
     except BuildError:
@@ -81,11 +83,11 @@ def _only_builder(folder: Path) -> Iterator[None]:
         yield
 
 
-def _sources_digest() -> str:
+def sources_digest() -> str:
     """Return a short digest of everything that decides what is inside the image."""
     digest = hashlib.sha256()
-    files = [*SOURCES.glob("imagebuilder/*.py"), *SOURCES.glob("boot/*"), *SOURCES.glob("guest/**/*")]
-    for path in sorted(file for file in files if file.is_file()):
-        executable = os.access(path, os.X_OK)
-        digest.update(f"{path.relative_to(SOURCES)}\0{executable}\0".encode() + path.read_bytes() + b"\0")
+    builder = [path for path in SOURCES.glob("*.py") if path.name not in READERS]
+    content = [path for folder in ("boot", "guest") for path in (SOURCES / folder).rglob("*") if path.is_file()]
+    for path in sorted([*builder, *content]):
+        digest.update(f"{path.relative_to(SOURCES)}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]

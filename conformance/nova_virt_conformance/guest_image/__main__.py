@@ -1,8 +1,4 @@
-#!/usr/bin/env python3
-"""Builds the tiny guest image once and tells where it is.
-
-Usage: python3 tools/guest_image/build.py [--output PATH] [--print-path]
-"""
+"""The command: builds the tiny guest image once and tells where it is."""
 
 from __future__ import annotations
 
@@ -11,13 +7,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from imagebuilder.cache import ensure_image, export
-from imagebuilder.command import BuildError
+from nova_virt_conformance.guest_image.cache import ensure_image, export
+from nova_virt_conformance.guest_image.command import BuildError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Build what is missing, print the image's path, and return the exit code."""
-    parser = argparse.ArgumentParser(description="Build the tiny bootable guest image, or find the one built before.")
+    parser = argparse.ArgumentParser(
+        prog="python3 -m nova_virt_conformance.guest_image",
+        description="Build the tiny bootable guest image, or find the one built before.",
+    )
     parser.add_argument("--output", type=Path, metavar="PATH", help="also copy the image there")
     parser.add_argument("--print-path", action="store_true", help="print nothing but the image's path")
     chosen = parser.parse_args(arguments)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from imagebuilder.command import BuildError, CommandError, run
+from nova_virt_conformance.guest_image.command import BuildError, CommandError, run
 
 # One tuple for each distribution. Debian's cloud kernel starts two seconds sooner than the full one (it is packed with
 # LZ4 and not with XZ), but knows neither AHCI nor e1000; so the image has both, and choose.lua picks one.

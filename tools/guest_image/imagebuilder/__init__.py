@@ -1,1 +1,0 @@
-"""Builds the small bootable guest that the demo, the tests and the conformance kit start."""
