@@ -8,7 +8,14 @@ copyright = author
 release = __version__
 version = ".".join(map(str, API_VERSION))
 
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions = [
+    "myst_parser",
+    "nova_virt_conformance.matrix.sphinx_extension",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+]
+matrix_reports = "matrix/reports"
 myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
 myst_heading_anchors = 3
 

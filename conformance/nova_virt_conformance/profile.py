@@ -50,6 +50,11 @@ class Profile:
     requires: tuple[Subject, ...] = ()
     awaits: tuple[str, ...] = ()
 
+    @property
+    def subjects(self) -> frozenset[Subject]:
+        """What has to be there and shown for it, with what the profiles below it ask for."""
+        return frozenset(self.requires) | (self.above.subjects if self.above else frozenset())
+
 
 CORE: Final = Profile(
     name="Core",
@@ -58,13 +63,11 @@ CORE: Final = Profile(
 )
 LIFECYCLE: Final = Profile(
     name="Lifecycle",
-    sentence="Hold guests and put them away, shut them down politely, rename and label them, read and copy them.",
+    sentence="Put guests away and take them back, shut them down politely, rename and label them, copy their disks.",
     above=CORE,
-    requires=(
-        Capability.PAUSE,
+    requires=(  # no pause: vSphere has none, and what it has serves the same ends
         Capability.SUSPEND,
         Capability.SNAPSHOT,
-        Capability.CONSOLE_LOG,
         Feature.GRACEFUL_POWER_OFF,
         Feature.UPDATE_NAME,
         Feature.UPDATE_LABELS,
@@ -99,6 +102,18 @@ PROFILES: Final = (CORE, LIFECYCLE, BLOCK, NETWORK, MIGRATION, BARE_METAL)
 """All profiles; each comes after the one that it builds on."""
 
 
+def profile_called(name: str) -> Profile:
+    """The profile of that name; capitals do not matter, and a hyphen may stand for a space.
+
+    Raises:
+        ValueError: there is none; says which there are.
+    """
+    for profile in PROFILES:
+        if profile.name.casefold() == name.casefold().replace("-", " "):
+            return profile
+    raise ValueError(f"there is no profile {name!r}; there are: {', '.join(profile.name for profile in PROFILES)}")
+
+
 def verdicts(
     results: Sequence[TestResult], declared: Sequence[Declared], selection: str = ""
 ) -> tuple[ProfileVerdict, ...]:
@@ -107,13 +122,13 @@ def verdicts(
     Args:
         results: all results of the run.
         declared: what the endpoint says of its roles and features.
-        selection: what was selected by ``-k``; a part of the kit reaches no profile.
+        selection: the part of the kit that was run, e.g. ``-k pause``; empty for all of it. A part reaches no profile.
 
     Returns:
         One verdict for each of :data:`PROFILES`, in that order.
     """
     if selection:
-        part = f"only a part of the kit was run (-k {selection}); a profile needs all of it"
+        part = f"only a part of the kit was run ({selection}); a profile needs all of it"
         return tuple(ProfileVerdict(name=profile.name, reached=False, missing=(part,)) for profile in PROFILES)
     answers = {answer.key: answer for answer in declared}
     of_subject = defaultdict(list)
@@ -122,7 +137,7 @@ def verdicts(
             of_subject[key].append(result)
     found: dict[str, ProfileVerdict] = {}
     for profile in PROFILES:
-        missing = [*missing_below(profile, found), *missing_roles(profile)]
+        missing = list(missing_roles(profile) if profile.awaits else missing_below(profile, found))
         for subject in profile.requires:
             missing += missing_for(subject, of_subject[subject.value], answers)
         found[profile.name] = ProfileVerdict(name=profile.name, reached=not missing, missing=tuple(missing))
@@ -137,9 +152,8 @@ def missing_below(profile: Profile, found: dict[str, ProfileVerdict]) -> Iterato
 
 def missing_roles(profile: Profile) -> Iterator[str]:
     """What no driver can have yet."""
-    if profile.awaits:
-        version = ".".join(map(str, API_VERSION))
-        yield f"not reachable yet: the contract {version} does not have {' and '.join(profile.awaits)}"
+    version = ".".join(map(str, API_VERSION))
+    yield f"not reachable yet: the contract {version} does not have the roles {' and '.join(profile.awaits)}"
 
 
 def missing_for(subject: Subject, results: Sequence[TestResult], answers: dict[str, Declared]) -> Iterator[str]:

@@ -24,7 +24,12 @@ class Maker:
     """Makes results and reports."""
 
     def result(self, name: str, *subjects: str, outcome: Outcome = Outcome.PASSED, **more: Any) -> TestResult:
-        given: dict[str, Any] = {"sentence": f"What {name} shows.", "module": "suite.made_up", "methods": (), "seconds": 0.25}
+        given: dict[str, Any] = {
+            "sentence": f"What {name} shows.",
+            "module": "suite.made_up",
+            "methods": (),
+            "seconds": 0.25,
+        }
         return TestResult(name=name, subjects=subjects, outcome=outcome, **(given | more))
 
     def passing(self) -> tuple[TestResult, ...]:

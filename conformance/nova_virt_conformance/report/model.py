@@ -89,7 +89,7 @@ class Report:
         commit: of the driver's sources, if known.
         started: when the run began, in ISO 8601, UTC.
         seconds: how long it took.
-        selection: what was selected by ``-k``; empty for a whole run.
+        selection: the part of the kit that was run, e.g. ``-k pause`` or ``--profile Core``; empty for a whole run.
         loopback: whether the driver saw only decoded copies.
         declared: the endpoint's answers.
         tests: all results.

@@ -1,0 +1,185 @@
+"""The rows of the support matrix: every promise, role and feature, in words for those who use them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Final
+
+from nova_virt_api.capability import Capability, Feature
+from nova_virt_conformance.promise import Promise
+
+if TYPE_CHECKING:
+    from nova_virt_conformance.covers import Subject
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One promise, role or feature.
+
+    Args:
+        subject: it.
+        group: under which heading it stands.
+        title: its name for people.
+        sentence: what a user gets by it.
+    """
+
+    subject: Subject
+    group: str
+    title: str
+    sentence: str
+
+    @property
+    def key(self) -> str:
+        """The name that reports use."""
+        return str(self.subject.value)
+
+    @property
+    def kind(self) -> str:
+        """Whether every driver owes it, or an endpoint may lack it."""
+        return {Promise: "promise", Capability: "role", Feature: "feature"}[type(self.subject)]
+
+
+ROWS: Final = (
+    Row(
+        Promise.SPAWN,
+        "Life",
+        "Create",
+        "Makes a guest as it was asked for; asking twice makes one; a failure leaves nothing behind.",
+    ),
+    Row(
+        Promise.DESTROY,
+        "Life",
+        "Delete",
+        "Removes a guest from every state with all that it owned, any number of times.",
+    ),
+    Row(Promise.UPDATE, "Life", "Change", "Changes what can be changed of a guest, and refuses the rest by name."),
+    Row(Feature.UPDATE_NAME, "Life", "Rename", "Gives an existing guest another name."),
+    Row(Feature.UPDATE_LABELS, "Life", "Relabel", "Replaces an existing guest's labels."),
+    Row(Feature.CLOUD_INIT, "Life", "First-boot data", "Hands cloud-init its user data, keys and network settings."),
+    Row(Feature.UEFI, "Life", "UEFI", "Starts a guest with UEFI firmware that keeps its variables."),
+    Row(Feature.EXTRAS, "Life", "Extras", "Takes settings that only this hypervisor knows, as types of the driver."),
+    Row(
+        Promise.POWER,
+        "Power",
+        "Start, stop, restart",
+        "Switches a guest on and off and restarts it; repeating is safe.",
+    ),
+    Row(
+        Promise.POWER_STATES,
+        "Power",
+        "True power states",
+        "Shows the state that the guest is in, also after changes made behind the driver's back.",
+    ),
+    Row(
+        Feature.GRACEFUL_POWER_OFF,
+        "Power",
+        "Polite shutdown",
+        "Asks the guest to shut down and cuts its power only after the time it was given.",
+    ),
+    Row(Capability.PAUSE, "Power", "Pause", "Stops and continues a guest's processors; its memory stays allocated."),
+    Row(Capability.SUSPEND, "Power", "Suspend", "Saves a guest's memory to storage, frees it, and restores it later."),
+    Row(
+        Promise.IMAGES,
+        "Disks and images",
+        "Boot from an image",
+        "Fills a guest's disk from an image, and refuses one that is not what it was said to be.",
+    ),
+    Row(Feature.MULTIPLE_DISKS, "Disks and images", "Several disks", "Gives a guest more disks than the one it boots."),
+    Row(Feature.BLANK_DISK, "Disks and images", "Empty disks", "Makes a disk of a given size without an image."),
+    Row(Feature.DISK_BUS, "Disks and images", "Disk bus", "Attaches a disk by the bus that was asked for, e.g. SATA."),
+    Row(
+        Feature.KEEP_DISKS,
+        "Disks and images",
+        "Keep disks",
+        "Leaves a guest's disks where they are when it is deleted.",
+    ),
+    Row(
+        Capability.SNAPSHOT,
+        "Disks and images",
+        "Snapshot",
+        "Writes the content of a stopped guest's boot disk to an image of its own.",
+    ),
+    Row(
+        Feature.SNAPSHOT_LIVE,
+        "Disks and images",
+        "Snapshot while running",
+        "Does the same with a running or paused guest, consistent as after a power cut.",
+    ),
+    Row(Feature.MULTIPLE_NICS, "Network", "Several NICs", "Connects a guest more than once, in the order asked for."),
+    Row(Feature.NIC_MAC, "Network", "MAC address", "Gives a network interface the MAC address that was asked for."),
+    Row(Feature.NIC_MODEL, "Network", "NIC model", "Shows the guest the kind of network card that was asked for."),
+    Row(Feature.GUEST_ADDRESSES, "Network", "IP addresses", "Tells which IP addresses a guest has."),
+    Row(
+        Promise.CAPABILITIES,
+        "Seeing",
+        "Honest answers",
+        "Says of every role and feature whether it is there, and if it is not, why.",
+    ),
+    Row(
+        Promise.INVENTORY,
+        "Seeing",
+        "Inventory",
+        "Tells what nodes, storage pools and networks there are and what they have to give.",
+    ),
+    Row(
+        Promise.LISTING,
+        "Seeing",
+        "Listing",
+        "Lists all guests, foreign ones too, without a request for each; one that hangs delays nothing.",
+    ),
+    Row(Promise.EVENTS, "Seeing", "Events", "Tells a watcher each guest's final state after changes, and of gaps."),
+    Row(
+        Feature.EVERY_TRANSITION,
+        "Seeing",
+        "Every transition",
+        "Reports every state that a guest goes through, none merged into the next.",
+    ),
+    Row(Feature.GUEST_AGENT, "Seeing", "Guest agent", "Tells whether the agent inside a guest answers."),
+    Row(Capability.CONSOLE, "Consoles", "Console", "Says where a guest's screen or serial port can be reached."),
+    Row(Capability.CONSOLE_LOG, "Consoles", "Console log", "Reads what a guest wrote to its serial port."),
+    Row(
+        Promise.OWNERSHIP,
+        "Safety",
+        "Ownership",
+        "Shows guests that belong to others and never changes them; a uuid claimed twice is left alone.",
+    ),
+    Row(
+        Promise.RECOVERY,
+        "Safety",
+        "Recovery",
+        "Finishes or removes what a cut connection or a dead process left half done; nothing is lost.",
+    ),
+    Row(
+        Promise.ISOLATION,
+        "Safety",
+        "Isolation",
+        "Shares only values with its caller and nothing with other connections: it could live in another process.",
+    ),
+    Row(Promise.SECRETS, "Safety", "Secrets", "Keeps passwords out of logs and errors."),
+    Row(
+        Promise.CONNECTING,
+        "Work",
+        "Connecting",
+        "Connects only when it is opened, says why it cannot, and frees everything when it is closed.",
+    ),
+    Row(
+        Promise.OPERATIONS,
+        "Work",
+        "Long operations",
+        "Has stages, progress that never runs backwards, deadlines, and cancels that tell the truth.",
+    ),
+    Row(
+        Promise.CONCURRENCY,
+        "Work",
+        "Many callers",
+        "Serves many callers at once; of two on one guest, one wins or both agree.",
+    ),
+    Row(Promise.ERRORS, "Work", "Errors", "Raises the documented errors and no others, each with what to do about it."),
+)
+"""All rows in the order in which they are shown; rows of one group stand together."""
+
+
+def groups() -> tuple[tuple[str, tuple[Row, ...]], ...]:
+    """The headings, each with its rows."""
+    return tuple((group, tuple(rows)) for group, rows in groupby(ROWS, key=lambda row: row.group))
