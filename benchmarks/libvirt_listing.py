@@ -23,7 +23,7 @@ from nova_virt_libvirt import event_loop
 from nova_virt_libvirt.metadata import NAMESPACE, Mark
 
 GUESTS = 1000
-DAEMON = Path(__file__).parents[1] / "drivers" / "libvirt" / "tests" / "backend" / "private_libvirtd.py"
+DAEMON = Path(__file__).parents[1] / "drivers" / "libvirt" / "tests" / "private_libvirtd.py"
 
 
 def measure() -> Iterator[Figure]:

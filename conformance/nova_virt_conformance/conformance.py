@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from nova_virt_api.errors import ConfigError
 from nova_virt_api.model.instance import Instance, PowerState
 from nova_virt_conformance.covers import coverage_of
 from nova_virt_conformance.lab import Lab
+from nova_virt_conformance.plugin import PART
 from nova_virt_conformance.suite import gathered
 
 if TYPE_CHECKING:
@@ -16,7 +18,10 @@ if TYPE_CHECKING:
 
     from nova_virt_api.compute.compute import Compute
     from nova_virt_api.model.spec import InstanceSpec
+    from nova_virt_conformance.booted import Booted
+    from nova_virt_conformance.part import Part
     from nova_virt_conformance.rig import Rig
+    from nova_virt_conformance.target import Target
 
 TESTS: Final = gathered()
 
@@ -51,9 +56,10 @@ class Conformance:
 
     @pytest.fixture(scope="class")
     @classmethod
-    def lab(cls, rig: Rig, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    def lab(cls, rig: Rig, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Lab]:
         """The target, opened; everything of the kit's is removed at the end."""
-        lab = Lab(rig, tmp_path_factory.mktemp("lab"))
+        check_known_failures(rig.target, request.config.stash[PART])
+        lab = Lab(rig, tmp_path_factory.mktemp("lab"), loopback=request.config.option.conformance_loopback)
         try:
             lab.open()
             yield lab
@@ -63,12 +69,14 @@ class Conformance:
     @pytest.fixture(autouse=True)
     def clean(self, lab: Lab, request: pytest.FixtureRequest) -> Iterator[None]:
         """Leave out a test that does not apply; afterwards remove its guests and see that nothing was left behind."""
+        lab.check_rules()
         lab.begin()
         lab.require(*coverage_of(request.node.iter_markers("covers")).required)
         yield
         lab.sweep()
         left = lab.left_behind()
         assert not left, f"left behind on the backend: {', '.join(left)}"
+        lab.check_rules()
 
     @pytest.fixture
     def compute(self, lab: Lab) -> Compute:
@@ -100,11 +108,28 @@ class Conformance:
         """A guest whose memory is on disk."""
         return lab.guest(PowerState.SUSPENDED)
 
+    @pytest.fixture
+    def booted(self, lab: Lab) -> Booted:
+        """A guest with an operating system that runs. Tests share it: they leave it running, or stopped."""
+        return lab.booted.running()
+
 
 FIXTURES: Final = frozenset(
     name for name, member in vars(Conformance).items() if isinstance(member, type(vars(Conformance)["rig"]))
 )
 """Names of all fixtures."""
+
+
+def check_known_failures(target: Target, part: Part) -> None:
+    """Refuse a failure that is known of a test which there is not, e.g. since the kit renamed it."""
+    unknown = [known.test for known in target.known_failures if not part.knows(known.test)]
+    if unknown:
+        raise ConfigError(
+            "known_failures",
+            f"the kit has no test called {', '.join(unknown)}",
+            hint="correct the name, or take it out",
+        )
+
 
 for _name, _test in TESTS.items():
     setattr(Conformance, _name, staticmethod(_test))

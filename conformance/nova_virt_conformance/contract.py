@@ -35,6 +35,7 @@ OF_EVERY_METHOD: Final = frozenset(
         errors.PermissionDenied,
         errors.BackendError,
         errors.NotSupported,
+        errors.Ambiguous,
     }
 )
 """What every method may raise without saying so; see :class:`nova_virt_api.driver.driver.Driver`."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
 from nova_virt_api.capability import Capability, Feature
+from nova_virt_api.errors import VirtError
 from nova_virt_conformance.promise import Promise
 from nova_virt_conformance.version import MINOR
 
@@ -26,12 +28,14 @@ class Coverage:
         subjects: rows of the matrix that it counts for.
         methods: the contract's methods that it exercises, e.g. ``Pause.pause``. A test that passes without having
             called them fails.
+        errors: errors of these methods that it provokes.
         needs: further roles and features without which it cannot be made.
         since: major and minor of the kit with which it came.
     """
 
     subjects: tuple[Subject, ...] = ()
     methods: tuple[str, ...] = ()
+    errors: tuple[type[VirtError], ...] = ()
     needs: tuple[Capability | Feature, ...] = ()
     since: tuple[int, int] = (1, 0)
 
@@ -46,11 +50,14 @@ class Coverage:
         return self.since == kit and self.since != (1, 0)
 
 
-def covers(*members: Subject | Callable[..., Any], since: tuple[int, int] = (1, 0)) -> pytest.MarkDecorator:
-    """Say what a test counts for: promises, roles, features, and the contract's methods, e.g. ``Driver.spawn``."""
+def covers(
+    *members: Subject | type[VirtError] | Callable[..., Any], since: tuple[int, int] = (1, 0)
+) -> pytest.MarkDecorator:
+    """Say what a test counts for: promises, roles, features, methods, e.g. ``Driver.spawn``, and errors of these."""
     subjects = tuple(member for member in members if isinstance(member, Capability | Feature | Promise))
-    methods = tuple(member.__qualname__ for member in members if not isinstance(member, Capability | Feature | Promise))
-    return pytest.mark.covers(Coverage(subjects=subjects, methods=methods, since=since))
+    errors = tuple(member for member in members if isinstance(member, type) and issubclass(member, VirtError))
+    methods = tuple(member.__qualname__ for member in members if inspect.isroutine(member))
+    return pytest.mark.covers(Coverage(subjects=subjects, methods=methods, errors=errors, since=since))
 
 
 def needs(*members: Capability | Feature) -> pytest.MarkDecorator:
@@ -64,6 +71,7 @@ def coverage_of(marks: Iterable[pytest.Mark]) -> Coverage:
     return Coverage(
         subjects=tuple(dict.fromkeys(subject for one in said for subject in one.subjects)),
         methods=tuple(dict.fromkeys(method for one in said for method in one.methods)),
+        errors=tuple(dict.fromkeys(error for one in said for error in one.errors)),
         needs=tuple(dict.fromkeys(need for one in said for need in one.needs)),
         since=max((one.since for one in said), default=(1, 0)),
     )

@@ -2,20 +2,62 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, cast
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from nova_virt_api.compute.connect import connect
+from nova_virt_api.errors import (
+    AuthenticationFailed,
+    Busy,
+    InstanceNotFound,
+    InvalidState,
+    NetworkError,
+    NoCapacity,
+    StorageError,
+    Unavailable,
+    VirtError,
+)
+from nova_virt_api.fake.steps import Step
+from nova_virt_api.model.instance import Condition, PowerState
+from nova_virt_conformance.hardware import HardDisk, Hardware, NetworkCard
+from nova_virt_conformance.outcome import NotVerified
 from nova_virt_conformance.rig import Rig
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from uuid import UUID
 
     from nova_virt_api.compute.compute import Compute
     from nova_virt_api.fake.outside import Outside
     from nova_virt_api.fake.switches import Switches
-    from nova_virt_api.model.instance import Instance, PowerState
+    from nova_virt_api.model.instance import Instance
+
+
+STEPS: Final[dict[object, Step]] = {
+    ("Driver.spawn", NetworkError): Step.SPAWN_PORT,
+    ("Driver.spawn", NoCapacity): Step.SPAWN_START,
+    ("Driver.spawn", StorageError): Step.SPAWN_DISK,
+    "Driver.destroy": Step.DESTROY_DISK,
+    "Driver.power_off": Step.POWER_OFF,
+    "Driver.power_on": Step.POWER_ON,
+    "Driver.reboot": Step.REBOOT,
+    "Driver.update": Step.UPDATE,
+    "Pause.pause": Step.PAUSE,
+    "Pause.unpause": Step.UNPAUSE,
+    "Snapshot.snapshot": Step.SNAPSHOT_WRITE,
+    "Suspend.resume": Step.RESUME,
+    "Suspend.suspend": Step.SUSPEND,
+}
+"""The step at which a method is refused."""
+
+MADE: Final[dict[type[VirtError], Callable[[], VirtError]]] = {
+    Busy: lambda: Busy("the hypervisor is doing something else with it", "its console", hint="try again"),
+    InvalidState: lambda: InvalidState(PowerState.RUNNING, [PowerState.SHUTDOWN], hint="stop it first"),
+    NetworkError: lambda: NetworkError("network default takes no more ports", hint="remove unused ones"),
+    NoCapacity: lambda: NoCapacity("memory_bytes", hint="stop other guests"),
+    StorageError: lambda: StorageError("pool default has failed", hint="look at the pool"),
+}
+"""What the hypervisor refuses it with."""
 
 
 class FakeRig(Rig):
@@ -36,14 +78,101 @@ class FakeRig(Rig):
     def backend_objects(self) -> Collection[str]:
         return self.outside.objects()
 
+    def requests(self, compute: Compute) -> int:
+        with compute.native() as handle:
+            return cast("Switches", handle).requests
+
+    def secrets(self) -> Sequence[str]:
+        password = self.target.options.get("password")
+        return (str(password),) if password else ()
+
+    def boots(self, guest: Instance) -> int:
+        return self.outside.boots(guest)
+
+    def hardware(self, guest: UUID) -> Hardware:
+        parts = self.outside.parts(guest)
+        disks = [volume for volume in parts.volumes if volume.kind == "disk"]
+        return Hardware(
+            vcpus=parts.guest.vcpus,
+            memory_bytes=parts.guest.memory_bytes,
+            disks=tuple(HardDisk(size_bytes=disk.size_bytes, bus=disk.bus) for disk in disks),
+            nics=tuple(NetworkCard(network=port.network, mac=port.mac, model=port.model) for port in parts.ports),
+            firmware=parts.guest.firmware,
+            first_boot_data=any(volume.kind == "seed" for volume in parts.volumes),
+        )
+
     def enter(self, guest: Instance, state: PowerState) -> None:
         self.outside.alter(guest, power_state=state)
 
+    def deafen(self, guest: Instance) -> None:
+        self.outside.ignore_shutdown(guest)
+
+    @contextmanager
+    def removing_image(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self.outside.remove_image(name)
+
     @contextmanager
     def foreign_guest(self, name: str) -> Iterator[UUID]:
-        guest = self.outside.add_guest(name)
-        yield guest
+        guest = self.outside.add_guest(name, power_state=PowerState.SHUTDOWN)
+        with self._removing(guest):
+            yield guest
+
+    @contextmanager
+    def native_copy(self, guest: Instance, name: str) -> Iterator[UUID]:
+        copy = self.outside.copy(guest, name)
+        with self._removing(copy):
+            yield copy
+
+    @contextmanager
+    def _removing(self, guest: UUID) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            with suppress(InstanceNotFound):
+                self.outside.remove(guest)
+
+    @contextmanager
+    def hang(self, guest: Instance) -> Iterator[None]:
+        self.outside.set_health(guest, Condition.UNRESPONSIVE, "the guest does not answer")
+        try:
+            yield
+        finally:
+            self.outside.set_health(guest, Condition.OK)
+
+    @contextmanager
+    def provoke(self, compute: Compute, method: str, error: type[VirtError], guest: Instance | None) -> Iterator[None]:
+        step = STEPS.get((method, error), STEPS.get(method))
+        if step is None:
+            raise NotVerified(f"the rig cannot provoke {error.__name__} in {method}")
+        with compute.native() as handle:
+            switches = cast("Switches", handle)
+            switches.fail_at(step, MADE[error]())
+            try:
+                yield
+            finally:
+                switches.reset()
+
+    def broken_options(self, error: type[VirtError]) -> dict[str, Any]:
+        return {"refuse": {Unavailable: "connection", AuthenticationFailed: "password"}[error]}
+
+    def remove_kept_disks(self, guest: UUID) -> None:
+        self.outside.remove_kept_disks(guest)
+
+    def vanish(self, guest: Instance) -> None:
         self.outside.remove(guest)
+
+    @contextmanager
+    def claim_twice(self, guest: Instance) -> Iterator[None]:
+        self.outside.claim_twice(guest, f"{guest.name}-twin")
+        try:
+            yield
+        finally:
+            for twin in self._door.instances(fresh=True):
+                if twin.uuid == guest.uuid and twin.native_id != guest.native_id:
+                    self.outside.remove(twin)
 
     @contextmanager
     def cut_connection(self, compute: Compute) -> Iterator[None]:

@@ -6,6 +6,8 @@ import threading
 from typing import TYPE_CHECKING
 
 from nova_virt_api.errors import ConfigError, VirtError
+from nova_virt_api.model.instance import Instance
+from nova_virt_conformance.target import OWNER_PREFIX
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,9 +36,12 @@ class Fence:
         self._target = target
         self._lock = threading.Lock()
         self._specs: dict[UUID, InstanceSpec] = {}
-        self._strangers: frozenset[UUID] = frozenset()
+        self._made: set[UUID] = set()
+        self._strangers: set[UUID] = set()
         self._closed_places: dict[str, frozenset[str]] = {"pool": frozenset(), "network": frozenset()}
+        self._breaches: list[str] = []
         self.refusals: list[str] = []
+        """Limits of the target that something was kept from the driver for, since they were last cleared."""
 
     def look_around(self, compute: Compute) -> None:
         """See what is there and not ours, before the first verb.
@@ -52,17 +57,43 @@ class Fence:
             "pool": names_beside(compute.storage_pools(), self._target.pools),
             "network": names_beside(compute.networks(), self._target.networks),
         }
-        ours = (self._target.owner, self._target.other_owner)
-        self._strangers = frozenset(guest.uuid for guest in compute.instances(fresh=True) if guest.owner not in ours)
+        for guest in compute.instances(fresh=True):
+            if not self._owns(guest):
+                self._strangers.add(guest.uuid)
 
-    def admit_verb(self, guest: UUID) -> None:
-        """Let a verb pass unless its guest was there before the kit and is not the kit's."""
-        if guest in self._strangers:
-            raise self._refusal(f"the guest {guest} is not the kit's")
+    def saw(self, result: object) -> None:
+        """Look for strangers in what the driver returned: other people make guests too while the kit runs.
+
+        Foreign guests that a rig makes for a test have names that begin as the kit's owners do.
+        """
+        seen = (result,) if isinstance(result, Instance) else result if isinstance(result, list | tuple) else ()
+        for guest in seen:
+            if isinstance(guest, Instance) and not self._owns(guest) and not guest.name.startswith(OWNER_PREFIX):
+                with self._lock:
+                    self._strangers |= {guest.uuid} - self._made
+
+    def _owns(self, guest: Instance) -> bool:
+        return guest.owner in (self._target.owner, self._target.other_owner)
+
+    def admit_verb(self, method: str, guest: UUID) -> None:
+        """Let a verb pass unless its guest is there and not the kit's."""
+        with self._lock:
+            stranger = guest in self._strangers
+            if stranger:
+                self._breaches.append(f"{method} was asked for the guest {guest}, which is not the kit's")
+        if stranger:
+            raise OutOfBounds(f"the guest {guest} is not the kit's", hint="the driver was not asked")
+
+    def take_breaches(self) -> tuple[str, ...]:
+        """What the kit wanted of guests that are not its own, a line each; told once."""
+        with self._lock:
+            taken = tuple(dict.fromkeys(self._breaches))
+            self._breaches.clear()
+        return taken
 
     def admit_spec(self, spec: InstanceSpec) -> None:
         """Let a spawn pass if it stays in its places and within the quota, and count it."""
-        self.admit_verb(spec.uuid)
+        self.admit_verb("spawn", spec.uuid)
         for kind, name in places(spec):
             if name in self._closed_places[kind]:
                 raise self._refusal(f"the {kind} {name} is not one that the kit may use")
@@ -71,6 +102,7 @@ class Fence:
             over = "; ".join(self._excess(specs))
             if not over:
                 self._specs[spec.uuid] = spec
+                self._made.add(spec.uuid)
         if over:
             raise self._refusal(f"the quota does not allow it: {over}")
 

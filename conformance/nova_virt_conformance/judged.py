@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,8 @@ from nova_virt_conformance.outcome import NotApplicable, NotVerified, Outcome
 from nova_virt_conformance.report.model import TestResult
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nova_virt_conformance.lab import Lab
     from nova_virt_conformance.target import KnownFailure
 
@@ -37,14 +40,27 @@ class Judged:
         lab: Lab | None = getattr(self.item, "funcargs", {}).get("lab")
         return lab
 
-    def judge(self) -> None:
-        """Fail a test that broke a general rule, or never called what it claims to cover."""
-        if self.lab is None:
+    @contextmanager
+    def judging(self) -> Iterator[None]:
+        """Around the test itself: a broken rule fails it even if it gave up; what passed must have done what it says.
+
+        Raises:
+            AssertionError: a general rule was broken, or a method that the test claims to cover was never called.
+            NotVerified: the fence kept something from the driver, so that a pass says nothing.
+        """
+        lab = self.lab
+        if lab is None:
+            yield
             return
-        observer = self.lab.observer
-        assert not observer.violations, "\n".join(observer.violations)
-        called = {call.method for call in observer.calls}
-        silent = [method for method in self.coverage.methods if method not in called]
+        try:
+            yield
+        except (NotApplicable, NotVerified):
+            lab.check_rules()
+            raise
+        lab.check_rules()
+        if lab.fence.refusals:
+            raise NotVerified(lab.fence.refusals[0])
+        silent = [method for method in self.coverage.methods if method not in lab.observer.begun]
         assert not silent, f"the test never called {', '.join(silent)}"
 
     def phase(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
@@ -52,9 +68,11 @@ class Judged:
         self.seconds += call.duration
         outcome, reason = self._outcome(call)
         known = self._known()
-        if known is not None and outcome is Outcome.FAILED:
+        if outcome is Outcome.FAILED and known is not None:
             outcome, reason = excused(known, reason, report)
             self.link = known.link
+        elif outcome is Outcome.FAILED and self.coverage.provisional():
+            show_excused(report, f"provisional, it does not count yet: {reason}")
         elif outcome in (Outcome.NOT_VERIFIED, Outcome.NOT_APPLICABLE):
             show_skipped(report, reason)
         if self.outcome in (None, Outcome.PASSED) or outcome is Outcome.FAILED:
@@ -105,9 +123,14 @@ def excused(known: KnownFailure, reason: str, report: pytest.TestReport) -> tupl
     """What becomes of a failure that is known: it counts as known until its day."""
     if known.expires < date.today():
         return Outcome.FAILED, f"the known failure expired on {known.expires}: {known.reason} ({known.link}); {reason}"
-    show_skipped(report, known.reason)
-    report.wasxfail = known.reason
+    show_excused(report, known.reason)
     return Outcome.KNOWN_FAILURE, known.reason
+
+
+def show_excused(report: pytest.TestReport, reason: str) -> None:
+    """Let pytest count the test as one that failed as expected, for this reason."""
+    show_skipped(report, reason)
+    report.wasxfail = reason
 
 
 def show_skipped(report: pytest.TestReport, reason: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
 from nova_virt_api.capability import Capability, Feature
@@ -15,8 +16,12 @@ from nova_virt_api.model.nic import Nic
 from nova_virt_api.model.placement import Placement
 from nova_virt_api.model.spec import InstanceSpec
 from nova_virt_api.model.units import MiB
+from nova_virt_conformance.booted import BootedGuests
 from nova_virt_conformance.fence import Fence
+from nova_virt_conformance.loopback.codec import Codec
+from nova_virt_conformance.loopback.passage import Direct, Loopback
 from nova_virt_conformance.observed import Observer, observed
+from nova_virt_conformance.only_run import only_run_on
 from nova_virt_conformance.outcome import NotApplicable, NotVerified
 from nova_virt_conformance.secret_watch import SecretWatch
 
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from nova_virt_api.driver.driver import Driver
+    from nova_virt_api.model.capabilities import Capabilities
     from nova_virt_conformance.rig import Rig
 
 SMALL_DISK: Final = MiB(4)
@@ -39,42 +45,51 @@ class Lab:
     Args:
         rig: eyes and hands on the backend.
         directory: for images, caches and state; empty at first.
+        loopback: whether drivers are to be treated as if they were in another process.
     """
 
-    def __init__(self, rig: Rig, directory: Path) -> None:
+    def __init__(self, rig: Rig, directory: Path, *, loopback: bool = False) -> None:
         self.rig: Final = rig
         self.target: Final = rig.target
         self.directory: Final = directory
+        self.loopback: Final = loopback
         self.fence: Final = Fence(rig.target)
         self.observer: Final = Observer()
+        self.booted: Final = BootedGuests(self)
         self.secrets: Final = SecretWatch(self.observer.violate)
         self._connections: dict[str, Compute] = {}
         self._raw: dict[Compute, Driver] = {}
+        self.declared: Capabilities
+        """What the endpoint said of itself when it was opened."""
+
         self._kept: set[UUID] = set()
-        self._known_objects: frozenset[str] | None = None
+        self._known_objects: frozenset[str] = frozenset()
+        self._exits: Final = ExitStack()
 
     # --- connections ----------------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Connect, see that the target is as described, and remove what an earlier run left."""
-        self.secrets.__enter__()
+        """Connect, see that the target is as described, and remove what an earlier run left.
+
+        Raises:
+            VirtError: the endpoint cannot be reached, is not as the target says, or another run is under way on it.
+        """
+        self._exits.enter_context(self.secrets)
+        self._exits.enter_context(only_run_on(self.target))
         self.rig.open()
+        self._exits.callback(self.rig.close)
+        self._exits.callback(self._disconnect_all)
         self.secrets.add(self.rig.secrets())
+        self.declared = self.compute.capabilities()
         self.fence.look_around(self.compute)
+        self._exits.callback(self.sweep)
         self.sweep()
         self._known_objects = self.objects()
 
     def close(self) -> None:
-        """Remove everything and disconnect."""
+        """Remove everything and disconnect; each step is made even if the one before it failed. Idempotent."""
         self._kept.clear()
-        try:
-            if self._known_objects is not None:
-                self.sweep()
-        finally:
-            for compute in list(self._raw):
-                self.disconnect(compute)
-            self.rig.close()
-            self.secrets.__exit__()
+        self._exits.close()
 
     def connect(self, *, owner: str | None = None, **options: Any) -> Compute:
         """A new connection, seen by the observer; closed at the end if not before.
@@ -84,8 +99,17 @@ class Lab:
             options: options that differ from the target's.
         """
         raw = self.make_driver(owner=owner, **options)
+        return self._opened(raw, self.seen(raw))
+
+    def connect_apart(self) -> Compute:
+        """A new connection whose driver could be in another process, whatever kind of run this is."""
+        raw = self.make_driver()
+        apart = Loopback(Codec(raw.extras), self.observer.violate)
+        return self._opened(raw, observed(raw, self.observer, self.fence, self.secrets, apart))
+
+    def _opened(self, raw: Driver, seen: Driver) -> Compute:
+        compute = Compute(seen)
         try:
-            compute = Compute(observed(raw, self.observer, self.fence, self.secrets))
             guarded("connect", None, compute._driver.open)
         except BaseException:
             raw.close()
@@ -96,8 +120,18 @@ class Lab:
     def make_driver(self, *, owner: str | None = None, **options: Any) -> Driver:
         """The driver itself, not opened and not seen by anybody; who opens it closes it."""
         places = {"cache_dir": str(self.directory / "cache"), "state_dir": str(self.directory / "state")}
-        given = {**places, **self.target.options, **options}
+        given = {**places, **self.rig.options(), **options}
         return make_driver(self.target.driver, owner=owner or self.target.owner, **given)
+
+    def seen(self, raw: Driver) -> Driver:
+        """A driver of :meth:`make_driver` with the observer around it, for what is called without a ``Compute``."""
+        way = Loopback if self.loopback else Direct
+        passage = way(Codec(raw.extras), self.observer.violate)
+        return observed(raw, self.observer, self.fence, self.secrets, passage)
+
+    def driver(self, compute: Compute) -> Driver:
+        """The driver behind a connection with the observer around it, for what a ``Compute`` does not pass on."""
+        return compute._driver
 
     def disconnect(self, compute: Compute) -> None:
         """Close a connection of :meth:`connect`."""
@@ -122,6 +156,11 @@ class Lab:
     def other(self) -> Compute:
         """A connection of another owner."""
         return self._connection("other", self.target.other_owner)
+
+    def _disconnect_all(self) -> None:
+        with ExitStack() as closings:
+            for compute in list(self._raw):
+                closings.callback(self.disconnect, compute)
 
     def _connection(self, name: str, owner: str) -> Compute:
         if name not in self._connections:
@@ -195,12 +234,25 @@ class Lab:
         self._kept.add(guest.uuid)
         self._known_objects = self.objects()
 
-    # --- begin and end of a test ----------------------------------------------------------------------------------------
+    def release(self, guest: Instance) -> None:
+        """End :meth:`keep`: the next clean-up removes it."""
+        self._kept.discard(guest.uuid)
+
+    # --- begin and end of a test ---------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Forget what earlier tests did."""
         self.observer.begin()
         self.fence.refusals.clear()
+
+    def check_rules(self) -> None:
+        """See that no rule which holds for every call was broken since :meth:`begin`; what is told is forgotten.
+
+        Raises:
+            AssertionError: one was; says which.
+        """
+        broken = [*self.observer.take_violations(), *self.fence.take_breaches()]
+        assert not broken, "\n".join(broken)
 
     def objects(self) -> frozenset[str]:
         """What the rig sees on the backend; nothing when it cannot look."""
@@ -212,7 +264,7 @@ class Lab:
     def left_behind(self) -> list[str]:
         """What is on the backend now and was not known before; told once."""
         now = self.objects()
-        new = now - (self._known_objects or frozenset())
+        new = now - self._known_objects
         self._known_objects = now
         return sorted(new)
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from nova_virt_conformance.fence import Fence
+    from nova_virt_conformance.loopback.passage import Passage
     from nova_virt_conformance.secret_watch import SecretWatch
 
 METHODS: Final = methods()
@@ -44,14 +45,22 @@ class Observer:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
+        self._begun: set[str] = set()
         self._calls: list[Call] = []
         self._violations: list[str] = []
 
     def begin(self) -> None:
         """Forget all that was seen."""
         with self._lock:
+            self._begun.clear()
             self._calls.clear()
             self._violations.clear()
+
+    @property
+    def begun(self) -> frozenset[str]:
+        """The methods that were called, even if they have not returned."""
+        with self._lock:
+            return frozenset(self._begun)
 
     @property
     def calls(self) -> tuple[Call, ...]:
@@ -59,16 +68,22 @@ class Observer:
         with self._lock:
             return tuple(self._calls)
 
-    @property
-    def violations(self) -> tuple[str, ...]:
-        """What broke a general rule, a line each."""
+    def take_violations(self) -> tuple[str, ...]:
+        """What broke a general rule, a line each; told once."""
         with self._lock:
-            return tuple(dict.fromkeys(self._violations))
+            taken = tuple(dict.fromkeys(self._violations))
+            self._violations.clear()
+        return taken
 
     def violate(self, text: str) -> None:
         """Note that a rule was broken."""
         with self._lock:
             self._violations.append(text)
+
+    def began(self, method: str) -> None:
+        """Note the begin of a call."""
+        with self._lock:
+            self._begun.add(method)
 
     def returned(self, method: str, error: BaseException | None) -> None:
         """Note the end of a call, and judge what it raised."""
@@ -83,7 +98,7 @@ class Observer:
             self.violate(f"{method} raised {type(error).__name__}, which it does not document: {error}")
 
 
-def observed(driver: Driver, observer: Observer, fence: Fence, secrets: SecretWatch) -> Driver:
+def observed(driver: Driver, observer: Observer, fence: Fence, secrets: SecretWatch, passage: Passage) -> Driver:
     """The same driver with the same roles, seen by an observer and kept behind a fence.
 
     Args:
@@ -91,6 +106,7 @@ def observed(driver: Driver, observer: Observer, fence: Fence, secrets: SecretWa
         observer: is told of every call.
         fence: refuses what the kit must not do.
         secrets: looks into every error.
+        passage: the way of every call of the contract.
     """
     kind = type(driver)
     owners: tuple[type, ...] = (*role_classes(kind), Driver)
@@ -98,7 +114,7 @@ def observed(driver: Driver, observer: Observer, fence: Fence, secrets: SecretWa
         name: forward(f"{owner.__name__}.{name}") for owner in reversed(owners) for name in forwarded(owner)
     }
     namespace |= {"extras": kind.extras, "__init__": initialise}
-    wrapped: Driver = type(f"Observed{kind.__name__}", owners, namespace)(driver, observer, fence, secrets)
+    wrapped: Driver = type(f"Observed{kind.__name__}", owners, namespace)(driver, observer, fence, secrets, passage)
     return wrapped
 
 
@@ -109,16 +125,20 @@ def role_classes(kind: type) -> tuple[type[Role], ...]:
 
 def forwarded(owner: type) -> Iterator[str]:
     """The methods of a class of the contract, or of a vendor's role, that go to the driver."""
-    return (name for name, member in vars(owner).items() if not name.startswith("_") and callable(member))
+    members = ((name, getattr(member, "__func__", member)) for name, member in vars(owner).items())
+    return (name for name, member in members if not name.startswith("_") and callable(member))
 
 
-def initialise(self: Any, driver: Driver, observer: Observer, fence: Fence, secrets: SecretWatch) -> None:
+def initialise(
+    self: Any, driver: Driver, observer: Observer, fence: Fence, secrets: SecretWatch, passage: Passage
+) -> None:
     """Keep the driver and those who look at it."""
     Driver.__init__(self, driver.endpoint)
     self.observed_driver = driver
     self.observer = observer
     self.fence = fence
     self.secrets = secrets
+    self.passage = passage
 
 
 def forward(method: str) -> Callable[..., Any]:
@@ -129,13 +149,15 @@ def forward(method: str) -> Callable[..., Any]:
         guests = admit(self.fence, name, arguments)
         own = getattr(self.observed_driver, name)
         seen = [watched(self.observer, argument) for argument in arguments]
+        self.observer.began(method)
         try:
-            result = own(*seen, **named)
+            result = self.passage.call(method, own, seen, named) if method in METHODS else own(*seen, **named)
         except BaseException as error:
             self.observer.returned(method, error)
             self.secrets.look(f"{error} {error.args}", f"the {type(error).__name__} that {method} raised")
             raise
         self.observer.returned(method, None)
+        self.fence.saw(result)
         if name == "destroy":
             self.fence.forget(guests[0])
         return result
@@ -153,7 +175,7 @@ def admit(fence: Fence, name: str, arguments: tuple[Any, ...]) -> list[UUID]:
             fence.admit_spec(argument)
     if name not in READS:
         for guest in guests:
-            fence.admit_verb(guest)
+            fence.admit_verb(name, guest)
     return guests
 
 

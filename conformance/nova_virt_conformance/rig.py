@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nova_virt_conformance.outcome import NotVerified
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from uuid import UUID
 
     from nova_virt_api.compute.compute import Compute
     from nova_virt_api.errors import VirtError
     from nova_virt_api.model.instance import Instance, PowerState
+    from nova_virt_conformance.hardware import Hardware
     from nova_virt_conformance.target import Target
 
 
@@ -37,6 +38,13 @@ class Rig:
     def close(self) -> None:
         """Disconnect. Called once, at the end."""
 
+    def options(self) -> Mapping[str, object]:
+        """The options for one new connection; asked for once for each. Default: the target's.
+
+        A rig that wants to cut or to count connections can lead each its own way.
+        """
+        return self.target.options
+
     # --- eyes ---------------------------------------------------------------------------------------------------
 
     def backend_objects(self) -> Collection[str]:
@@ -51,6 +59,14 @@ class Rig:
         """How many requests this connection has made to the backend since it was opened; must not make one itself."""
         raise NotVerified("the rig has no requests()")
 
+    def boots(self, guest: Instance) -> int:
+        """How often a guest was started from nothing since it was made; memory that was restored does not count."""
+        raise NotVerified("the rig has no boots()")
+
+    def hardware(self, guest: UUID) -> Hardware:
+        """What a guest, of whatever making, is made of."""
+        raise NotVerified("the rig has no hardware()")
+
     def secrets(self) -> Sequence[str]:
         """Passwords and the like in the target's options; none of them may appear in a log or an error."""
         return ()
@@ -61,9 +77,33 @@ class Rig:
         """Bring a guest natively into a power state and return once it is there."""
         raise NotVerified("the rig has no enter()")
 
+    def deafen(self, guest: Instance) -> None:
+        """Let a guest not obey when it is asked to stop.
+
+        Default: nothing is done, since the kit's blank guests have no operating system that could obey.
+        """
+
+    def removing_image(self, name: str) -> AbstractContextManager[None]:
+        """At the exit, an image of this name that a snapshot left in the target's first pool is removed natively."""
+        raise NotVerified("the rig has no removing_image()")
+
     def foreign_guest(self, name: str) -> AbstractContextManager[UUID]:
-        """A stopped guest that was made natively, without this API; gives the uuid that the driver must show."""
+        """A stopped guest that was made natively, without this API; gives the uuid that the driver must show.
+
+        At the exit it is removed natively, unless it is gone already.
+        """
         raise NotVerified("the rig has no foreign_guest()")
+
+    def native_copy(self, guest: Instance, name: str) -> AbstractContextManager[UUID]:
+        """A stopped copy of a guest, made natively with all that is written on it; gives the uuid to be shown.
+
+        At the exit it is removed natively.
+        """
+        raise NotVerified("the rig has no native_copy()")
+
+    def remove_kept_disks(self, guest: UUID) -> None:
+        """Remove natively what ``destroy`` with ``disks=KEEP`` left of a guest; nothing happens if there is nothing."""
+        raise NotVerified("the rig has no remove_kept_disks()")
 
     def vanish(self, guest: Instance) -> None:
         """Remove a guest natively, leaving behind what the driver keeps beside it, e.g. its record and volumes."""
@@ -96,6 +136,6 @@ class Rig:
         """
         raise NotVerified(f"the rig cannot provoke {error.__name__} in {method}")
 
-    def broken_options(self, error: type[VirtError]) -> dict[str, object]:
+    def broken_options(self, error: type[VirtError]) -> dict[str, Any]:
         """Options with which connecting fails with ``Unavailable`` or ``AuthenticationFailed``."""
         raise NotVerified(f"the rig has no options that end in {error.__name__}")

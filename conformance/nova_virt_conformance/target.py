@@ -8,7 +8,7 @@ from datetime import date
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from nova_virt_api.model.check import check, check_integer, check_text
+from nova_virt_api.model.check import check, check_integer, check_seconds, check_text
 from nova_virt_api.model.units import GiB
 from nova_virt_conformance.outcome import Evidence
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 OWNER_PREFIX: Final = "conformance"
 """What the kit's owners begin with, so that it can never be pointed at somebody's own guests."""
+
+
+SECONDS_PER_TEST: Final = 120.0
+"""So long may one test take where nobody says otherwise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +81,7 @@ class Target:
         evidence: what stands behind the endpoint.
         note: what exactly it is, for the report.
         known_failures: what is known to fail.
+        seconds_per_test: so long may one test take, and its clean-up once more; a driver that hangs longer fails it.
         settings: what the driver's rig wants to know beside.
     """
 
@@ -90,6 +95,7 @@ class Target:
     evidence: Evidence
     note: str = ""
     known_failures: tuple[KnownFailure, ...] = ()
+    seconds_per_test: float = SECONDS_PER_TEST
     settings: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -97,6 +103,10 @@ class Target:
         check(begins, "owner", self.owner, f"a name that begins with {OWNER_PREFIX!r}: the kit removes all it owns")
         check(bool(self.pools), "pools", self.pools, "at least one storage pool")
         check(bool(self.networks), "networks", self.networks, "at least one network")
+        own = [name for name in ("owner", "manage") if name in self.options]
+        check(not own, "options", own, "the driver's own options: the owner is the target's, and manage is the kit's")
+        check_seconds("seconds_per_test", self.seconds_per_test)
+        check(self.seconds_per_test > 0, "seconds_per_test", self.seconds_per_test, "more than 0 seconds")
         object.__setattr__(self, "options", MappingProxyType(dict(self.options)))
         object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))
 

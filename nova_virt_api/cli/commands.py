@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "delete": "delete:Delete",
     "doctor": "doctor:Doctor",
     "driver list": "driver:DriverList",
+    "driver new": "driver_new:DriverNew",
     "driver show": "driver:DriverShow",
     "help": "help:Help",
     "host show": "host:HostShow",

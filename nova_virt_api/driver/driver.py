@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
-from nova_virt_api.errors import InstanceNotFound, NotSupported
+from nova_virt_api.errors import InstanceNotFound, NotSupported, StateAfter, VirtError
 from nova_virt_api.model.instance import DiskPolicy, Instance, PowerOff
 from nova_virt_api.model.place import Network, Node, StoragePool
+from nova_virt_api.toolkit.committed import Committed
 from nova_virt_api.toolkit.poller import Poller
 
 if TYPE_CHECKING:
@@ -32,8 +33,9 @@ class Driver(ABC):
     A driver is thread-safe, does no I/O before :meth:`open`, and keeps no authoritative state: what it knows about a
     guest lives on the hypervisor; what it caches may be dropped at any time. Verbs get the :class:`Operation` they
     work for. Reads never wait for a guest. Beside the errors that a method documents, every method may raise
-    ``ConnectionLost``, ``Unavailable``, ``AuthenticationFailed``, ``PermissionDenied`` and ``BackendError``; every verb
-    also ``Cancelled`` and ``Timeout``, which it gets from the operation and passes on after cleaning up.
+    ``ConnectionLost``, ``Unavailable``, ``AuthenticationFailed``, ``PermissionDenied`` and ``BackendError``; what is
+    about one guest also ``Ambiguous`` while two objects claim its uuid, with nothing touched; every verb also
+    ``Cancelled`` and ``Timeout``, which it gets from the operation and passes on after cleaning up.
     """
 
     extras: ClassVar[tuple[type[Extra], ...]] = ()
@@ -217,7 +219,8 @@ class Driver(ABC):
     def reboot(self, guest: InstanceRef, op: Operation, *, mode: PowerOff, grace_seconds: float) -> None:
         """Stop the guest and start it again. Default: power off, then on.
 
-        States: RUNNING, PAUSED, CRASHED or SHUTDOWN to RUNNING. Each call restarts the guest once.
+        States: RUNNING, PAUSED, CRASHED or SHUTDOWN to RUNNING. Each call restarts the guest once. A cancel or a
+        deadline that comes when the guest is off already is too late: it is started all the same.
 
         Raises:
             InstanceNotFound: no such guest at this endpoint.
@@ -226,7 +229,11 @@ class Driver(ABC):
             Busy: the hypervisor is doing something else with it.
         """
         self.power_off(guest, op, mode=mode, grace_seconds=grace_seconds)
-        self.power_on(guest, op)
+        try:
+            self.power_on(guest, Committed(op))
+        except VirtError as error:
+            error.state_after = StateAfter.UNKNOWN  # it is off now, and may have been before
+            raise
 
     def update(self, guest: InstanceRef, update: InstanceUpdate, op: Operation) -> Instance:
         """Change a guest's name or labels. Never changes its fingerprint. Idempotent. Default: nothing is supported.

@@ -10,7 +10,14 @@ from uuid import UUID
 
 from nova_virt_api.driver.endpoint import Manage
 from nova_virt_api.driver.operation import Stage
-from nova_virt_api.errors import Busy, InvalidState, NotSupported, PermissionDenied, Unavailable
+from nova_virt_api.errors import (
+    AuthenticationFailed,
+    Busy,
+    InvalidState,
+    NotSupported,
+    PermissionDenied,
+    Unavailable,
+)
 from nova_virt_api.fake import worlds
 from nova_virt_api.fake.holder import lives_elsewhere, new_holder
 from nova_virt_api.fake.listing import Listing, ambiguous, find
@@ -53,8 +60,12 @@ class Connection:
     # --- open and closed ------------------------------------------------------------------------------------------
 
     def open(self) -> None:
-        """Enter the world."""
+        """Enter the world, unless the options say that it cannot be entered."""
         options = self.endpoint.options
+        if options.refuse == "connection":
+            raise Unavailable("the fake hypervisor does not answer", hint="leave out the option 'refuse'")
+        if options.refuse == "password":
+            raise AuthenticationFailed("the password is not accepted", hint="leave out the option 'refuse'")
         path = self.endpoint.state_dir / "fake" / f"{options.world or 'default'}.json" if options.persist else None
         world = worlds.enter(options.world, Shape.of(options), path)
         self._opened = world, Listing(world, self.endpoint.owner)

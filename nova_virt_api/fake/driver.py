@@ -106,10 +106,8 @@ class FakeDriver(FakePause, FakeSuspend, FakeSnapshot, FakeConsole, FakeConsoleL
         )
 
     def instances(self, *, fresh: bool = False) -> Sequence[Instance]:
-        connection = self.connection
-        if connection.switches.armed:
-            connection.switches.reach(Step.READ)
-        return connection.listing.instances()
+        self.connection.switches.reach(Step.READ)
+        return self.connection.listing.instances()
 
     def instance(self, guest: InstanceRef, *, fresh: bool = False) -> Instance:
         self.connection.switches.reach(Step.READ)

@@ -5,9 +5,12 @@ from ipaddress import IPv4Address
 from typing import Final
 from uuid import UUID
 
+from nova_virt_api.model.disk import DiskBus
 from nova_virt_api.model.instance import HEALTHY, Health, Lifecycle, PowerState
 from nova_virt_api.model.labels import NO_LABELS, Labels
+from nova_virt_api.model.nic import NicModel
 from nova_virt_api.model.record import Phase, Record
+from nova_virt_api.model.spec import Firmware
 
 LIFECYCLES: Final = {
     Phase.BUILDING: Lifecycle.BUILDING,
@@ -35,6 +38,7 @@ class Guest:
         labels: the caller's pairs.
         disks: pool and name of its volumes, the one to boot from first.
         ports: names of its ports.
+        firmware: what starts it.
         hostname: what it calls itself while booting.
         boots: how often it was started.
         ready_at: when the running boot is over, in seconds since the epoch; None when it is over or nothing runs.
@@ -55,6 +59,7 @@ class Guest:
     labels: Labels = NO_LABELS
     disks: tuple[tuple[str, str], ...] = ()
     ports: tuple[str, ...] = ()
+    firmware: Firmware = Firmware.BIOS
     hostname: str = ""
     boots: int = 0
     ready_at: float | None = None
@@ -130,6 +135,7 @@ class Volume:
         uuid: the guest that it was made for; None for an image.
         owner: whose guest that is; None for a guest without a mark.
         content: what was first written to it, in words.
+        bus: the bus on which the guest sees it; None for what is no disk.
     """
 
     pool: str
@@ -139,6 +145,7 @@ class Volume:
     uuid: UUID | None = None
     owner: str | None = None
     content: str = ""
+    bus: DiskBus | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -162,6 +169,7 @@ class Port:
         uuid: the guest that it was made for.
         owner: whose guest that is; None for a guest without a mark.
         mac: MAC address.
+        model: the network card that the guest sees.
     """
 
     name: str
@@ -170,12 +178,28 @@ class Port:
     uuid: UUID
     owner: str | None = None
     mac: str
+    model: NicModel = NicModel.VIRTIO
 
     @property
     def ip(self) -> IPv4Address:
         """The guest's address there: 192.0.2.1 to .254 first (RFC 5737), then 198.18.0.0/15 (RFC 2544)."""
         documentation = IPv4Address("192.0.2.1") + self.index
         return documentation if self.index < 254 else IPv4Address("198.18.0.1") + (self.index - 254)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """A guest with what it is made of.
+
+    Args:
+        guest: the guest.
+        volumes: its volumes, the one to boot from first.
+        ports: its ports.
+    """
+
+    guest: Guest
+    volumes: tuple[Volume, ...]
+    ports: tuple[Port, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -33,6 +33,16 @@ OPTIONS = (
         min=0.0,
         help="How long a guest boots, in seconds: so long it has no addresses and no login prompt.",
     ),
+    cfg.StrOpt(
+        "password",
+        secret=True,
+        help="A secret, for tests of what a program does with one; every password is the right one.",
+    ),
+    cfg.StrOpt(
+        "refuse",
+        choices=["connection", "password"],
+        help="Let connecting fail: nobody answers, or the password is not accepted.",
+    ),
 )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from uuid import UUID, uuid5
 
 from nova_virt_api.errors import InvalidSpec
-from nova_virt_api.fake.guest import Guest, Image
+from nova_virt_api.fake.guest import Guest, Image, Parts
 from nova_virt_api.fake.listing import find
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import Condition, Health, Instance, PowerState
@@ -142,7 +142,34 @@ class Outside:
         with self._world().changing() as state:
             state.put_image(Image(name=name, virtual_size_bytes=virtual_size_bytes))
 
+    def remove_image(self, name: str) -> None:
+        """Take an image away, with the volume that a snapshot put it in. Idempotent."""
+        with self._world().changing() as state:
+            state.drop_image(name)
+
+    def remove_kept_disks(self, guest: UUID) -> None:
+        """Remove the disks that a destroy of this guest kept. Idempotent."""
+        with self._world().changing() as state:
+            kept = [volume.key for volume in state.volumes.values() if volume.uuid == guest and not volume.belongs]
+            for key in kept:
+                state.drop_volume(key)
+
     # --- what is there --------------------------------------------------------------------------------------------
+
+    def parts(self, guest: GuestLike) -> Parts:
+        """What a guest is made of."""
+        with self._world().reading() as state:
+            found = self._find(state, guest)
+            return Parts(
+                guest=found,
+                volumes=tuple(state.volumes[key] for key in found.disks if key in state.volumes),
+                ports=tuple(state.ports[name] for name in found.ports if name in state.ports),
+            )
+
+    def boots(self, guest: GuestLike) -> int:
+        """How often a guest was started; restored memory does not count."""
+        with self._world().reading() as state:
+            return self._find(state, guest).boots
 
     def objects(self) -> tuple[str, ...]:
         """Everything that exists, whoever made it, sorted: for checks that nothing is left."""

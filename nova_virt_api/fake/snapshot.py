@@ -78,6 +78,7 @@ def write_local(disk: Volume, target: LocalTarget) -> ImageInfo:
     """Write a disk to a file, whole or not at all.
 
     Raises:
+        InvalidSpec: there is no such directory, or something else than a file is in the way.
         StorageError: the file cannot be written.
     """
     virtual_size = -(-disk.size_bytes // SECTOR) * SECTOR
@@ -92,6 +93,10 @@ def write_local(disk: Volume, target: LocalTarget) -> ImageInfo:
 
     write = write_raw if target.format is ImageFormat.RAW else write_qcow2
     path = Path(target.path).expanduser()
+    if not path.parent.is_dir():
+        raise InvalidSpec("target.path", target.path, "a path in a directory that exists")
+    if path.exists() and not path.is_file():
+        raise InvalidSpec("target.path", target.path, "a path of a regular file or of none yet")
     try:
         size = replace_file(path, write)
     except OSError as error:

@@ -14,7 +14,9 @@ from nova_virt_api.fake.listing import ambiguous
 from nova_virt_api.fake.places import Places, check_host, check_pool, choose_places
 from nova_virt_api.fake.steps import STAGES, Step
 from nova_virt_api.fake.switches import SimulatedCrash
+from nova_virt_api.model.disk import DiskBus
 from nova_virt_api.model.instance import Lifecycle, PowerState
+from nova_virt_api.model.nic import NicModel
 from nova_virt_api.model.record import Phase, Record, fingerprint
 from nova_virt_api.model.spec import Firmware, frozen_labels
 from nova_virt_api.model.units import MiB
@@ -156,8 +158,11 @@ class Spawn:
 
     def _volumes(self, contents: list[Content]) -> tuple[tuple[str, str], ...]:
         wanted = [
-            self._volume(self._places.pools[index], f"disk{index}", "disk", content.size_bytes, content.text)
-            for index, content in enumerate(contents)
+            replace(
+                self._volume(self._places.pools[index], f"disk{index}", "disk", content.size_bytes, content.text),
+                bus=disk.bus or DiskBus.VIRTIO,
+            )
+            for index, (disk, content) in enumerate(zip(self._spec.disks, contents, strict=True))
         ]
         if self._spec.cloud_init is not None:
             wanted.append(self._volume(self._places.pool, "seed", "seed", SIDE_VOLUME_SIZE, "cloud-init data"))
@@ -207,6 +212,7 @@ class Spawn:
                             uuid=self._spec.uuid,
                             owner=self._connection.owner,
                             mac=nic.mac or mac_of(number),
+                            model=nic.model or NicModel.VIRTIO,
                         )
                     )
             names.append(name)
@@ -229,6 +235,7 @@ class Spawn:
                 labels=frozen_labels(spec.labels),
                 disks=volumes,
                 ports=ports,
+                firmware=spec.firmware or Firmware.BIOS,
                 hostname=(spec.cloud_init.hostname if spec.cloud_init else None) or spec.name,
                 has_agent=True,
             )

@@ -140,6 +140,15 @@ class State:
         self.images[image.name] = image
         self.revision += 1
 
+    def drop_image(self, name: str) -> None:
+        """Remove an image and the volume that holds it, if it is there."""
+        image = self.images.pop(name, None)
+        if image is None:
+            return
+        if image.volume is not None:
+            self.drop_volume(image.volume)
+        self.revision += 1
+
     # --- sums -----------------------------------------------------------------------------------------------------
 
     def running_on(self, node: str) -> Iterator[Guest]:

@@ -118,6 +118,8 @@ class Switches:
         self._hangs: defaultdict[Step, list[Hang]] = defaultdict(list)
         self._lost_calls = 0.0
         self.armed = False
+        self.requests = 0
+        """Steps and questions so far: what a real driver would send to its hypervisor. Read only."""
 
     # --- setting them ---------------------------------------------------------------------------------------------
 
@@ -226,6 +228,7 @@ class Switches:
             step: the step.
             op: the operation whose cancel or deadline ends a wait; None where stopping would not be safe.
         """
+        self.requests += 1
         if not self.armed:
             return
         with self._condition:

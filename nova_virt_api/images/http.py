@@ -12,6 +12,7 @@ import tenacity
 
 from nova_virt_api.driver.operation import Operation
 from nova_virt_api.errors import ImageNotFound, ImageRejected, PermissionDenied, Unavailable, VirtError
+from nova_virt_api.images.hidden_query import QUERY, hidden_queries
 from nova_virt_api.images.origin import Origin
 from nova_virt_api.images.part import Part
 from nova_virt_api.model.image import URL_SCHEMES, Url, shown_url
@@ -35,7 +36,6 @@ VALIDATORS: Final = ("ETag", "Last-Modified")
 MISSING: Final = (404, 410)
 REFUSED: Final = (401, 403, 407)
 WORTH_REPEATING: Final = (408, 425, 429, 500, 502, 503, 504)
-QUERY: Final = re.compile(r"\?[^\s'\")>]*")
 CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
 UNSATISFIED_RANGE: Final = re.compile(r"bytes \*/(\d+)")
 
@@ -117,7 +117,7 @@ class UrlOrigin(Origin):
     def _exchange(self, headers: Mapping[str, str], op: Operation, use: Callable[[requests.Response], T]) -> T:
         """What ``use`` makes of the server's answer after redirects."""
         try:
-            with requests.Session() as session:
+            with hidden_queries(), requests.Session() as session:
                 session.auth = without_credentials
                 session.headers.update(HEADERS)
                 with self._follow(session, headers, op) as response:

@@ -151,9 +151,9 @@ def test_a_failed_snapshot_leaves_no_file(
 def test_a_target_that_cannot_be_written_is_named(
     tmp_path: Path, fake_compute: virt.Compute, web: virt.Instance
 ) -> None:
-    with pytest.raises(virt.StorageError, match="nowhere"):
+    with pytest.raises(virt.InvalidSpec, match="nowhere"):
         fake_compute.snapshot(web, virt.LocalTarget(tmp_path / "nowhere" / "web.qcow2"))
     (tmp_path / "taken").mkdir()
-    with pytest.raises(virt.StorageError, match="taken"):
+    with pytest.raises(virt.InvalidSpec, match="taken"):
         fake_compute.snapshot(web, virt.LocalTarget(tmp_path / "taken"))
     assert sorted(path.name for path in tmp_path.iterdir() if path.name.startswith(".")) == []

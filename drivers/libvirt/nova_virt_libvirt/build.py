@@ -83,6 +83,7 @@ class Build:
         spec = self._spec
         self._refuse_absurd()
         self._refuse_labels()
+        self._refuse_places()
         self._pools = [self._pool(index, disk) for index, disk in enumerate(spec.disks)]
         self._networks = [
             self._places.network(f"nics[{index}].network", nic.network) for index, nic in enumerate(spec.nics)
@@ -207,6 +208,11 @@ class Build:
         if self._spec.vcpus > MOST_VCPUS:
             message = f"{self._spec.vcpus} virtual CPUs were asked for, a guest has at most {MOST_VCPUS}"
             raise NoCapacity("vcpus", message)
+
+    def _refuse_places(self) -> None:
+        for field in ("folder", "host"):
+            if (wanted := getattr(self._spec.placement, field)) is not None:
+                raise InvalidSpec(f"placement.{field}", wanted, "None: libvirt has no such places")
 
     def _refuse_labels(self) -> None:
         if self._labels and self._site.manage is Manage.ALL:

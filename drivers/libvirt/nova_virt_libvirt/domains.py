@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from nova_virt_libvirt.addresses import Addresses
     from nova_virt_libvirt.connection import Connection
     from nova_virt_libvirt.definition import Definition
+    from nova_virt_libvirt.pulse import Pulse
 
 STATE: Final = "state.state"
 
@@ -55,6 +56,7 @@ class Domains:
         reading: the connection for reads.
         addresses: tells the addresses of running guests.
         node: tells the name of the host.
+        pulse: finds guests that hang.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Domains:
         reading: Connection,
         addresses: Addresses,
         node: Callable[[], str],
+        pulse: Pulse,
     ) -> None:
         self._owner = endpoint.owner
         self._manage = endpoint.manage
@@ -71,6 +74,7 @@ class Domains:
         self._reading = reading
         self._addresses = addresses
         self._node = node
+        self._pulse = pulse
         self._definitions = Definitions(reading.helper)
         self._saved = SavedGuests()
         self._seen: dict[bytes, Seen] = {}
@@ -153,6 +157,9 @@ class Domains:
             )
             if fresh or self._saved.is_stale:
                 self._saved.refresh(self._reading.native)
+            if any(self._may_have_addresses(stats[STATE]) for _, stats in rows) and self._pulse.feel(now=fresh):
+                for domain, stats in rows:
+                    self._note_health(domain, stats[STATE])
             shown, others = self._unchanged(rows)
             if others:
                 self._look_again(rows, shown, others)
@@ -162,7 +169,7 @@ class Domains:
 
     def _unchanged(self, rows: list[tuple[Any, dict[str, Any]]]) -> tuple[list[Instance | None], list[int]]:
         """What can be shown again, and the numbers of the rows that must be looked at."""
-        seen, known, saved = self._seen, self._definitions.known, self._saved.uuids
+        seen, known, saved, unhealthy = self._seen, self._definitions.known, self._saved.uuids, self._unhealthy
         shown: list[Instance | None] = []
         others: list[int] = []
         for domain, stats in rows:
@@ -173,6 +180,7 @@ class Domains:
                 and entry.state == stats[STATE]
                 and entry.definition is known.get(uuid)
                 and not entry.volatile
+                and uuid not in unhealthy
                 and entry.saved is (uuid in saved)
             ):
                 shown.append(entry.instance)
@@ -239,8 +247,7 @@ class Domains:
         entry = self._seen.get(uuid)
         if entry is not None and entry.instance == instance:
             instance = entry.instance
-        volatile = uuid in self._unhealthy or (active and bool(definition.interfaces))
-        self._seen[uuid] = Seen(state, saved, definition, volatile, instance)
+        self._seen[uuid] = Seen(state, saved, definition, active and bool(definition.interfaces), instance)
         return instance
 
     def _assemble(

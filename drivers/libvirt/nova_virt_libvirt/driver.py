@@ -24,6 +24,7 @@ from nova_virt_libvirt.leftovers import Leftovers
 from nova_virt_libvirt.options import OPTIONS
 from nova_virt_libvirt.pause import LibvirtPause
 from nova_virt_libvirt.power import LibvirtPower
+from nova_virt_libvirt.pulse import Pulse
 from nova_virt_libvirt.site import Site
 from nova_virt_libvirt.snapshot import LibvirtSnapshot
 from nova_virt_libvirt.spawn import Spawner
@@ -69,7 +70,12 @@ class LibvirtDriver(
         self.asking = Connection(options)
         self.host = Host(self.reading)
         self.domains = Domains(
-            endpoint, self.connection, self.reading, Addresses(self.reading, self.asking), lambda: self.host.name
+            endpoint,
+            self.connection,
+            self.reading,
+            Addresses(self.reading, self.asking),
+            lambda: self.host.name,
+            Pulse(self.asking),
         )
         self._events = Events(
             forget=self.domains.forget,

@@ -9,9 +9,12 @@ from uuid import UUID
 from nova_virt_api.errors import VirtError
 from nova_virt_api.model.instance import Lifecycle
 from nova_virt_api.model.leftover import Leftover
+from nova_virt_api.model.record import Phase
+from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.names import claim_key, guest_of, is_claim
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.records import Records
+from nova_virt_libvirt.remains import find_domain, mark_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,14 +55,24 @@ class Leftovers:
     def _of_guest(self, uuid: UUID, found: list[tuple[Pool, str]], guest: Instance | None) -> Iterator[Leftover]:
         if guest is not None and (guest.lifecycle not in UNFINISHED or not guest.owned):
             return
-        chain = self._records.read(claim_key(uuid))
-        if chain is not None and not self._is_abandoned(chain):
+        key = claim_key(uuid)
+        chain = self._records.read(key) or self._records.stray(key, [name for _, name in found if is_claim(name)])
+        if chain is None or not self._is_abandoned(chain):  # all gone since the names were listed: somebody removed it
             return
-        owner = chain.claim.record.owner if chain and chain.claim else None
+        if self._is_whole(uuid):
+            return
+        owner = chain.claim.record.owner if chain.claim else None
         if guest is not None:
             yield Leftover(uuid=uuid, kind="domain", name=guest.name, owner=guest.owner)
         for pool, name in found:
             yield Leftover(uuid=uuid, kind="volume", name=name, place=pool.name, owner=owner)
+
+    def _is_whole(self, uuid: UUID) -> bool:
+        """Whether the guest is complete now; it may have become so since the guests were listed."""
+        with translated(f"look at guest {uuid}"):
+            domain = find_domain(self._site.connection(), uuid)
+        mark = None if domain is None else mark_of(domain)
+        return mark is not None and mark.record.phase is Phase.READY
 
     def _is_abandoned(self, chain: Chain) -> bool:
         """Whether it is of this owner and nobody works on it."""

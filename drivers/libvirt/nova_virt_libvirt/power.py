@@ -66,8 +66,7 @@ class LibvirtPower(OnDomains, Driver):
         with translated("look at the guest"):
             persistent = bool(domain.urgent.isPersistent())
         if persistent:
-            self.power_off(guest, op, mode=mode, grace_seconds=grace_seconds)
-            self.power_on(guest, op)
+            super().reboot(guest, op, mode=mode, grace_seconds=grace_seconds)
         elif mode is PowerOff.GRACEFUL:
             reason = "a transient guest would be gone when it stops; mode=HARD resets it"
             raise NotSupported(Feature.GRACEFUL_POWER_OFF, "mode", reason)

@@ -1,6 +1,7 @@
 """Taking, reading and waiting for the claims that are kept in one pool."""
 
 import time
+from collections.abc import Iterable
 from typing import Final
 
 from nova_virt_api.driver.operation import CancelMode, Operation
@@ -78,6 +79,19 @@ class Records:
         except StorageError:  # a volume that another host or process has removed
             self.pool.refresh()
             return self._read(key)
+
+    def stray(self, key: str, names: Iterable[str]) -> Chain | None:
+        """What is still there, of these volumes, of a claim whose head is gone: its removal is under way, or was.
+
+        Args:
+            key: what the claim is on.
+            names: volumes of the claim that were seen a moment ago.
+        """
+        try:
+            links = tuple(link for name in names if (link := self._link(name)) is not None)
+        except StorageError:  # one that goes just now: whoever removes it lives
+            return None
+        return Chain(key, links) if links else None
 
     def holder(self, chain: Chain) -> str | None:
         """Who works on it now; None when nobody does, or he is gone."""

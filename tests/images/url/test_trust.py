@@ -82,8 +82,15 @@ def test_no_credentials_are_sent(
 
 @pytest.mark.parametrize("how", ["status", "nobody", "cut", "rubbish", "not found", "redirect"])
 def test_a_query_is_never_shown(
-    how: str, site: Any, cache: ImageCache, op: Any, cached_files: Files, tmp_path: Path
+    how: str,
+    site: Any,
+    cache: ImageCache,
+    op: Any,
+    cached_files: Files,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("DEBUG")
     query = f"?sig={TOKEN}"
     source = site.plain(query)
     match how:
@@ -103,6 +110,7 @@ def test_a_query_is_never_shown(
         cache.fetch(source, op)
     error: BaseException | None = caught.value
     assert TOKEN not in "".join(traceback.format_exception(caught.value))
+    assert TOKEN not in caplog.text
     while error is not None:
         assert TOKEN not in str(error)
         assert not isinstance(error, OSError) or isinstance(error, VirtError)

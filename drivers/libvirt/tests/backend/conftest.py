@@ -1,14 +1,5 @@
-"""A libvirtd for the tests alone, with a network and a storage pool, and guests without an operating system in it.
+"""Drivers for the tests' own libvirtd, and guests without an operating system in it."""
 
-Nothing is skipped: where there is no libvirtd, the tests fail and say what is missing.
-"""
-
-import json
-import os
-import shutil
-import subprocess
-import sys
-import tempfile
 import threading
 import time
 import uuid
@@ -27,111 +18,15 @@ from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.errors import Cancelled, Timeout
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.record import Phase, Record
-from nova_virt_libvirt import event_loop
 from nova_virt_libvirt.driver import LibvirtDriver
 from nova_virt_libvirt.metadata import Mark
 from nova_virt_libvirt.options import GROUP, OPTIONS
 
 OWNER = "nova-virt-tests"
 POOL = "nova-virt"
-NEEDED = ("libvirtd", "virtlogd", "qemu-system-x86_64", "unshare")
-NETWORK = """
-<network>
-  <name>default</name>
-  <forward mode='nat'/>
-  <bridge name='virbr0'/>
-  <ip address='192.168.122.1' netmask='255.255.255.0'>
-    <dhcp><range start='192.168.122.2' end='192.168.122.254'/></dhcp>
-  </ip>
-</network>
-"""
 
 MakeDriver = Callable[..., LibvirtDriver]
 MakeGuest = Callable[..., InstanceRef]
-
-
-class Daemon:
-    """A private libvirtd, see ``private_libvirtd.py``."""
-
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        script = Path(__file__).with_name("private_libvirtd.py")
-        self._process = subprocess.Popen(
-            [sys.executable, str(script), str(directory)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        line = self._answer()
-        self.uri: str = json.loads(line)["uri"]
-
-    def do(self, action: str) -> None:
-        """``restart``, ``stop`` or ``start`` libvirtd; guests run on."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{action}\n")
-        self._process.stdin.flush()
-        assert self._answer() == "done\n"
-
-    def close(self) -> None:
-        """End it and all its guests."""
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait(30)
-
-    def _answer(self) -> str:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            pytest.fail(f"the private libvirtd ended; see {self.directory}/log", pytrace=False)
-        return line
-
-
-@pytest.fixture(scope="session")
-def daemon() -> Iterator[Daemon]:
-    """A libvirtd of the tests' own, in namespaces of its own. Fails, never skips, where that cannot be."""
-    missing = [name for name in NEEDED if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None]
-    if missing:
-        pytest.fail(f"missing: {', '.join(missing)}; run tools/install_system_packages", pytrace=False)
-    if os.geteuid() != 0:
-        pytest.fail("the backend tests start a libvirtd of their own, which takes root: sudo make test", pytrace=False)
-    with tempfile.TemporaryDirectory(prefix="nova-virt-", ignore_cleanup_errors=True) as directory:
-        daemon = Daemon(Path(directory))
-        try:
-            yield daemon
-        finally:
-            daemon.close()
-
-
-@pytest.fixture(scope="session")
-def raw(daemon: Daemon) -> Iterator[Callable[[], Any]]:
-    """Gives a ``virConnect`` to the private daemon, also after it was restarted."""
-    event_loop.ensure("own")
-    connections: list[Any] = []
-
-    def connect() -> Any:
-        if not connections or not answers(connections[-1]):
-            connections.append(libvirt.open(daemon.uri))
-        return connections[-1]
-
-    native = connect()
-    native.networkDefineXML(NETWORK)
-    native.networkLookupByName("default").create()
-    path = daemon.directory / "images"
-    pool = native.storagePoolDefineXML(
-        etree.tostring(E.pool(E.name(POOL), E.target(E.path(str(path))), type="dir"), encoding="unicode")
-    )
-    pool.build(0)
-    pool.create(0)
-    pool.setAutostart(1)
-    native.networkLookupByName("default").setAutostart(1)
-    yield connect
-    connections[-1].close()
-
-
-def answers(native: Any) -> bool:
-    """Whether a connection works; that its daemon was restarted shows when it is used."""
-    try:
-        native.getLibVersion()
-    except libvirt.libvirtError:
-        return False
-    return True
 
 
 @pytest.fixture
@@ -141,7 +36,7 @@ def native(raw: Callable[[], Any]) -> Any:
 
 
 @pytest.fixture
-def make_driver(daemon: Daemon, native: Any, tmp_path: Path) -> Iterator[MakeDriver]:
+def make_driver(daemon: Any, native: Any, tmp_path: Path) -> Iterator[MakeDriver]:
     """Makes drivers for the private daemon, opened unless ``opened=False``; closes them."""
     made: list[LibvirtDriver] = []
 

@@ -1,0 +1,1 @@
+"""The command nova-virt-conformance: the kit on one endpoint, described by a file."""

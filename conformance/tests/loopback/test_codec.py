@@ -1,0 +1,282 @@
+"""The codec gives back what it was given, for every type of the contract, and refuses all else."""
+
+import enum
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from ipaddress import ip_address
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, get_args, get_origin, get_type_hints
+from uuid import uuid4
+
+import pytest
+from hypothesis import given, settings, strategies as st
+
+from nova_virt_api import errors
+from nova_virt_api.capability import Capability
+from nova_virt_api.errors import InvalidSpec, NoCapacity, VirtError
+from nova_virt_api.events import Changed, Gap, Gone
+from nova_virt_api.model.image import Checksum, ImageFormat, LocalTarget
+from nova_virt_api.model.instance import Instance, PowerState
+from nova_virt_api.model.labels import Labels
+from nova_virt_api.model.leftover import Leftover
+from nova_virt_api.model.secret import Secret
+from nova_virt_api.model.spec import Extra, InstanceSpec
+from nova_virt_conformance.loopback.catalogue import CROSSING, ERRORS
+from nova_virt_conformance.loopback.codec import CannotCrossError, Codec, same
+
+CODEC = Codec()
+TEXT = st.text(st.characters(codec="utf-8"), max_size=20)
+
+labels = st.dictionaries(st.from_regex(r"\A[a-z0-9._-]{1,10}\Z"), st.from_regex(r"\A[ -~]{0,10}\Z"), max_size=3)
+names = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,20}\Z")
+words = st.from_regex(r"\A[!-~]{1,20}\Z")
+macs = st.from_regex(r"\A52:54:00:[0-9a-f]{2}:[0-9a-f]{2}:[0-9a-f]{2}\Z")
+checksums = st.builds(Checksum, digest=st.from_regex(r"\A[0-9a-f]{64}\Z"))
+urls = st.from_regex(r"\Ahttps://[a-z]{1,10}/[a-z]{0,10}(\?sig=[a-z]{1,5})?\Z")
+
+CONSTRAINED: dict[tuple[str, str], st.SearchStrategy[Any]] = {
+    ("BackendUrl", "url"): urls,
+    ("Checksum", "algorithm"): st.just("sha256"),
+    ("Checksum", "digest"): st.from_regex(r"\A[0-9a-f]{64}\Z"),
+    ("CloudInit", "ssh_authorized_keys"): st.lists(words, max_size=2),
+    ("Disk", "size_bytes"): st.integers(1, 2**50),
+    ("InstanceSpec", "disks"): st.deferred(lambda: st.lists(values_of(CROSSING["Disk"]), max_size=2)),
+    ("InstanceSpec", "extras"): st.just(()),
+    ("InstanceSpec", "labels"): labels,
+    ("InstanceSpec", "memory_bytes"): st.integers(1, 2**20).map(lambda mib: mib * 2**20),
+    ("InstanceSpec", "name"): names,
+    ("InstanceSpec", "nics"): st.deferred(lambda: st.lists(values_of(CROSSING["Nic"]), max_size=1)),
+    ("InstanceSpec", "vcpus"): st.integers(1, 4096),
+    ("InstanceUpdate", "labels"): st.none() | labels,
+    ("InstanceUpdate", "name"): st.none() | names,
+    ("LocalTarget", "format"): st.sampled_from([ImageFormat.QCOW2, ImageFormat.RAW]),
+    ("Nic", "mac"): st.none() | macs,
+    ("Url", "url"): urls,
+}
+"""Fields with rules of their own."""
+
+
+LEAVES: dict[Any, st.SearchStrategy[Any]] = {
+    type(None): st.none(),
+    str: words,
+    Path: words.map(Path),
+    Secret: st.builds(Secret, TEXT),
+    Mapping[str, str]: labels.map(Labels),
+}
+
+
+def values_of(hint: Any) -> st.SearchStrategy[Any]:
+    """Values of a type, as it is annotated."""
+    if hint in LEAVES:
+        return LEAVES[hint]
+    if get_args(hint):
+        return members_of(get_origin(hint), [values_of(part) for part in get_args(hint) if part is not Ellipsis])
+    if isinstance(hint, type) and is_dataclass(hint):
+        return made_of_fields(hint)
+    return st.from_type(hint)
+
+
+def members_of(origin: Any, parts: list[st.SearchStrategy[Any]]) -> st.SearchStrategy[Any]:
+    """Values of a type that has parts: a container, or one of several."""
+    if origin is Mapping:
+        return st.dictionaries(*parts, max_size=3)
+    if origin is frozenset:
+        return st.frozensets(*parts, max_size=3)
+    if origin is tuple:
+        return st.lists(*parts, max_size=3).map(tuple)
+    return st.one_of(parts)
+
+
+def made_of_fields(kind: type) -> st.SearchStrategy[Any]:
+    """Values of a dataclass."""
+    hints = get_type_hints(kind)
+    names_of_fields = [field.name for field in fields(kind)]  # type: ignore[arg-type]
+    given = {name: CONSTRAINED.get((kind.__name__, name)) or values_of(hints[name]) for name in names_of_fields}
+    return st.builds(kind, **given)
+
+
+def contents(member: Any) -> dict[str, Any]:
+    """All fields, for types that print without some of them."""
+    return {field.name: getattr(member, field.name) for field in fields(member)}
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in CROSSING.values() if is_dataclass(kind)], ids=lambda kind: kind.__name__
+)
+def test_model_survives(kind: type) -> None:
+    @settings(max_examples=25, deadline=None)
+    @given(values_of(kind))
+    def survives(value: Any) -> None:
+        copy = CODEC.decode(CODEC.encode(value))
+        assert type(copy) is kind
+        assert same(value, copy)
+        assert contents(copy) == contents(value)
+
+    survives()
+
+
+@pytest.mark.parametrize(
+    "kind", [kind for kind in CROSSING.values() if not is_dataclass(kind)], ids=lambda k: k.__name__
+)
+def test_enum_survives(kind: Any) -> None:
+    for member in kind:
+        assert CODEC.decode(CODEC.encode(member)) is member
+
+
+@given(
+    st.recursive(
+        st.none()
+        | st.booleans()
+        | st.integers()
+        | st.floats()
+        | st.text()
+        | st.binary()
+        | st.uuids()
+        | st.ip_addresses()
+        | st.sampled_from(PowerState),
+        lambda inner: (
+            st.lists(inner, max_size=4).map(tuple)
+            | st.dictionaries(st.text() | st.sampled_from(Capability), inner, max_size=4)
+            | st.frozensets(st.text() | st.integers(), max_size=4)
+        ),
+    )
+)
+def test_plain_value_survives(value: object) -> None:
+    assert same(value, CODEC.decode(CODEC.encode(value)))
+
+
+@pytest.mark.parametrize(
+    "value", [math.inf, -math.inf, 0.0, 1.0, 1, True, "\ud800", "", b"\xff\x00", ip_address("::1")]
+)
+def test_value_keeps_its_type(value: object) -> None:
+    copy = CODEC.decode(CODEC.encode(value))
+    assert (type(copy), copy) == (type(value), value)
+
+
+def test_sequences_come_back_as_tuples() -> None:
+    assert CODEC.decode(CODEC.encode([1, [2]])) == (1, (2,))
+
+
+def test_mapping_proxy_comes_back_as_a_mapping() -> None:
+    assert CODEC.decode(CODEC.encode(MappingProxyType({Capability.PAUSE: 1}))) == {Capability.PAUSE: 1}
+
+
+@pytest.mark.parametrize("kind", list(ERRORS.values()), ids=lambda kind: kind.__name__)
+def test_error_survives(kind: type[VirtError]) -> None:
+    left = Leftover(uuid=uuid4(), kind="volume", name="a", place="p")
+    error = errors.restored(kind, ("text",), {"message": "text", "hint": "do this", "leftovers": (left,)})
+    error.guest, error.verb, error.state_after = "web", "spawn", errors.StateAfter.CHANGED
+    copy = CODEC.decode(CODEC.encode(error))
+    assert type(copy) is kind
+    assert vars(copy) == vars(error)
+    assert copy.public_message == error.public_message
+
+
+def test_error_of_a_driver_comes_back_as_the_contracts() -> None:
+    class PoolFull(NoCapacity):
+        """A driver's own."""
+
+    error = PoolFull("default", "pool default is full", hint="make room")
+    error.handle = object()  # type: ignore[attr-defined]
+    error.add_note("native detail")
+    error.__cause__ = OSError("native")
+    copy = CODEC.decode(CODEC.encode(error))
+    assert type(copy) is NoCapacity
+    assert (copy.resource, copy.hint, copy.__cause__) == ("default", "make room", None)
+    assert not hasattr(copy, "__notes__")
+
+
+def test_value_of_an_invalid_spec_may_be_anything() -> None:
+    copy = CODEC.decode(CODEC.encode(InvalidSpec("name", {1, 2}, "text")))
+    assert copy.value == "{1, 2}"
+    assert copy.message == InvalidSpec("name", {1, 2}, "text").message
+
+
+@dataclass(frozen=True, slots=True)
+class Numa(Extra):
+    """A driver's own part of a spec."""
+
+    nodes: int
+    modes: tuple[ImageFormat, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Loose(Extra):
+    """One that holds what nobody knows."""
+
+    handle: object = None
+
+
+def test_extras_survive() -> None:
+    spec = InstanceSpec(uuid=uuid4(), name="web", memory_bytes=2**20, extras=(Numa(2, (ImageFormat.RAW,)),))
+    codec = Codec((Numa,))
+    assert codec.decode(codec.encode(spec)) == spec
+
+
+def test_unknown_extras_are_refused() -> None:
+    spec = InstanceSpec(uuid=uuid4(), name="web", memory_bytes=2**20, extras=(Numa(2),))
+    with pytest.raises(CannotCrossError, match=r"the value\.extras\[0\]: Numa.* does not cross the contract"):
+        CODEC.encode(spec)
+
+
+def test_types_are_known_by_what_they_hold() -> None:
+    codec = Codec((Numa, Loose))
+    assert codec.knows(Numa)
+    assert not codec.knows(Loose)
+    assert not CODEC.knows(Numa)
+
+
+class Word(str):
+    """Text that holds more than it shows."""
+
+
+class Special(Instance):
+    """A guest that only one driver knows."""
+
+
+GUEST = Instance(uuid=uuid4(), name="web", power_state=PowerState.RUNNING, native_id="1", vcpus=1, memory_bytes=1)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        object(),
+        {1, 2},
+        Word("x"),
+        1j,
+        len,
+        ValueError("native"),
+        Special(uuid=uuid4(), name="x", power_state=PowerState.RUNNING, native_id="1", vcpus=1, memory_bytes=1),
+        replace(GUEST, name=Word("web")),
+        Changed(object()),  # type: ignore[arg-type]
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_what_is_not_of_the_contract_is_refused(value: object) -> None:
+    with pytest.raises(CannotCrossError, match="does not cross the contract"):
+        CODEC.encode(value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", '{"type": "Instance"}', '{"type": "Popen", "value": {}}', '{"type": "Instance", "value": {"uid": 1}}'],
+)
+def test_text_of_others_is_refused(text: str) -> None:
+    with pytest.raises(CannotCrossError):
+        CODEC.decode(text)
+
+
+@pytest.mark.parametrize("event", [Changed(GUEST), Gone(GUEST.uuid), Gap("for a while")])
+def test_event_survives(event: object) -> None:
+    assert CODEC.decode(CODEC.encode(event)) == event
+
+
+def test_list_in_a_frozen_object_is_seen() -> None:
+    listed = replace(GUEST, addresses=[])  # type: ignore[arg-type]
+    assert not same(listed, CODEC.decode(CODEC.encode(listed)))
+
+
+def test_target_keeps_its_path() -> None:
+    assert CODEC.decode(CODEC.encode(LocalTarget("/tmp/a b.qcow2"))).path == "/tmp/a b.qcow2"

@@ -1,0 +1,137 @@
+"""A socket of our own that leads to libvirtd's: a way that can be cut, and on which requests can be counted."""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+# libvirt's RPC protocol, https://libvirt.org/kbase/internals/rpc.html: every packet begins with its own length, then
+# the numbers of program, version, procedure, type, serial and status, each of 32 bits, the highest byte first.
+LENGTH: Final = struct.Struct(">I")
+HEADER: Final = struct.Struct(">IIII")
+KEEPALIVE: Final = 0x6B656570
+CALLS: Final = frozenset({0, 4})
+"""The types of a packet that asks for something: a call, and a call that hands over files."""
+
+CHUNK: Final = 256 * 1024
+
+
+class Relay:
+    """Listens from :meth:`open` to :meth:`close`. Thread-safe.
+
+    Args:
+        path: where it listens; clients connect there.
+        daemon: the socket that it leads to.
+    """
+
+    def __init__(self, path: Path, daemon: Path) -> None:
+        self.path: Final = path
+        self._daemon = daemon
+        self._lock = threading.Lock()
+        self._listener: socket.socket | None = None
+        self._ends: set[socket.socket] = set()
+        self._requests = 0
+
+    @property
+    def requests(self) -> int:
+        """How many requests have passed so far, of all clients together."""
+        with self._lock:
+            return self._requests
+
+    def open(self) -> None:
+        """Let clients through from now on."""
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(str(self.path))
+        listener.listen()
+        with self._lock:
+            self._listener = listener
+        start(self._accept, listener)
+
+    def close(self) -> None:
+        """Break all that is connected, and let nobody through any more. Idempotent."""
+        with self._lock:
+            listener, self._listener = self._listener, None
+            ends = list(self._ends)
+        if listener is not None:
+            self.path.unlink()
+            end(listener)
+        for one in ends:
+            end(one)
+
+    def _accept(self, listener: socket.socket) -> None:
+        with listener, suppress(OSError):  # it was closed
+            while True:
+                client, _ = listener.accept()
+                daemon = socket.socket(socket.AF_UNIX)
+                with self._lock:
+                    self._ends |= {client, daemon}
+                    closed = self._listener is not listener
+                if closed:
+                    end(client)
+                start(self._lead, client, daemon)
+
+    def _lead(self, client: socket.socket, daemon: socket.socket) -> None:
+        """Serve one client until either side ends."""
+        with client, daemon:
+            with suppress(OSError):
+                daemon.connect(str(self._daemon))
+                back = start(carry, daemon, client)
+                self._carry_requests(client, daemon)
+                end(daemon)
+                back.join()
+            with self._lock:
+                self._ends -= {client, daemon}
+
+    def _carry_requests(self, client: socket.socket, daemon: socket.socket) -> None:
+        """Hand packets on, one by one, until the client ends."""
+        with suppress(OSError, EOFError):
+            while True:
+                length = receive(client, LENGTH.size)
+                rest = receive(client, LENGTH.unpack(length)[0] - LENGTH.size)
+                program, _, _, kind = HEADER.unpack_from(rest)
+                if program != KEEPALIVE and kind in CALLS:
+                    with self._lock:
+                        self._requests += 1
+                daemon.sendall(length + rest)
+
+
+def carry(source: socket.socket, target: socket.socket) -> None:
+    """Hand bytes on until the source ends, then end the target."""
+    with suppress(OSError):
+        while data := source.recv(CHUNK):
+            target.sendall(data)
+    end(target)
+
+
+def receive(source: socket.socket, length: int) -> bytes:
+    """Exactly so many bytes.
+
+    Raises:
+        EOFError: the source ended before.
+    """
+    parts = bytearray()
+    while len(parts) < length:
+        part = source.recv(min(CHUNK, length - len(parts)))
+        if not part:
+            raise EOFError
+        parts += part
+    return bytes(parts)
+
+
+def end(one: socket.socket) -> None:
+    """Let nothing pass any more, and wake whoever waits for it."""
+    with suppress(OSError):  # the other side was faster
+        one.shutdown(socket.SHUT_RDWR)
+
+
+def start(work: object, *arguments: object) -> threading.Thread:
+    """Do this on a thread of its own."""
+    thread = threading.Thread(target=work, args=arguments, name="nova-virt-libvirt-relay", daemon=True)  # type: ignore[arg-type]
+    thread.start()
+    return thread

@@ -1,0 +1,278 @@
+"""The rig: libvirt's daemon as the conformance kit sees and handles it, on a connection that is not the driver's."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import tempfile
+import time
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qs, urlsplit
+from uuid import UUID, uuid4
+
+import libvirt
+from lxml import etree
+from lxml.builder import E
+
+from nova_virt_api.errors import Unavailable
+from nova_virt_api.model.instance import PowerState
+from nova_virt_conformance.outcome import NotApplicable, NotVerified
+from nova_virt_conformance.rig import Rig
+from nova_virt_libvirt import event_loop
+from nova_virt_libvirt.rig.boots import Boots
+from nova_virt_libvirt.rig.hardware import PARSER, hardware_of
+from nova_virt_libvirt.rig.objects import Objects
+from nova_virt_libvirt.rig.relay import Relay
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping, Sequence
+
+    from nova_virt_api.compute.compute import Compute
+    from nova_virt_api.errors import VirtError
+    from nova_virt_api.model.instance import Instance
+    from nova_virt_conformance.hardware import Hardware
+
+SOCKET: Final = Path("/run/libvirt/libvirt-sock")
+"""Where this machine's daemon, or its proxy, serves every part of libvirt."""
+
+STATE: Final = Path("/var/lib/libvirt/qemu")
+"""Where it keeps what is no volume, unless the target's setting ``state_directory`` says otherwise."""
+
+UNDEFINE: Final = (
+    libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE
+    | libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+    | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+)
+PANIC: Final = "o /b 0x505 1"
+"""What a guest's own kernel does when it panics: it writes to the port of the pvpanic device (QEMU's specs/pvpanic)."""
+
+PATIENCE: Final = 10.0
+
+
+class LibvirtRig(Rig):
+    """Eyes and hands on QEMU's guests through libvirt.
+
+    With this machine's daemon every connection under test is led through a relay, which can be cut and counts what is
+    asked; and guests' processes and libvirt's directories can be reached. With another machine's, what needs these is
+    not verified.
+    """
+
+    def open(self) -> None:
+        event_loop.ensure("own")
+        self._native = libvirt.open(self._uri)
+        self._directory = Path(tempfile.mkdtemp(prefix="nova-virt-rig-"))
+        self._relays: dict[str, Relay] = {}
+        self._boots = Boots(self._native)
+        owners = (self.target.owner, self.target.other_owner)
+        self._objects = Objects(self._native, self.target.pools, owners, self._state_directory)
+
+    def close(self) -> None:
+        self._boots.stop()
+        for relay in self._relays.values():
+            relay.close()
+        shutil.rmtree(self._directory)
+        self._native.close()
+
+    def options(self) -> Mapping[str, object]:
+        if self._socket is None:
+            return self.target.options
+        relay = Relay(self._directory / str(len(self._relays)), self._socket)
+        relay.open()
+        uri = f"qemu+unix:///system?socket={relay.path}"
+        self._relays[uri] = relay
+        return {**self.target.options, "uri": uri}
+
+    @property
+    def _uri(self) -> str:
+        return str(self.target.options.get("uri", "qemu:///system"))
+
+    @property
+    def _socket(self) -> Path | None:
+        """The daemon's socket; None for one that is not this machine's own."""
+        parts = urlsplit(self._uri)
+        if parts.hostname or parts.path != "/system":
+            return None
+        named = parse_qs(parts.query).get("socket")
+        path = Path(named[0]) if named else SOCKET
+        return path if path.is_socket() else None
+
+    @property
+    def _state_directory(self) -> Path | None:
+        """Where this machine's daemon keeps what is no volume; of another's it cannot be seen."""
+        return None if self._socket is None else Path(self.target.settings.get("state_directory", STATE))
+
+    def _relay(self, compute: Compute) -> Relay:
+        with compute.native() as handle:
+            relay = self._relays.get(handle.getURI())  # type: ignore[attr-defined]
+        if relay is None:
+            raise NotVerified("the connection does not go through a relay of the rig's: the daemon is not local")
+        return relay
+
+    # --- eyes -----------------------------------------------------------------------------------------------------
+
+    def backend_objects(self) -> Collection[str]:
+        return self._objects.list()
+
+    def requests(self, compute: Compute) -> int:
+        return self._relay(compute).requests
+
+    def boots(self, guest: Instance) -> int:
+        return self._boots.of(guest.uuid)
+
+    def hardware(self, guest: UUID) -> Hardware:
+        return hardware_of(self._native, self._domain(guest))
+
+    def secrets(self) -> Sequence[str]:
+        password = self.target.options.get("password")
+        return () if password is None else (str(getattr(password, "reveal", lambda: password)()),)
+
+    # --- states ---------------------------------------------------------------------------------------------------
+
+    def enter(self, guest: Instance, state: PowerState) -> None:
+        domain = self._domain(guest.uuid)
+        match state:
+            case PowerState.RUNNING:
+                domain.resume() if domain.isActive() else domain.create()
+            case PowerState.PAUSED:
+                domain.suspend()
+            case PowerState.SHUTDOWN:
+                domain.destroy()
+            case PowerState.SUSPENDED:
+                domain.managedSave(0)
+            case PowerState.CRASHED:
+                self._crash(domain)
+            case PowerState.NOSTATE:
+                raise NotVerified("libvirt brings no guest of QEMU's into this state")
+
+    def _crash(self, domain: Any) -> None:
+        """Start the guest anew with a panic device, keep it when it panics, and let it panic."""
+        import libvirt_qemu
+
+        definition = etree.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), PARSER)
+        definition.find("on_crash").text = "preserve"
+        definition.find("devices").append(E.panic(model="isa"))
+        domain.destroy()
+        domain = self._native.defineXML(etree.tostring(definition, encoding="unicode"))
+        domain.create()
+        libvirt_qemu.qemuMonitorCommand(domain, PANIC, libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP)
+        wait_until(lambda: domain.state()[0] == libvirt.VIR_DOMAIN_CRASHED, "the guest has crashed")
+
+    @contextmanager
+    def hang(self, guest: Instance) -> Iterator[None]:
+        process = self._process(guest.uuid)
+        os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            with suppress(ProcessLookupError):  # it was destroyed meanwhile
+                os.kill(process, signal.SIGCONT)
+
+    def _process(self, guest: UUID) -> int:
+        """The process id of a guest's QEMU, which libvirt names after the guest in its command line."""
+        if self._socket is None:
+            raise NotVerified("guests' processes are on another machine")
+        for line in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                words = line.read_bytes().split(b"\0")
+                if b"qemu-system" in words[0] and str(guest).encode() in words:
+                    return int(line.parent.name)
+        raise NotVerified(f"the process of guest {guest} cannot be seen from here")
+
+    # --- guests of other making -----------------------------------------------------------------------------------
+
+    @contextmanager
+    def foreign_guest(self, name: str) -> Iterator[UUID]:
+        guest = uuid4()
+        definition = E.domain(
+            E.name(name),
+            E.uuid(str(guest)),
+            E.memory("16", unit="MiB"),
+            E.vcpu("1"),
+            E.os(E.type("hvm", arch="x86_64", machine="pc")),
+            type="qemu",
+        )
+        with self._defined(definition) as domain:
+            yield UUID(bytes=domain.UUID())
+
+    @contextmanager
+    def native_copy(self, guest: Instance, name: str) -> Iterator[UUID]:
+        definition = etree.fromstring(self._domain(guest.uuid).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), PARSER)
+        definition.find("name").text = name
+        definition.find("uuid").text = str(uuid4())
+        with self._defined(definition) as domain:
+            yield UUID(bytes=domain.UUID())
+
+    @contextmanager
+    def _defined(self, definition: Any) -> Iterator[Any]:
+        domain = self._native.defineXML(etree.tostring(definition, encoding="unicode"))
+        try:
+            yield domain
+        finally:
+            self._remove(domain)
+
+    def claim_twice(self, guest: Instance) -> Any:
+        raise NotApplicable("a guest's uuid is the uuid of its domain, of which libvirt has no two")
+
+    # --- losses ---------------------------------------------------------------------------------------------------
+
+    def vanish(self, guest: Instance) -> None:
+        self._remove(self._domain(guest.uuid))
+
+    def _remove(self, domain: Any) -> None:
+        """Remove a domain and what libvirt itself keeps for it; nothing happens if it is gone."""
+        try:
+            if domain.isActive():
+                domain.destroy()
+            domain.undefineFlags(UNDEFINE)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
+                raise
+
+    def remove_kept_disks(self, guest: UUID) -> None:
+        for pool in self.target.pools:
+            for volume in self._native.storagePoolLookupByName(pool).listAllVolumes(0):
+                if re.match(rf"{guest}\.disk\d+\.", volume.name()):
+                    volume.delete(0)
+
+    @contextmanager
+    def removing_image(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            pool = self._native.storagePoolLookupByName(self.target.pools[0])
+            if name in pool.listVolumes():
+                pool.storageVolLookupByName(name).delete(0)
+
+    @contextmanager
+    def cut_connection(self, compute: Compute) -> Iterator[None]:
+        relay = self._relay(compute)
+        relay.close()
+        try:
+            yield
+        finally:
+            relay.open()
+
+    def broken_options(self, error: type[VirtError]) -> dict[str, object]:
+        if error is Unavailable:
+            return {"uri": f"qemu+unix:///system?socket={self._directory}/nobody"}
+        raise NotVerified(f"the daemon asks for no password, so there are no options that end in {error.__name__}")
+
+    def _domain(self, guest: UUID) -> Any:
+        return self._native.lookupByUUID(guest.bytes)
+
+
+def wait_until(condition: Any, what: str) -> None:
+    """Return once it holds.
+
+    Raises:
+        TimeoutError: it does not.
+    """
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"not within {PATIENCE:g} s: {what}")
+        time.sleep(0.01)
