@@ -49,7 +49,7 @@ CLOCK: Final = """#!/bin/sh
     while :; do
         count=$((count + 1))
         printf 'conformance-clock: %d\\n' $count >/dev/console
-        sleep 0.1
+        sleep 0.25
     done
 ) &
 exit 7

@@ -57,6 +57,10 @@ class Judged:
         except (NotApplicable, NotVerified):
             lab.check_rules()
             raise
+        except BaseException as error:
+            for line in lab.broken_rules():
+                error.add_note(line)
+            raise
         lab.check_rules()
         if lab.fence.refusals:
             raise NotVerified(lab.fence.refusals[0])
@@ -64,7 +68,7 @@ class Judged:
         assert not silent, f"the test never called {', '.join(silent)}"
 
     def phase(self, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
-        """One of set-up, test and clean-up is over; the worst of them counts."""
+        """One of set-up, test and clean-up is over; the worst of them counts, and of failures the first."""
         self.seconds += call.duration
         outcome, reason = self._outcome(call)
         known = self._known()
@@ -75,7 +79,8 @@ class Judged:
             show_excused(report, f"provisional, it does not count yet: {reason}")
         elif outcome in (Outcome.NOT_VERIFIED, Outcome.NOT_APPLICABLE):
             show_skipped(report, reason)
-        if self.outcome in (None, Outcome.PASSED) or outcome is Outcome.FAILED:
+        first = self.outcome is not Outcome.FAILED
+        if self.outcome in (None, Outcome.PASSED) or (outcome is Outcome.FAILED and first):
             self.outcome, self.reason = outcome, reason
         if call.when == "teardown" and known is not None and self.outcome is Outcome.PASSED:
             self.outcome, self.link = Outcome.FAILED, known.link

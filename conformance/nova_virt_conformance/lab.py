@@ -10,10 +10,12 @@ from nova_virt_api.capability import Capability, Feature
 from nova_virt_api.compute.compute import Compute
 from nova_virt_api.compute.connect import make_driver
 from nova_virt_api.compute.guard import guarded
+from nova_virt_api.errors import VirtError
 from nova_virt_api.model.disk import Blank, Disk
 from nova_virt_api.model.instance import Instance, PowerState, Scope
 from nova_virt_api.model.nic import Nic
 from nova_virt_api.model.placement import Placement
+from nova_virt_api.model.secret import Secret
 from nova_virt_api.model.spec import InstanceSpec
 from nova_virt_api.model.units import MiB
 from nova_virt_conformance.booted import BootedGuests
@@ -63,6 +65,7 @@ class Lab:
         """What the endpoint said of itself when it was opened."""
 
         self._kept: set[UUID] = set()
+        self._given_up: set[UUID] = set()
         self._known_objects: frozenset[str] = frozenset()
         self._exits: Final = ExitStack()
 
@@ -89,6 +92,7 @@ class Lab:
     def close(self) -> None:
         """Remove everything and disconnect; each step is made even if the one before it failed. Idempotent."""
         self._kept.clear()
+        self._given_up.clear()
         self._exits.close()
 
     def connect(self, *, owner: str | None = None, **options: Any) -> Compute:
@@ -121,7 +125,9 @@ class Lab:
         """The driver itself, not opened and not seen by anybody; who opens it closes it."""
         places = {"cache_dir": str(self.directory / "cache"), "state_dir": str(self.directory / "state")}
         given = {**places, **self.rig.options(), **options}
-        return make_driver(self.target.driver, owner=owner or self.target.owner, **given)
+        driver = make_driver(self.target.driver, owner=owner or self.target.owner, **given)
+        self.secrets.add(value.reveal() for value in driver.endpoint.options.values() if isinstance(value, Secret))
+        return driver
 
     def seen(self, raw: Driver) -> Driver:
         """A driver of :meth:`make_driver` with the observer around it, for what is called without a ``Compute``."""
@@ -241,17 +247,42 @@ class Lab:
     # --- begin and end of a test ---------------------------------------------------------------------------------
 
     def begin(self) -> None:
-        """Forget what earlier tests did."""
+        """Forget what earlier tests did.
+
+        Raises:
+            AssertionError: a rule was broken since then, e.g. while the endpoint was opened.
+        """
+        self.check_rules()
         self.observer.begin()
         self.fence.refusals.clear()
 
+    def end(self) -> None:
+        """Remove what the test made, and see that nothing is left and no rule was broken.
+
+        Raises:
+            AssertionError: something is left behind, or a rule was broken.
+            VirtError: a guest could not be removed.
+        """
+        try:
+            self.sweep()
+        except BaseException as error:
+            for line in (*self.left_behind(), *self.broken_rules()):
+                error.add_note(line)
+            raise
+        told = [*self.left_behind(), *self.broken_rules()]
+        assert not told, "\n".join(told)
+
+    def broken_rules(self) -> list[str]:
+        """The rules for every call that were broken since :meth:`begin`, a line each; told once."""
+        return [*self.observer.take_violations(), *self.fence.take_breaches()]
+
     def check_rules(self) -> None:
-        """See that no rule which holds for every call was broken since :meth:`begin`; what is told is forgotten.
+        """See that none was broken.
 
         Raises:
             AssertionError: one was; says which.
         """
-        broken = [*self.observer.take_violations(), *self.fence.take_breaches()]
+        broken = self.broken_rules()
         assert not broken, "\n".join(broken)
 
     def objects(self) -> frozenset[str]:
@@ -262,22 +293,32 @@ class Lab:
             return frozenset()
 
     def left_behind(self) -> list[str]:
-        """What is on the backend now and was not known before; told once."""
+        """A line that names what is on the backend now and was not known before; told once."""
         now = self.objects()
         new = now - self._known_objects
         self._known_objects = now
-        return sorted(new)
+        return [f"left behind on the backend: {', '.join(sorted(new))}"] if new else []
 
     def sweep(self) -> None:
         """Remove all guests and leftovers of the kit's owners, except guests that are kept.
 
+        What could not be removed is left alone until the end, so that it fails one test and not all that follow.
+
         Raises:
-            VirtError: something could not be removed.
+            VirtError: something could not be removed; all else is.
         """
+        failures: list[VirtError] = []
         for compute in (self.compute, self.other):
             guests = [guest.uuid for guest in compute.instances(scope=Scope.OWNED, fresh=True)]
             remains = [leftover.uuid for leftover in compute.leftovers()]
             for guest in dict.fromkeys([*guests, *remains]):
-                if guest not in self._kept:
+                if guest in self._kept | self._given_up:
+                    continue
+                try:
                     compute.destroy(guest, timeout=PATIENCE)
-        self.fence.keep_only(self._kept)
+                except VirtError as error:
+                    self._given_up.add(guest)
+                    failures.append(error)
+        self.fence.keep_only(self._kept | self._given_up)
+        if failures:
+            raise failures[0]

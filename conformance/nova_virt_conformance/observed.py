@@ -89,7 +89,7 @@ class Observer:
         """Note the end of a call, and judge what it raised."""
         with self._lock:
             self._calls.append(Call(method, error))
-        if error is None:
+        if not isinstance(error, Exception | SystemExit):  # Ctrl-C and the end of a test's time come from outside
             return
         name = method.rpartition(".")[2]
         if not isinstance(error, VirtError):

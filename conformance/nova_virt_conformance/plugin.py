@@ -191,9 +191,10 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         return
     from nova_virt_conformance.summary import lines
 
+    asked = config.option.conformance_profile
     for report in config.stash[RUNS].reports():
         terminalreporter.section(f"conformance of {report.driver}")
-        for line in lines(report):
+        for line in lines(report, asked.name if asked else ""):
             terminalreporter.write_line(line)
     for name, problem in config.stash[RUNS].problems().items():
         terminalreporter.section(f"conformance of {name}")

@@ -41,6 +41,9 @@ if TYPE_CHECKING:
     from nova_virt_conformance.lab import Lab
 
 PATIENCE: Final = 60.0
+BRIEF: Final = 3.0
+"""Seconds; as long as its deadline allows, a driver may wait for who works on a guest."""
+
 NOWHERE: Final = "conformance-not-there"
 
 
@@ -154,8 +157,11 @@ def made_by_another_process(lab: Lab, method: str, _: type[VirtError]) -> Iterat
     operation = lab.second.submit.spawn(spec, timeout=PATIENCE, hooks={Stage.BEFORE_START: hold})
     try:
         assert arrived.wait(PATIENCE), f"the spawn never came to its hook: {operation.stage}, {operation.error}"
-        spawn = method == "Driver.spawn"
-        yield Scene(lambda: lab.compute.spawn(spec) if spawn else lab.compute.destroy(spec.uuid))
+        calls: dict[str, Callable[[], object]] = {
+            "Driver.spawn": lambda: lab.compute.spawn(spec, timeout=BRIEF),
+            "Driver.destroy": lambda: lab.compute.destroy(spec.uuid, timeout=BRIEF),
+        }
+        yield Scene(calls[method])
     finally:
         leave.set()
         operation.wait(PATIENCE)

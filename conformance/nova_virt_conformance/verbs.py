@@ -179,6 +179,13 @@ def shown(guest: Instance) -> dict[str, Any]:
     return {name: getattr(guest, name) for name in SHOWN if name != "node"}
 
 
+def difference(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> str:
+    """What differs between two results of :func:`shown`, in words; empty if nothing does."""
+    return "; ".join(
+        f"{name} is {found[name]} and should be {wanted[name]}" for name in wanted if found[name] != wanted[name]
+    )
+
+
 def new_name(guest: Instance) -> str:
     """Another name for a guest; the same each time, whether it has it already or not."""
     return f"{guest.name.removesuffix('-renamed')}-renamed"

@@ -101,7 +101,8 @@ class Driver(ABC):
         left out; one that does not answer is listed with ``health`` UNRESPONSIVE and delays nothing.
 
         Args:
-            fresh: look past caches that may be behind.
+            fresh: look past caches that may be behind. Where the backend has no bulk answer for what is cached, this
+                takes a request for each guest.
         """
 
     def instance(self, guest: InstanceRef, *, fresh: bool = False) -> Instance:

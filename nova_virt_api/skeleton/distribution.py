@@ -32,6 +32,7 @@ FILES: Final = {
     "nova_virt_$name/capabilities.py": "capabilities.py",
     "nova_virt_$name/host.py": "host.py",
     "nova_virt_$name/listing.py": "listing.py",
+    "nova_virt_$name/leftovers.py": "leftovers.py",
     "nova_virt_$name/spawn.py": "spawn.py",
     "nova_virt_$name/destroy.py": "destroy.py",
     "nova_virt_$name/power.py": "power.py",

@@ -41,7 +41,7 @@ def test_global_options_may_follow_the_command(nova_virt: Run) -> None:
 
 @pytest.mark.parametrize(
     ("words", "offered"),
-    [(["cre"], ["create"]), (["driver", ""], ["list", "show"]), (["list", "--own"], ["--owned"])],
+    [(["cre"], ["create"]), (["driver", ""], ["list", "new", "show"]), (["list", "--own"], ["--owned"])],
 )
 def test_bash_completes(nova_virt: Run, words: list[str], offered: list[str]) -> None:
     script = nova_virt("complete").out

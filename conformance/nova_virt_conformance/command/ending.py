@@ -72,7 +72,7 @@ def finished(given: argparse.Namespace, report: Report, shown: Screen) -> int:
     missed = given.profile is not None and not any(
         profile.reached for profile in report.profiles if profile.name == given.profile.name
     )
-    for line in lines(report):
+    for line in lines(report, given.profile.name if given.profile else ""):
         shown.result(line)
     try:
         write_outputs(given, report)

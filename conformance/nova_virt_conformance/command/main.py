@@ -16,7 +16,7 @@ from nova_virt_conformance.command.exit_codes import ExitCode
 from nova_virt_conformance.command.outputs import check_outputs
 from nova_virt_conformance.command.rigs import GROUP, find_rig
 from nova_virt_conformance.command.screen import screen
-from nova_virt_conformance.command.session import run
+from nova_virt_conformance.command.session import Quiet, run
 from nova_virt_conformance.command.target_file import BUILT_IN_IMAGE, read_target
 from nova_virt_conformance.command.teller import Teller
 from nova_virt_conformance.rig import Rig
@@ -66,8 +66,9 @@ def conformance(given: argparse.Namespace, shown: Screen) -> int:
             "what needs eyes and hands on the backend stays not verified"
         )
     rig = (kind or Rig)(with_image(target, shown))
-    teller = Teller(shown, verbose=given.verbose)
-    code = run(given, rig, teller)
+    quiet = Quiet()
+    teller = Teller(shown, quiet, verbose=given.verbose)
+    code = run(given, rig, quiet, teller)
     return ended(given, code, teller, shown)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -22,6 +23,7 @@ RIG: Final[pytest.StashKey[Rig]] = pytest.StashKey()
 """The rig of the target."""
 
 HERE: Final = Path(__file__).parent
+STACKS: Final = re.compile(r"^\++ Timeout \++$.*^\++ Timeout \++$", re.MULTILINE | re.DOTALL)
 SETTINGS: Final = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_TIMEOUT")
 """Environment variables by which pytest would take further orders."""
 
@@ -29,11 +31,24 @@ SETTINGS: Final = ("PYTEST_ADDOPTS", "PYTEST_PLUGINS", "PYTEST_TIMEOUT")
 class Quiet:
     """Lets pytest's own terminal write where nobody looks; other plug-ins want it to be there."""
 
+    def __init__(self) -> None:
+        self._written = io.StringIO()
+
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
         """Put another in its place."""
         config.pluginmanager.unregister(name="terminalreporter")
-        config.pluginmanager.register(pytest.TerminalReporter(config, io.StringIO()), "terminalreporter")
+        config.pluginmanager.register(pytest.TerminalReporter(config, self._written), "terminalreporter")
+
+    def forget(self) -> None:
+        """What was written so far is of no use."""
+        self._written.seek(0)
+        self._written.truncate()
+
+    def stacks(self) -> str:
+        """Where all threads were when a test's time was over, as pytest-timeout wrote it; empty if it was not."""
+        found = STACKS.search(self._written.getvalue())
+        return found.group() if found else ""
 
 
 class Found:
@@ -62,19 +77,20 @@ class Given:
         config.stash[RIG] = self._rig
 
 
-def run(given: argparse.Namespace, rig: Rig, teller: Teller) -> int:
+def run(given: argparse.Namespace, rig: Rig, quiet: Quiet, teller: Teller) -> int:
     """Run what the arguments select.
 
     Args:
         given: the command's arguments.
         rig: the rig.
+        quiet: takes what pytest writes.
         teller: tells people.
 
     Returns:
         pytest's exit code.
     """
     with undisturbed():
-        return int(pytest.main(arguments(given), plugins=[Quiet(), Given(rig), teller]))
+        return int(pytest.main(arguments(given), plugins=[quiet, Given(rig), teller]))
 
 
 def find(given: argparse.Namespace) -> list[pytest.Function]:

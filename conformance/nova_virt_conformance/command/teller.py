@@ -14,6 +14,7 @@ from nova_virt_conformance.plugin import RUNS
 
 if TYPE_CHECKING:
     from nova_virt_conformance.command.screen import Screen
+    from nova_virt_conformance.command.session import Quiet
     from nova_virt_conformance.report.model import Report, TestResult
 
 LINES_OF_REASON: Final = 12
@@ -25,11 +26,13 @@ class Teller:
 
     Args:
         screen: where to.
+        quiet: has what pytest writes meanwhile.
         verbose: whether to show the traceback of what failed.
     """
 
-    def __init__(self, screen: Screen, *, verbose: bool) -> None:
+    def __init__(self, screen: Screen, quiet: Quiet, *, verbose: bool) -> None:
         self._screen = screen
+        self._quiet = quiet
         self._verbose = verbose
         self._items: dict[str, pytest.Function] = {}
         self._traces: list[str] = []
@@ -83,12 +86,13 @@ class Teller:
         item = self._items[nodeid]
         self._sentence = (item.function.__doc__ or item.name).strip().partition("\n")[0]
         self._traces.clear()
+        self._quiet.forget()
         self._draw()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Keep what a developer may want to see."""
         if report.failed:
-            self._traces.append(report.longreprtext)
+            self._traces += [report.longreprtext, *(f"{title}:\n{text}" for title, text in report.sections)]
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         """A test is over."""
@@ -113,7 +117,7 @@ class Teller:
             self._screen.result(f"  {result.sentence}")
             self._screen.result(indented(result.reason, 1000 if self._verbose else LINES_OF_REASON))
             if self._verbose:
-                self._screen.result("\n\n".join(self._traces))
+                self._screen.result("\n\n".join([*self._traces, self._quiet.stacks()]))
 
     def pytest_keyboard_interrupt(self) -> None:
         """Say why it goes on for a while."""

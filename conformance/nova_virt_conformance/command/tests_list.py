@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nova_virt_conformance.command.exit_codes import ExitCode
 from nova_virt_conformance.command.session import find
+from nova_virt_conformance.summary import counted
 
 if TYPE_CHECKING:
     import argparse
@@ -25,7 +26,7 @@ def tell_tests(given: argparse.Namespace, shown: Screen) -> int:
             listed = list(cases)
             several = f" ({len(listed)} cases)" if len(listed) > 1 else ""
             shown.result(f"  {name}{several}: {(listed[0].function.__doc__ or '').partition(chr(10))[0]}")
-    shown.note(f"{len(tests)} tests" if tests else f"no test of the kit matches -k {given.keyword!r}")
+    shown.note(counted(len(tests)) if tests else f"no test of the kit matches -k {given.keyword!r}")
     return ExitCode.OK if tests else ExitCode.USAGE
 
 

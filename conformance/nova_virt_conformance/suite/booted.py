@@ -37,7 +37,7 @@ SETTLED: Final = 0.3
 """Seconds within which all that a guest has written is in its log."""
 
 STILL: Final = 1.0
-"""Seconds in which a guest that runs would have written ten times."""
+"""Seconds in which a guest that runs would have written four times."""
 
 
 # --- what it finds ----------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from nova_virt_api.model.instance import Instance, PowerOff
 from nova_virt_conformance.covers import covers
 from nova_virt_conformance.lab import PATIENCE, Lab
 from nova_virt_conformance.promise import Promise
-from nova_virt_conformance.verbs import IDEMPOTENT, Verb, shown
+from nova_virt_conformance.verbs import IDEMPOTENT, Verb, difference, shown
 
 OFTEN: Final = 10
 SELDOM: Final = 2
@@ -31,7 +31,8 @@ def test_verb_repeated_changes_nothing(lab: Lab, verb: Verb) -> None:
     assert reached["power_state"] is verb.becomes[start]
     for _ in range((OFTEN if quick else SELDOM) - 1):
         verb.call(lab.compute, guest, lab.directory)
-        assert shown(lab.compute.instance(guest, fresh=True)) == reached
+        wrong = difference(reached, shown(lab.compute.instance(guest, fresh=True)))
+        assert not wrong, f"{verb.name} again changed something: {wrong}"
 
 
 @covers(Promise.POWER, Driver.power_on)
@@ -39,7 +40,7 @@ def test_power_on_does_not_restart_a_running_guest(lab: Lab, running: Instance) 
     """A guest that runs goes on running when it is started again."""
     before = lab.rig.boots(running)
     lab.compute.power_on(running, timeout=PATIENCE)
-    assert lab.rig.boots(running) == before
+    assert lab.rig.boots(running) == before, "the guest was started anew"
 
 
 @covers(Promise.POWER, Driver.reboot)
@@ -48,4 +49,5 @@ def test_reboot_restarts_once_per_call(lab: Lab, running: Instance) -> None:
     before = lab.rig.boots(running)
     for number in (1, 2):
         lab.compute.reboot(running, mode=PowerOff.HARD, timeout=PATIENCE)
-        assert lab.rig.boots(running) == before + number
+        started = lab.rig.boots(running) - before
+        assert started == number, f"{number} reboots started the guest {started} times"

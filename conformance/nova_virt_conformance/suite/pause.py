@@ -23,7 +23,7 @@ def test_pause_keeps_the_memory(lab: Lab, running: Instance) -> None:
     before = lab.rig.boots(running)
     lab.compute.pause(running)
     lab.compute.unpause(running)
-    assert lab.rig.boots(running) == before
+    assert lab.rig.boots(running) == before, "the guest was started anew"
 
 
 @covers(Capability.PAUSE, Pause.pause)

@@ -102,6 +102,16 @@ def test_snapshot_is_cancelled_at_each_stage(lab: Lab, stopped: Instance, tmp_pa
     assert number > 1, "the snapshot told of no stage"
 
 
+@covers(Capability.SNAPSHOT, Feature.SNAPSHOT_LIVE, Snapshot.snapshot)
+def test_snapshot_of_a_running_guest(lab: Lab, running: Instance, tmp_path: Path) -> None:
+    """Where it is declared, a running guest's disk is written too, and the guest runs on."""
+    with leaving_nothing(lab, "the snapshot"):
+        told = lab.compute.snapshot(running, LocalTarget(tmp_path / "disk.image"), timeout=PATIENCE)
+    assert inspected(Path(told.ref), ImageFormat.QCOW2).virtual_size_bytes == told.virtual_size_bytes
+    assert list(tmp_path.iterdir()) == [Path(told.ref)]
+    assert shown(lab.compute.instance(running, fresh=True)) == shown(running)
+
+
 @covers(Capability.SNAPSHOT, Snapshot.snapshot)
 def test_snapshot_into_a_pool(lab: Lab, stopped: Instance) -> None:
     """A snapshot that stays on the backend is a good source for a guest; an endpoint without such says InvalidSpec."""

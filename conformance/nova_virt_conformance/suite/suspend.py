@@ -27,7 +27,7 @@ def test_suspend_keeps_the_memory(lab: Lab, running: Instance) -> None:
     before = lab.rig.boots(running)
     lab.compute.suspend(running)
     lab.compute.resume(running)
-    assert lab.rig.boots(running) == before
+    assert lab.rig.boots(running) == before, "the guest was started anew"
 
 
 @covers(Capability.SUSPEND, Suspend.resume)

@@ -10,7 +10,7 @@ from nova_virt_conformance.covers import covers
 from nova_virt_conformance.lab import Lab
 from nova_virt_conformance.outcome import NotApplicable
 from nova_virt_conformance.promise import Promise
-from nova_virt_conformance.verbs import STATES, VERBS, Verb, shown
+from nova_virt_conformance.verbs import STATES, VERBS, Verb, difference, shown
 
 
 @pytest.mark.parametrize(
@@ -33,9 +33,10 @@ def test_verb_in_state(lab: Lab, verb: Verb, state: PowerState) -> None:
     elif refused is not None:
         assert state in verb.may_refuse, f"{verb.name} of a guest that is {state.value} was refused: {refused}"
     if refused is None:
-        assert after == before | {"power_state": verb.becomes[state], **verb.changes(guest)}
+        wanted = before | {"power_state": verb.becomes[state], **verb.changes(guest)}
+        assert not (wrong := difference(wanted, after)), f"after {verb.name} of a guest that was {state.value}: {wrong}"
     else:
-        assert after == before, "the verb was refused and changed something all the same"
+        assert not (wrong := difference(before, after)), f"{verb.name} was refused and changed something: {wrong}"
         check_refusal(refused, verb, state)
 
 

@@ -1,6 +1,5 @@
 """The codec gives back what it was given, for every type of the contract, and refuses all else."""
 
-import enum
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -92,9 +91,8 @@ def members_of(origin: Any, parts: list[st.SearchStrategy[Any]]) -> st.SearchStr
 def made_of_fields(kind: type) -> st.SearchStrategy[Any]:
     """Values of a dataclass."""
     hints = get_type_hints(kind)
-    names_of_fields = [field.name for field in fields(kind)]  # type: ignore[arg-type]
-    given = {name: CONSTRAINED.get((kind.__name__, name)) or values_of(hints[name]) for name in names_of_fields}
-    return st.builds(kind, **given)
+    ruled = {name: CONSTRAINED[kind.__name__, name] for name in hints if (kind.__name__, name) in CONSTRAINED}
+    return st.builds(kind, **({name: values_of(hint) for name, hint in hints.items() if name not in ruled} | ruled))
 
 
 def contents(member: Any) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def test_what_the_rig_cannot_is_not_verified(sessions: Any) -> None:
     assert ended.code == 0, ended.output
     assert ended.outcome("test_hands") is Outcome.NOT_VERIFIED
     assert ended.result("test_hands").reason == "the rig has no enter()"
-    assert "not verified: the rig has no enter() (1 tests)" in ended.output
+    assert "not verified: the rig has no enter() (1 test)" in ended.output
 
 
 @pytest.mark.parametrize("skip", ["pytest.skip('why not')", "pytest.importorskip('no_such_thing')"])
@@ -249,13 +249,13 @@ def test_what_a_session_did_not_come_to_is_not_verified(sessions: Any) -> None:
 
 
 FOR_A_PROFILE = '''
-    from nova_virt_conformance.profile import CORE
+    from nova_virt_conformance.profile import CORE, LIFECYCLE
 
     @covers(*CORE.requires)
     def test_core(compute):
         """All of Core."""
 
-    @covers(Capability.PAUSE)
+    @covers(*LIFECYCLE.requires)
     def test_lifecycle(compute):
         """A part of Lifecycle."""
         raise AssertionError("it does not")

@@ -1,4 +1,4 @@
-"""Every mutant through the whole kit, two at a time, and what caught each of them."""
+"""Every mutant through the whole kit, some at a time since tests wait more than they work, and what caught each."""
 
 import inspect
 import os
@@ -73,7 +73,7 @@ def catchers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     caught = request.config.stash.setdefault(CAUGHT, {})
     wanted = {item.callspec.params["mutant"] for item in request.session.items if "mutant" in item.fixturenames}  # type: ignore[attr-defined]
     folder = tmp_path_factory.mktemp("mutants")
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(2 * (os.cpu_count() or 1)) as pool:
         runs: dict[type[FakeDriver], Future[set[str]]] = {
             mutant: pool.submit(names_of_failed_tests, mutant, folder / mutant.__name__) for mutant in wanted
         }

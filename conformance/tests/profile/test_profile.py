@@ -89,7 +89,9 @@ def test_a_provisional_test_neither_hinders_nor_helps(make: Any) -> None:
 
 
 def test_a_role_that_is_not_there_is_missing_with_the_endpoints_reason(make: Any) -> None:
-    found = by_name(make, unavailable={"suspend": "a container cannot be suspended", "nic_mac": "", "uefi": "no firmware"})
+    found = by_name(
+        make, unavailable={"suspend": "a container cannot be suspended", "nic_mac": "", "uefi": "no firmware"}
+    )
     assert found["Core"].reached
     assert found["Lifecycle"].missing == ("suspend: not available here: a container cannot be suspended",)
     assert found["Network"].missing == ("nic_mac: not available here: no reason given",)

@@ -68,6 +68,8 @@ LOST_TEXTS: Final = ("client socket is closed", "connection closed due to keepal
 BUSY_TEXTS: Final = (
     "cannot acquire state change lock",
     "has asynchronous jobs running",
+    "is still being allocated",
+    "is still in use",
     "is already in use by another",
     "domain is already active",
     "domain is not running",
@@ -126,6 +128,8 @@ HINTS: Final[dict[type[VirtError], str]] = {
     AuthenticationFailed: "check user name and password; for a local socket: be a member of the group 'libvirt'",
     PermissionDenied: "the account lacks this right at libvirtd (polkit, access driver, or a read-only connection)",
     GuestAgentUnavailable: "install and start qemu-guest-agent in the guest",
+    StorageError: "look at the storage pool (virsh pool-info, vol-list) and at the log of libvirt's daemon",
+    NetworkError: "look at the network (virsh net-info) and at the log of libvirt's daemon",
 }
 
 Rule = tuple[Callable[[libvirt.libvirtError, str], bool], Callable[[libvirt.libvirtError, str, str], VirtError]]

@@ -5,13 +5,16 @@ from collections.abc import Iterable
 from typing import Final
 
 from nova_virt_api.driver.operation import CancelMode, Operation
-from nova_virt_api.errors import Busy, StorageError, Timeout
+from nova_virt_api.errors import Busy, StorageError
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.record import Record
 from nova_virt_libvirt.claim import SIZE, Chain, Claim, Link, head_name
 from nova_virt_libvirt.hold import ACTIVE, GRACE, Hold, new_token
 from nova_virt_libvirt.holder import is_gone, this_process
 from nova_virt_libvirt.storage import Pool, VolumeExists
+
+LAST_WORD: Final = 0.75
+"""Seconds before the deadline at which waiting ends, so that the caller still gets to know whom it was for."""
 
 UNKNOWN_HOLDER: Final = "somebody who is just beginning"
 
@@ -111,20 +114,19 @@ class Records:
         """Return once nobody works on it.
 
         Raises:
-            Busy: somebody works on it and went on doing so until the deadline.
+            Busy: somebody works on it and went on doing so until right before the deadline.
         """
         holder: str | None = None
 
-        def is_free() -> bool:
+        def is_over() -> bool:
             nonlocal holder
             chain = self.read(key)
             holder = self.holder(chain) if chain else None
-            return holder is None
+            return holder is None or op.remaining() < LAST_WORD
 
-        try:
-            op.wait_until(is_free)
-        except Timeout as error:
-            raise Busy(f"somebody else works on {what}", holder or "") from error
+        op.wait_until(is_over)
+        if holder is not None:
+            raise Busy(f"somebody else works on {what}", holder, hint="try again later")
 
     def _claim(self, record: Record, *, keeps_disks: bool = False) -> Claim:
         return Claim(record=record, token=new_token(), host=self.host, keeps_disks=keeps_disks)

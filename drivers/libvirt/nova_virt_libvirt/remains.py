@@ -123,7 +123,8 @@ def remove_volumes(uuid: UUID, pools: Iterable[Pool], *, keep_disks: bool, spare
     if failed:
         leftovers = [leftover for leftover, _ in failed]
         message = f"could not remove {', '.join(map(str, leftovers))}: {failed[0][1].message}"
-        raise StorageError(message, state_after=StateAfter.CHANGED, leftovers=leftovers) from failed[0][1]
+        hint = "destroy the guest again once the storage works; until then it is among the leftovers"
+        raise StorageError(message, hint=hint, state_after=StateAfter.CHANGED, leftovers=leftovers) from failed[0][1]
 
 
 def find_rotated_logs(uuid: UUID, pool: Pool) -> None:

@@ -135,7 +135,10 @@ def boot_disk(connection: libvirt.virConnect, domain: Domain) -> Volume:
         first = [disk for disk in disks if disk.find("boot[@order='1']") is not None] or disks
         native = volume_of(connection, first[0]) if first else None
         if native is None:
-            raise StorageError(f"guest {domain.uuid} has no disk that is a volume of an active storage pool")
+            raise StorageError(
+                f"guest {domain.uuid} has no disk that is a volume of an active storage pool",
+                hint="start the pool of its disk (virsh pool-start), or define one where the disk is",
+            )
         return Volume(Pool(connection, native.storagePoolLookupByVolume()), native)
 
 

@@ -14,7 +14,7 @@ from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_expone
 from nova_virt_api.driver.operation import Operation
 from nova_virt_api.errors import BackendError, NoCapacity, StorageError, Unavailable
 from nova_virt_api.model.image import ImageFormat
-from nova_virt_libvirt.errors import translate
+from nova_virt_libvirt.errors import HINTS, translate
 from nova_virt_libvirt.transfer import receive_bytes, receive_file, send_bytes, send_file
 
 OVERLAY_KINDS: Final = frozenset({"dir", "fs", "netfs"})
@@ -262,7 +262,7 @@ def storage_errors(doing: str, pool: str) -> Iterator[None]:
         if isinstance(found, NoCapacity):
             raise NoCapacity(pool, found.message, hint="free some space there, or name another pool") from error
         if type(found) is BackendError:
-            raise StorageError(found.message) from error
+            raise StorageError(found.message, hint=HINTS[StorageError]) from error
         raise found from error
 
 

@@ -31,7 +31,8 @@ class LibvirtSuspend(OnDomains, Suspend):
                 native.managedSave(libvirt.VIR_DOMAIN_SAVE_RUNNING)
         except (BackendError, NoCapacity) as error:
             op.checkpoint()  # says so if it was cancelled
-            raise StorageError(error.message) from error.__cause__
+            hint = "look at the disk space and the log of libvirt's daemon on the hypervisor"
+            raise StorageError(error.message, hint=hint) from error.__cause__
         self.domains.forget(guest.uuid)
 
     def resume(self, guest: InstanceRef, op: Operation) -> None:

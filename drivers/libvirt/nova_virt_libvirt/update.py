@@ -55,7 +55,9 @@ def rename(domain: Domain, name: str) -> None:
             domain.native.rename(name)
         except libvirt.libvirtError as error:
             if is_taken(domain, name):
-                raise InstanceExists(f"the name {name} is taken by another guest; names are unique here") from error
+                raise InstanceExists(
+                    f"the name {name} is taken by another guest", hint="names are unique in libvirt; use another"
+                ) from error
             raise
 
 

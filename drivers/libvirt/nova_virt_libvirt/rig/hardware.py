@@ -20,7 +20,7 @@ PARSER: Final = etree.XMLParser(resolve_entities=False, no_network=True)
 
 def hardware_of(native: Any, domain: Any) -> Hardware:
     """What a domain is made of."""
-    definition = etree.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), PARSER)
+    definition = definition_of(domain)
     uefi = definition.find("os").get("firmware") == "efi" or definition.find("os/loader") is not None
     return Hardware(
         vcpus=int(definition.findtext("vcpu")),
@@ -30,6 +30,11 @@ def hardware_of(native: Any, domain: Any) -> Hardware:
         firmware=Firmware.UEFI if uefi else Firmware.BIOS,
         first_boot_data=definition.find("devices/disk/readonly/../source") is not None,
     )
+
+
+def definition_of(domain: Any) -> Any:
+    """The definition that a domain is started from next time."""
+    return etree.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), PARSER)
 
 
 def disks(native: Any, definition: Any) -> Iterator[HardDisk]:

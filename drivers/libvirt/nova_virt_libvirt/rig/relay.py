@@ -1,20 +1,24 @@
-"""A socket of our own that leads to libvirtd's: a way that can be cut, and on which requests can be counted."""
+"""A socket of our own that leads to libvirtd's: a way that can be cut, on which requests are counted, or refused."""
 
 from __future__ import annotations
 
 import socket
 import struct
 import threading
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
+from nova_virt_libvirt.rig.refusal import HEADER
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from nova_virt_libvirt.rig.refusal import Refusal
 
 # libvirt's RPC protocol, https://libvirt.org/kbase/internals/rpc.html: every packet begins with its own length, then
 # the numbers of program, version, procedure, type, serial and status, each of 32 bits, the highest byte first.
 LENGTH: Final = struct.Struct(">I")
-HEADER: Final = struct.Struct(">IIII")
 KEEPALIVE: Final = 0x6B656570
 CALLS: Final = frozenset({0, 4})
 """The types of a packet that asks for something: a call, and a call that hands over files."""
@@ -37,6 +41,7 @@ class Relay:
         self._listener: socket.socket | None = None
         self._ends: set[socket.socket] = set()
         self._requests = 0
+        self._refusals: list[Refusal] = []
 
     @property
     def requests(self) -> int:
@@ -64,6 +69,17 @@ class Relay:
         for one in ends:
             end(one)
 
+    @contextmanager
+    def refusing(self, refusal: Refusal) -> Iterator[None]:
+        """Answer certain requests in the daemon's stead, for a while; it does not hear of them."""
+        with self._lock:
+            self._refusals.append(refusal)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._refusals.remove(refusal)
+
     def _accept(self, listener: socket.socket) -> None:
         with listener, suppress(OSError):  # it was closed
             while True:
@@ -78,35 +94,57 @@ class Relay:
 
     def _lead(self, client: socket.socket, daemon: socket.socket) -> None:
         """Serve one client until either side ends."""
+        one_at_a_time = threading.Lock()
         with client, daemon:
             with suppress(OSError):
                 daemon.connect(str(self._daemon))
-                back = start(carry, daemon, client)
-                self._carry_requests(client, daemon)
+                back = start(carry_answers, daemon, client, one_at_a_time)
+                self._carry_requests(client, daemon, one_at_a_time)
                 end(daemon)
                 back.join()
             with self._lock:
                 self._ends -= {client, daemon}
 
-    def _carry_requests(self, client: socket.socket, daemon: socket.socket) -> None:
+    def _carry_requests(self, client: socket.socket, daemon: socket.socket, one_at_a_time: threading.Lock) -> None:
         """Hand packets on, one by one, until the client ends."""
         with suppress(OSError, EOFError):
             while True:
-                length = receive(client, LENGTH.size)
-                rest = receive(client, LENGTH.unpack(length)[0] - LENGTH.size)
-                program, _, _, kind = HEADER.unpack_from(rest)
-                if program != KEEPALIVE and kind in CALLS:
-                    with self._lock:
-                        self._requests += 1
-                daemon.sendall(length + rest)
+                packet = receive_packet(client)
+                refusal = self._judge(packet[LENGTH.size :])
+                if refusal is None:
+                    daemon.sendall(packet)
+                else:
+                    with one_at_a_time:
+                        client.sendall(refusal.answer(packet[LENGTH.size :]))
+
+    def _judge(self, request: bytes) -> Refusal | None:
+        """Count a request; the refusal that is meant for it, if there is one."""
+        program, _, _, kind, _, _ = HEADER.unpack_from(request)
+        if program == KEEPALIVE or kind not in CALLS:
+            return None
+        with self._lock:
+            self._requests += 1
+            return next((refusal for refusal in self._refusals if refusal.meets(request)), None)
 
 
-def carry(source: socket.socket, target: socket.socket) -> None:
-    """Hand bytes on until the source ends, then end the target."""
-    with suppress(OSError):
-        while data := source.recv(CHUNK):
-            target.sendall(data)
-    end(target)
+def carry_answers(daemon: socket.socket, client: socket.socket, one_at_a_time: threading.Lock) -> None:
+    """Hand packets on until the daemon ends, then end the client."""
+    with suppress(OSError, EOFError):
+        while True:
+            packet = receive_packet(daemon)
+            with one_at_a_time:
+                client.sendall(packet)
+    end(client)
+
+
+def receive_packet(source: socket.socket) -> bytes:
+    """The next packet, with its length in front.
+
+    Raises:
+        EOFError: the source ended.
+    """
+    length = receive(source, LENGTH.size)
+    return length + receive(source, LENGTH.unpack(length)[0] - LENGTH.size)
 
 
 def receive(source: socket.socket, length: int) -> bytes:
@@ -130,8 +168,8 @@ def end(one: socket.socket) -> None:
         one.shutdown(socket.SHUT_RDWR)
 
 
-def start(work: object, *arguments: object) -> threading.Thread:
+def start(work: Callable[..., None], *arguments: object) -> threading.Thread:
     """Do this on a thread of its own."""
-    thread = threading.Thread(target=work, args=arguments, name="nova-virt-libvirt-relay", daemon=True)  # type: ignore[arg-type]
+    thread = threading.Thread(target=work, args=arguments, name="nova-virt-libvirt-relay", daemon=True)
     thread.start()
     return thread

@@ -8,7 +8,7 @@ import shutil
 import signal
 import tempfile
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -18,14 +18,16 @@ import libvirt
 from lxml import etree
 from lxml.builder import E
 
-from nova_virt_api.errors import Unavailable
+from nova_virt_api.config.secret_reference import resolve
+from nova_virt_api.errors import AuthenticationFailed, InvalidState, Unavailable
 from nova_virt_api.model.instance import PowerState
 from nova_virt_conformance.outcome import NotApplicable, NotVerified
 from nova_virt_conformance.rig import Rig
 from nova_virt_libvirt import event_loop
 from nova_virt_libvirt.rig.boots import Boots
-from nova_virt_libvirt.rig.hardware import PARSER, hardware_of
+from nova_virt_libvirt.rig.hardware import definition_of, hardware_of
 from nova_virt_libvirt.rig.objects import Objects
+from nova_virt_libvirt.rig.refusal import CREDENTIALS, REFUSALS
 from nova_virt_libvirt.rig.relay import Relay
 
 if TYPE_CHECKING:
@@ -66,12 +68,14 @@ class LibvirtRig(Rig):
         self._native = libvirt.open(self._uri)
         self._directory = Path(tempfile.mkdtemp(prefix="nova-virt-rig-"))
         self._relays: dict[str, Relay] = {}
+        self._refused = ExitStack()
         self._boots = Boots(self._native)
         owners = (self.target.owner, self.target.other_owner)
         self._objects = Objects(self._native, self.target.pools, owners, self._state_directory)
 
     def close(self) -> None:
         self._boots.stop()
+        self._refused.close()
         for relay in self._relays.values():
             relay.close()
         shutil.rmtree(self._directory)
@@ -80,11 +84,16 @@ class LibvirtRig(Rig):
     def options(self) -> Mapping[str, object]:
         if self._socket is None:
             return self.target.options
-        relay = Relay(self._directory / str(len(self._relays)), self._socket)
+        uri, _ = self._led_through(self._socket)
+        return {**self.target.options, "uri": uri}
+
+    def _led_through(self, daemon: Path) -> tuple[str, Relay]:
+        """A new relay, with the URI that leads through it."""
+        relay = Relay(self._directory / str(len(self._relays)), daemon)
         relay.open()
         uri = f"qemu+unix:///system?socket={relay.path}"
         self._relays[uri] = relay
-        return {**self.target.options, "uri": uri}
+        return uri, relay
 
     @property
     def _uri(self) -> str:
@@ -128,7 +137,7 @@ class LibvirtRig(Rig):
 
     def secrets(self) -> Sequence[str]:
         password = self.target.options.get("password")
-        return () if password is None else (str(getattr(password, "reveal", lambda: password)()),)
+        return () if password is None else (resolve("password", password).reveal(),)
 
     # --- states ---------------------------------------------------------------------------------------------------
 
@@ -152,7 +161,7 @@ class LibvirtRig(Rig):
         """Start the guest anew with a panic device, keep it when it panics, and let it panic."""
         import libvirt_qemu
 
-        definition = etree.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), PARSER)
+        definition = definition_of(domain)
         definition.find("on_crash").text = "preserve"
         definition.find("devices").append(E.panic(model="isa"))
         domain.destroy()
@@ -200,7 +209,7 @@ class LibvirtRig(Rig):
 
     @contextmanager
     def native_copy(self, guest: Instance, name: str) -> Iterator[UUID]:
-        definition = etree.fromstring(self._domain(guest.uuid).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), PARSER)
+        definition = definition_of(self._domain(guest.uuid))
         definition.find("name").text = name
         definition.find("uuid").text = str(uuid4())
         with self._defined(definition) as domain:
@@ -256,10 +265,27 @@ class LibvirtRig(Rig):
         finally:
             relay.open()
 
+    # --- refusals -------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def provoke(self, compute: Compute, method: str, error: type[VirtError], guest: Instance | None) -> Iterator[None]:
+        if (method, error) == ("Driver.update", InvalidState) and guest is not None:
+            self.enter(guest, PowerState.RUNNING)  # guests of QEMU's are renamed only while they are off
+            yield
+        elif (refusal := REFUSALS.get((method, error))) is not None:
+            with self._relay(compute).refusing(refusal):
+                yield
+        else:
+            raise NotVerified(f"the rig cannot provoke {error.__name__} in {method}")
+
     def broken_options(self, error: type[VirtError]) -> dict[str, object]:
         if error is Unavailable:
             return {"uri": f"qemu+unix:///system?socket={self._directory}/nobody"}
-        raise NotVerified(f"the daemon asks for no password, so there are no options that end in {error.__name__}")
+        if error is AuthenticationFailed and self._socket is not None:
+            uri, relay = self._led_through(self._socket)
+            self._refused.enter_context(relay.refusing(CREDENTIALS))
+            return {"uri": uri}
+        raise NotVerified(f"the rig has no options that end in {error.__name__}")
 
     def _domain(self, guest: UUID) -> Any:
         return self._native.lookupByUUID(guest.bytes)

@@ -281,3 +281,17 @@ def test_a_guest_whose_qemu_keeps_a_command_waiting_is_unresponsive(
         assert by_uuid(driver, guest).health.condition is Condition.UNRESPONSIVE
     waiting.join(30)
     eventually(lambda: by_uuid(driver, guest).health.condition is Condition.OK, "health is back")
+
+
+def test_listings_alone_find_guests_that_hang(
+    driver: LibvirtDriver, blank: Callable[..., InstanceRef], eventually: Callable[..., None]
+) -> None:
+    first, second, healthy = (blank(name, on=True) for name in ("first", "second", "healthy"))
+
+    def unresponsive() -> set[Any]:
+        return {guest.uuid for guest in driver.instances(fresh=True) if guest.health.condition is not Condition.OK}
+
+    with stopped(first), stopped(second):
+        eventually(lambda: unresponsive() == {first.uuid, second.uuid}, "both are found", seconds=30)
+        assert by_uuid(driver, healthy).health.condition is Condition.OK
+    eventually(lambda: unresponsive() == set(), "all are well again")

@@ -2,6 +2,7 @@
 
 import sys
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -19,7 +20,7 @@ class TestLibvirt(Conformance):
         return LibvirtRig(
             Target(
                 driver="libvirt",
-                options={"uri": daemon.uri, "pool": "nova-virt"},
+                options={"uri": daemon.uri, "pool": "nova-virt", "password": f"password-{uuid4().hex}"},
                 owner="conformance",
                 pools=("nova-virt",),
                 networks=("default",),

@@ -1,0 +1,149 @@
+"""What libvirtd answers when it refuses something; the relay says it in its stead, to see what becomes of it."""
+
+from __future__ import annotations
+
+import errno
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import libvirt
+
+from nova_virt_api.errors import Busy, NetworkError, NoCapacity, StorageError, VirtError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HEADER: Final = struct.Struct(">IIIIII")
+"""Program, version, procedure, type, serial and status of a packet."""
+
+REPLY: Final = 1
+ERROR: Final = 1
+LEVEL_ERROR: Final = 2
+
+# Procedures of libvirt's remote protocol; their numbers never change.
+DOMAIN_CREATE: Final = frozenset({9, 196})
+DOMAIN_DESTROY: Final = frozenset({12, 234})
+DOMAIN_RESUME: Final = frozenset({28})
+DOMAIN_SUSPEND: Final = frozenset({34})
+DOMAIN_MANAGED_SAVE: Final = frozenset({182})
+DOMAIN_UPDATE: Final = frozenset({264, 358})
+"""Writing metadata, and renaming."""
+
+AUTH_LIST: Final = frozenset({66})
+VOLUME_CREATE: Final = frozenset({93})
+VOLUME_DELETE: Final = frozenset({94})
+VOLUME_COPY: Final = frozenset({125})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """An error that certain requests are answered with.
+
+    Args:
+        procedures: which requests.
+        code: a ``virErrorNumber``.
+        part: the part of libvirt that it comes from, a ``virErrorDomain``.
+        text: libvirt's own words.
+        system: the system's error number, if it was one.
+        about: only requests that contain this.
+    """
+
+    procedures: frozenset[int]
+    code: int
+    part: int = libvirt.VIR_FROM_QEMU
+    text: str
+    system: int = -1
+    about: bytes = b""
+
+    def meets(self, request: bytes) -> bool:
+        """Whether it is meant for a request, given without the length in front."""
+        procedure = HEADER.unpack_from(request)[2]
+        return procedure in self.procedures and self.about in request
+
+    def answer(self, request: bytes) -> bytes:
+        """The packet that refuses a request, with its length in front."""
+        program, version, procedure, _, serial, _ = HEADER.unpack_from(request)
+        body = HEADER.pack(program, version, procedure, REPLY, serial, ERROR) + self._error()
+        return struct.pack(">I", len(body) + 4) + body
+
+    def _error(self) -> bytes:
+        """A ``virNetMessageError`` in XDR (RFC 4506): what may be left out has a flag in front."""
+        text = self.text.encode()
+        padded = text + bytes(-len(text) % 4)
+        return (
+            struct.pack(">iiII", self.code, self.part, 1, len(text))
+            + padded
+            + struct.pack(">iIIIIiiI", LEVEL_ERROR, 0, 0, 0, 0, self.system, -1, 0)
+        )
+
+
+def busy(procedures: frozenset[int]) -> Refusal:
+    """Another job on the guest holds its lock; libvirt gives up after half a minute."""
+    held = "cannot acquire state change lock (held by monitor=remoteDispatchDomainBlockJobAbort)"
+    text = f"Timed out during operation: {held}"
+    return Refusal(procedures=procedures, code=libvirt.VIR_ERR_OPERATION_TIMEOUT, text=text)
+
+
+def broken_storage(procedures: frozenset[int], about: bytes = b"") -> Refusal:
+    """The storage fails."""
+    text = "cannot open volume: Input/output error"
+    code, part = libvirt.VIR_ERR_SYSTEM_ERROR, libvirt.VIR_FROM_STORAGE
+    return Refusal(procedures=procedures, code=code, part=part, text=text, system=errno.EIO, about=about)
+
+
+DISK: Final = b".disk0"
+
+REFUSALS: Final[Mapping[tuple[str, type[VirtError]], Refusal]] = {
+    ("Driver.destroy", StorageError): broken_storage(VOLUME_DELETE, DISK),
+    ("Driver.power_off", Busy): busy(DOMAIN_DESTROY),
+    ("Driver.power_on", Busy): busy(DOMAIN_CREATE),
+    ("Driver.power_on", NoCapacity): Refusal(
+        procedures=DOMAIN_CREATE,
+        code=libvirt.VIR_ERR_INTERNAL_ERROR,
+        text="internal error: process exited while connecting to monitor: "
+        "qemu-system-x86_64: cannot set up guest memory 'pc.ram': Cannot allocate memory",
+    ),
+    ("Driver.reboot", Busy): busy(DOMAIN_DESTROY),
+    ("Driver.spawn", NetworkError): Refusal(
+        procedures=DOMAIN_CREATE,
+        code=libvirt.VIR_ERR_OPERATION_INVALID,
+        part=libvirt.VIR_FROM_NETWORK,
+        text="Requested operation is not valid: network 'default' is not active",
+    ),
+    ("Driver.spawn", NoCapacity): Refusal(
+        procedures=VOLUME_CREATE,
+        code=libvirt.VIR_ERR_SYSTEM_ERROR,
+        part=libvirt.VIR_FROM_STORAGE,
+        text="cannot create the volume: No space left on device",
+        system=errno.ENOSPC,
+        about=DISK,
+    ),
+    ("Driver.spawn", StorageError): broken_storage(VOLUME_CREATE, DISK),
+    ("Driver.update", Busy): busy(DOMAIN_UPDATE),
+    ("Pause.pause", Busy): busy(DOMAIN_SUSPEND),
+    ("Pause.unpause", Busy): busy(DOMAIN_RESUME),
+    ("Snapshot.snapshot", Busy): Refusal(
+        procedures=VOLUME_COPY,
+        code=libvirt.VIR_ERR_OPERATION_INVALID,
+        part=libvirt.VIR_FROM_STORAGE,
+        text="Requested operation is not valid: volume 'disk0.qcow2' is still in use.",
+    ),
+    ("Snapshot.snapshot", StorageError): broken_storage(VOLUME_COPY),
+    ("Suspend.resume", Busy): busy(DOMAIN_CREATE),
+    ("Suspend.suspend", Busy): busy(DOMAIN_MANAGED_SAVE),
+    ("Suspend.suspend", StorageError): Refusal(
+        procedures=DOMAIN_MANAGED_SAVE,
+        code=libvirt.VIR_ERR_OPERATION_FAILED,
+        text="operation failed: unable to write save image: Input/output error",
+    ),
+}
+"""For each method and error of the contract a refusal that it has to come of."""
+
+CREDENTIALS: Final = Refusal(
+    procedures=AUTH_LIST,
+    code=libvirt.VIR_ERR_AUTH_FAILED,
+    part=libvirt.VIR_FROM_RPC,
+    text="authentication failed: access denied by policy",
+)
+"""An account that the daemon does not serve."""
