@@ -18,7 +18,7 @@ class Held:
 
     def __init__(self) -> None:
         self.reached: Final = threading.Event()
-        """Set once an operation is held."""
+        """Set once an operation is held, or has ended without that."""
 
         self._released: Final = threading.Event()
 
@@ -27,9 +27,15 @@ class Held:
         self.reached.set()
         self._released.wait(PATIENCE)
 
-    def wait_reached(self) -> None:
-        """Wait until an operation is held."""
-        assert self.reached.wait(PATIENCE), "no operation came to its hook"
+    def wait_reached(self, operation: Operation[Any]) -> None:
+        """Wait until this operation is held.
+
+        Raises:
+            AssertionError: it ended before.
+        """
+        operation.add_done_callback(lambda _: self.reached.set())
+        self.reached.wait(PATIENCE)
+        assert not operation.done(), f"{operation.verb} never came to its hook: {operation.error or 'it is done'}"
 
     def release(self) -> None:
         """Let the operation go on."""

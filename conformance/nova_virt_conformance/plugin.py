@@ -78,10 +78,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     from nova_virt_conformance.part import Part, names_tests
     from nova_virt_conformance.run import check_whole
 
-    if hasattr(config, "workerinput"):
-        raise pytest.UsageError(
-            "workers of pytest-xdist cannot share an endpoint: run the kit without -n, or with -n 0"
-        )
     check_whole(kits, named=names_tests(config))
     part = Part(kits, config.option.conformance_profile, config)
     wanted = part.wanted()
@@ -127,10 +123,16 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Do not try an endpoint again that could not be opened."""
+    """Do not try an endpoint again that could not be opened, nor open one several times at once."""
     run = run_of(item)
-    if run is not None and run.problem is not None:
+    if run is None:
+        return
+    if run.problem is not None:
         pytest.skip("the endpoint was not opened")
+    if hasattr(item.config, "workerinput"):
+        pytest.fail(
+            "workers of pytest-xdist cannot share an endpoint: run the kit without -n, or with -n 0", pytrace=False
+        )
 
 
 @pytest.hookimpl(wrapper=True)

@@ -156,7 +156,9 @@ def made_by_another_process(lab: Lab, method: str, _: type[VirtError]) -> Iterat
 
     operation = lab.second.submit.spawn(spec, timeout=PATIENCE, hooks={Stage.BEFORE_START: hold})
     try:
-        assert arrived.wait(PATIENCE), f"the spawn never came to its hook: {operation.stage}, {operation.error}"
+        operation.add_done_callback(lambda _: arrived.set())
+        arrived.wait(PATIENCE)
+        assert not operation.done(), f"the spawn never came to its hook: {operation.error or 'it is done'}"
         calls: dict[str, Callable[[], object]] = {
             "Driver.spawn": lambda: lab.compute.spawn(spec, timeout=BRIEF),
             "Driver.destroy": lambda: lab.compute.destroy(spec.uuid, timeout=BRIEF),

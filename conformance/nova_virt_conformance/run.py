@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import math
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -42,8 +42,8 @@ class Run:
         self._part = part
         self._selection = part.of(items)
         self._tests = {item.nodeid: Judged(item) for item in items}
-        self._began = time.monotonic()
-        self._started = datetime.now(UTC).isoformat(timespec="seconds")
+        self._began = math.inf
+        self._ended = 0.0
         self._lab: Lab | None = None
         self.problem: BaseException | None = None
         """Why the endpoint was not opened."""
@@ -61,6 +61,8 @@ class Run:
         """One of a test's set-up, the test and its clean-up is over."""
         test = self.test(item)
         test.phase(call, report)
+        self._began = min(self._began, call.start)
+        self._ended = max(self._ended, call.stop)
         if self._lab is None and test.lab is not None:
             self._lab = test.lab
         if self._lab is None and call.excinfo is not None and test.outcome is Outcome.FAILED:
@@ -87,8 +89,8 @@ class Run:
             evidence=target.evidence,
             note=target.note,
             commit=commit_of(loaded.driver_class),
-            started=self._started,
-            seconds=round(time.monotonic() - self._began, 1),
+            started=datetime.fromtimestamp(self._began, UTC).isoformat(timespec="seconds"),
+            seconds=round(self._ended - self._began, 1),
             selection=self._selection,
             loopback=self._lab.loopback,
             declared=declared,

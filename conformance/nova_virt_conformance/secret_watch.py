@@ -38,7 +38,12 @@ class SecretWatch(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Look into a log record, with the traceback that it may carry."""
-        self.look(self.format(record), f"the log of {record.name} ({record.levelname.lower()})")
+        try:
+            text = self.format(record)
+        except Exception:  # noqa: BLE001  # whatever the arguments of a record do when they are formatted
+            self.handleError(record)
+            return
+        self.look(text, f"the log of {record.name} ({record.levelname.lower()})")
 
     def __enter__(self) -> SecretWatch:
         root = logging.getLogger()

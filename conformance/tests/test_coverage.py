@@ -1,5 +1,7 @@
 """The kit counts: nothing in the contract is without a test."""
 
+import pytest
+
 from nova_virt_api.driver.pause import Pause
 from nova_virt_api.errors import Busy
 from nova_virt_conformance import coverage
@@ -31,3 +33,18 @@ def test_the_matrix_of_errors_is_complete() -> None:
     cases = {tuple(case.values) for case in errors.documented()}
     assert (Pause.pause.__qualname__, Busy) in cases
     assert len(cases) == sum(" of " in member for member in coverage.members())
+
+
+def test_members_of_a_newer_contract_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Driver:
+        """One of a contract that came after this kit."""
+
+        def levitate(self) -> None:
+            """Leave the ground.
+
+            Raises:
+                NoCapacity: too heavy.
+            """
+
+    monkeypatch.setattr(coverage, "methods", lambda: {"Driver.levitate": Driver.levitate})
+    assert set(coverage.untested(TESTS)) == {"method Driver.levitate", "NoCapacity of Driver.levitate"}

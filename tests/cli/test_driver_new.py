@@ -16,7 +16,7 @@ import pytest
 import yaml
 from packaging.requirements import Requirement
 
-from nova_virt_api.errors import InvalidSpec
+from nova_virt_api.errors import InvalidSpec, StorageError
 from nova_virt_api.skeleton import distribution
 from nova_virt_api.version import DRIVER_GROUP, __version__
 
@@ -191,7 +191,7 @@ def test_it_is_whole_or_not_there(places: Path, monkeypatch: pytest.MonkeyPatch,
         return real(self, *words, **options)
 
     monkeypatch.setattr(Path, "write_text", write)
-    with pytest.raises(distribution.StorageError, match="No space left"):
+    with pytest.raises(StorageError, match="No space left"):
         distribution.write_distribution("acme", places / "new")
     assert not any(places.iterdir())
     monkeypatch.undo()

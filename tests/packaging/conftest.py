@@ -42,6 +42,12 @@ def new_environment(folder: Path, *requirements: object) -> Path:
     return folder / "bin/python"
 
 
+@pytest.fixture(scope="session", name="new_environment")
+def maker_of_environments() -> Callable[..., Path]:
+    """For tests that want an environment of their own."""
+    return new_environment
+
+
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Built]:
     """Each distribution, its wheel made from its source distribution as a packager would do it."""

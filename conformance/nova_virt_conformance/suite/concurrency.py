@@ -56,7 +56,7 @@ def test_reads_do_not_wait_for_verbs(lab: Lab, stopped: Instance) -> None:
     """While a verb is at work on a guest, the guest can be read over the same connection."""
     with Held() as held:
         starting = lab.compute.submit.power_on(stopped, hooks={Stage.BEFORE_START: held})
-        held.wait_reached()
+        held.wait_reached(starting)
         with ThreadPoolExecutor(1) as pool:
             read = pool.submit(lab.compute.instance, stopped, fresh=True)
             assert read.result(SIDE_BY_SIDE_SECONDS).power_state is SHUTDOWN
@@ -146,7 +146,7 @@ def test_destroy_pre_empts_what_runs(lab: Lab, stopped: Instance) -> None:
     """A destroy cancels the verb that is at work on the guest, and those that wait, and removes the guest."""
     with HeldUntilCancelled() as held:
         starting = lab.compute.submit.power_on(stopped, hooks={Stage.BEFORE_START: held})
-        held.wait_reached()
+        held.wait_reached(starting)
         waiting = lab.compute.submit.power_off(stopped, mode=PowerOff.HARD)
         assert lab.compute.destroy(stopped, timeout=PATIENCE)
     assert starting.wait(PATIENCE)

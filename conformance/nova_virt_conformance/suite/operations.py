@@ -157,7 +157,7 @@ def test_verb_cancelled_before_its_turn_never_begins(lab: Lab, stopped: Instance
     """A verb that still waits for another of the same guest is cancelled without having done anything."""
     with Held() as held:
         first = lab.compute.submit.power_on(stopped, hooks={Stage.BEFORE_START: held})
-        held.wait_reached()
+        held.wait_reached(first)
         second = lab.compute.submit.power_off(stopped, mode=PowerOff.HARD)
         second.cancel()
         assert second.state is OperationState.CANCELLED
@@ -172,7 +172,7 @@ def test_cancel_wakes_a_hook_that_waits(lab: Lab, spec: InstanceSpec) -> None:
     """A spawn that waits in a caller's hook is cancelled there, and leaves nothing."""
     with leaving_nothing(lab, "the cancelled spawn"), HeldUntilCancelled() as held:
         operation = lab.compute.submit.spawn(spec, hooks={Stage.BEFORE_START: held})
-        held.wait_reached()
+        held.wait_reached(operation)
         operation.cancel()
         assert operation.wait(PATIENCE)
     assert operation.state is OperationState.CANCELLED
@@ -226,7 +226,7 @@ def test_deadline_before_its_turn_changes_nothing(lab: Lab, stopped: Instance) -
     """A verb whose deadline passes while it waits for its turn fails as Timeout and is never begun."""
     with Held() as held:
         first = lab.compute.submit.power_on(stopped, hooks={Stage.BEFORE_START: held})
-        held.wait_reached()
+        held.wait_reached(first)
         with pytest.raises(Timeout) as caught:
             lab.compute.power_off(stopped, mode=PowerOff.HARD, timeout=MOMENT)
     assert caught.value.state_after is StateAfter.UNCHANGED
@@ -243,7 +243,7 @@ def test_close_waits_for_what_runs(lab: Lab, spec: InstanceSpec) -> None:
     compute = lab.connect()
     with Held() as held:
         operation = compute.submit.spawn(spec, hooks={Stage.BEFORE_START: held})
-        held.wait_reached()
+        held.wait_reached(operation)
         closing = threading.Thread(target=compute.close, daemon=True)
         closing.start()
         closing.join(MOMENT)
@@ -263,7 +263,7 @@ def test_close_with_cancel_stops_what_runs(lab: Lab, spec: InstanceSpec) -> None
     compute = lab.connect()
     with leaving_nothing(lab, "the cancelled spawn"), HeldUntilCancelled() as held:
         operation = compute.submit.spawn(spec, hooks={Stage.BEFORE_START: held})
-        held.wait_reached()
+        held.wait_reached(operation)
         lab.disconnect(compute)
     assert operation.state is OperationState.CANCELLED
     check_gone(lab, spec.uuid)
@@ -289,7 +289,7 @@ def ample_seconds(lab: Lab) -> float:
 
 def see_abandoned(lab: Lab, operation: Operation[Any], held: Held, seconds: float) -> None:
     """See what a caller sees of an operation that is held past its deadline."""
-    held.wait_reached()
+    held.wait_reached(operation)
     began = time.monotonic()
     with pytest.raises(Timeout) as caught:
         operation.result()

@@ -46,7 +46,8 @@ VERBS: dict[str, tuple[Callable[[Compute], Any], ...]] = {
     "destroy": (lambda compute: compute.destroy(SPEC.uuid), lambda compute: compute.spawn(SPEC)),
     "power_on": (
         lambda compute: compute.power_on(SPEC.uuid),
-        lambda compute: (compute.spawn(SPEC), compute.power_off(SPEC.uuid, mode=virt.PowerOff.HARD)),
+        lambda compute: compute.spawn(SPEC),
+        lambda compute: compute.power_off(SPEC.uuid, mode=virt.PowerOff.HARD),
     ),
     "power_off": (
         lambda compute: compute.power_off(SPEC.uuid, mode=virt.PowerOff.HARD),
@@ -97,7 +98,7 @@ def processes() -> list[str]:
     found = []
     for path in Path("/proc").glob("[0-9]*"):
         try:
-            if f"GUEST={ROOT}/".encode() in (path / "environ").read_bytes() and (path / "exe").readlink():
+            if f"GUEST={ROOT}/".encode() in (path / "environ").read_bytes():
                 found.append(path.name)
         except OSError:  # others' processes, and those that are ending
             continue

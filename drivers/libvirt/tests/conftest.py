@@ -26,7 +26,7 @@ NETWORK = """
 <network>
   <name>default</name>
   <forward mode='nat'/>
-  <bridge name='virbr0'/>
+  <bridge name='virbr0' stp='off'/>
   <ip address='192.168.122.1' netmask='255.255.255.0'>
     <dhcp><range start='192.168.122.2' end='192.168.122.254'/></dhcp>
   </ip>
