@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     )
     from nova_virt_conformance.rig import Rig as Rig
     from nova_virt_conformance.target import KnownFailure as KnownFailure, Quota as Quota, Target as Target
+    from nova_virt_conformance.target_file import read_target as read_target
 
 HOMES: Final = {
     "Conformance": "conformance",
@@ -24,6 +25,7 @@ HOMES: Final = {
     "Quota": "target",
     "Rig": "rig",
     "Target": "target",
+    "read_target": "target_file",
 }
 """The public names, each with the module below this package that it lives in."""
 

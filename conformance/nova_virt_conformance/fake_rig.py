@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, cast
+from uuid import uuid4
 
 from nova_virt_api.compute.connect import connect
 from nova_virt_api.errors import (
@@ -18,19 +19,21 @@ from nova_virt_api.errors import (
     VirtError,
 )
 from nova_virt_api.fake.steps import Step
+from nova_virt_api.fake.worlds import forget
 from nova_virt_api.model.instance import Condition, PowerState
 from nova_virt_conformance.hardware import HardDisk, Hardware, NetworkCard
 from nova_virt_conformance.outcome import NotVerified
 from nova_virt_conformance.rig import Rig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
     from uuid import UUID
 
     from nova_virt_api.compute.compute import Compute
     from nova_virt_api.fake.outside import Outside
     from nova_virt_api.fake.switches import Switches
     from nova_virt_api.model.instance import Instance
+    from nova_virt_conformance.target import Target
 
 
 STEPS: Final[dict[object, Step]] = {
@@ -63,11 +66,20 @@ MADE: Final[dict[type[VirtError], Callable[[], VirtError]]] = {
 class FakeRig(Rig):
     """Eyes and hands on a named world of the fake driver."""
 
+    def __init__(self, target: Target) -> None:
+        super().__init__(target)
+        self._own_world = f"conformance-{uuid4().hex}"
+
     def open(self) -> None:
-        self._door = connect(self.target.driver, owner="conformance-rig", **self.target.options)
+        self._door = connect(self.target.driver, owner="conformance-rig", **self.options())
 
     def close(self) -> None:
         self._door.close()
+        forget(self._own_world)
+
+    def options(self) -> Mapping[str, Any]:
+        """The target's, with a world that all connections see if it names none."""
+        return {"world": self._own_world, **self.target.options}
 
     @property
     def outside(self) -> Outside:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import uuid
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
@@ -19,6 +20,7 @@ from nova_virt_api.model.secret import Secret
 from nova_virt_api.model.spec import InstanceSpec
 from nova_virt_api.model.units import MiB
 from nova_virt_conformance.booted import BootedGuests
+from nova_virt_conformance.built_in import with_built_image
 from nova_virt_conformance.fence import Fence
 from nova_virt_conformance.loopback.codec import Codec
 from nova_virt_conformance.loopback.passage import Direct, Loopback
@@ -35,6 +37,7 @@ if TYPE_CHECKING:
     from nova_virt_api.model.capabilities import Capabilities
     from nova_virt_conformance.rig import Rig
 
+LOG: Final = logging.getLogger(__name__)
 SMALL_DISK: Final = MiB(4)
 SMALL_MEMORY: Final = MiB(32)
 PATIENCE: Final = 60.0
@@ -52,7 +55,7 @@ class Lab:
 
     def __init__(self, rig: Rig, directory: Path, *, loopback: bool = False) -> None:
         self.rig: Final = rig
-        self.target: Final = rig.target
+        self.target = rig.target
         self.directory: Final = directory
         self.loopback: Final = loopback
         self.fence: Final = Fence(rig.target)
@@ -79,6 +82,7 @@ class Lab:
         """
         self._exits.enter_context(self.secrets)
         self._exits.enter_context(only_run_on(self.target))
+        self.target = with_built_image(self.target, LOG.info)
         self.rig.open()
         self._exits.callback(self.rig.close)
         self._exits.callback(self._disconnect_all)

@@ -27,10 +27,10 @@ class Evidence(enum.Enum):
 
 
 class NotApplicable(Exception):
-    """The endpoint declares that it does not do what the test is about.
+    """The endpoint declares that it does not do what the test is about, or its backend has no such thing.
 
     Args:
-        reason: the endpoint's own.
+        reason: the endpoint's own, or the rig's.
     """
 
     outcome = Outcome.NOT_APPLICABLE

@@ -21,9 +21,12 @@ if TYPE_CHECKING:
 class Rig:
     """A driver's author inherits this and overrides what the backend allows; each method goes past the driver.
 
-    Every method is optional. What is not overridden leaves the tests that want it *not verified*; the profile Core
-    asks for :meth:`backend_objects`. Distributions offer their rig under the driver's name as an entry point of the
-    group ``nova_virt_conformance.rigs.v1``.
+    Every method is optional. What is not overridden leaves the tests that want it *not verified*, and a profile is
+    reached only when nothing of it is left unverified. Where a backend has no such thing at all, e.g. no way for a
+    guest to crash, a method raises ``NotApplicable`` with the reason, and those tests ask for nothing.
+
+    Distributions offer their rig under the driver's name as an entry point of the group
+    ``nova_virt_conformance.rigs.v1``.
 
     Args:
         target: the endpoint.

@@ -70,6 +70,6 @@ class Commands(CommandManager):
         typed = [word for word in words if not word.startswith("-")]
         family = [name for name in COMMANDS if typed and name.split()[0] == typed[0]]
         close = family or [
-            name for length in (2, 1) for name in get_close_matches(" ".join(typed[:length]), COMMANDS, n=3, cutoff=0.6)
+            name for length in (2, 1) for name in get_close_matches(" ".join(typed[:length]), COMMANDS, n=3, cutoff=0.7)
         ]
         return f"did you mean {' or '.join(repr(name) for name in dict.fromkeys(close))}?" if close else ""

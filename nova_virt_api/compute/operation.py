@@ -245,7 +245,8 @@ class Operation(Generic[T]):
 
     def fail(self, error: VirtError) -> None:
         """The driver's verb raised."""
-        cancelled = isinstance(error, Cancelled) and self._cancel_asked
+        as_before = isinstance(error, Cancelled) and error.state_after is StateAfter.UNCHANGED
+        cancelled = as_before and self._cancel_asked
         self._settle(OperationState.CANCELLED if cancelled else OperationState.FAILED, error=error)
 
     def _expire_unstarted(self) -> None:

@@ -330,3 +330,21 @@ def test_close_with_cancel_stops_what_runs(turns: Turns) -> None:
     operation = started(lambda op: op.wait_until(lambda: False), turns)
     turns.close(cancel=True)
     assert operation.state is OperationState.CANCELLED
+
+
+def test_cancel_that_came_too_late_to_leave_all_as_before_is_a_failure(turns: Turns) -> None:
+    begun = threading.Event()
+
+    def work(op: DriverSide) -> None:
+        begun.set()
+        try:
+            op.wait_until(lambda: False)
+        except Cancelled:
+            raise Cancelled("the guest was asked to stop and may obey yet", state_after=StateAfter.UNKNOWN) from None
+
+    operation = started(work, turns)
+    assert begun.wait(10)
+    operation.cancel()
+    with pytest.raises(Cancelled):
+        operation.result()
+    assert operation.state is OperationState.FAILED

@@ -1,6 +1,7 @@
 """The skeleton of a driver as its author has it: installed beside the wheels, and met by the kit at once."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+GUIDE = ROOT / "doc" / "authors" / "guide.md"
 UNWRITTEN = "is not written yet"
 
 GIVEN = (
@@ -105,15 +107,33 @@ def test_the_class_in_its_tests_runs_the_same_kit(author: Author) -> None:
     assert "spawn is not written yet; write nova_virt_acme/spawn.py" in done.stdout
 
 
+def test_the_code_of_the_guide_passes_our_own_checks(author: Author) -> None:
+    folder = author.skeleton.parent / "guide"
+    assert author.run("nova-virt", "driver", "new", "process", "--directory", folder).returncode == 0
+    files = re.findall(r"^```python\n# (\S+)\n(.*?)^```$", GUIDE.read_text(), re.MULTILINE | re.DOTALL)
+    assert len(files) > 8
+    for name, text in files:
+        (folder / name).write_text(text)
+    check(author, folder, "--ignore", "D102")  # as for our own drivers: a verb is documented once, in the contract
+
+
 def test_it_passes_our_own_checks(author: Author) -> None:
-    checked = author.run("mypy", ".")
-    assert checked.returncode == 0, checked.stdout
-    for name in ("a", "acme", "test", "z" * 24):
+    check(author, author.skeleton)
+    for name in ("a", "test", "z" * 24):
         made = author.skeleton.parent / f"checked-{name}"
-        if name != "acme":
-            assert author.run("nova-virt", "driver", "new", name, "--directory", made).returncode == 0
-        folder = author.skeleton if name == "acme" else made
-        ours = ("--config", ROOT / "pyproject.toml", "--no-cache")
-        for check in (("check", "--config", f"src = ['{folder}']"), ("format", "--check")):
-            done = author.run("ruff", *check, *ours, ".", folder=folder)
-            assert done.returncode == 0, done.stdout + done.stderr
+        assert author.run("nova-virt", "driver", "new", name, "--directory", made).returncode == 0
+        lint(author, made)
+
+
+def check(author: Author, folder: Path, *more: str) -> None:
+    """See that the code in a folder is as ours has to be."""
+    typed = author.run("mypy", ".", folder=folder)
+    assert typed.returncode == 0, typed.stdout
+    lint(author, folder, *more)
+
+
+def lint(author: Author, folder: Path, *more: str) -> None:
+    ours = ("--config", ROOT / "pyproject.toml", "--no-cache")
+    for words in (("check", "--config", f"src = ['{folder}']", *more), ("format", "--check")):
+        done = author.run("ruff", *words, *ours, ".", folder=folder)
+        assert done.returncode == 0, done.stdout + done.stderr

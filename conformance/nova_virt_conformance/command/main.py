@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING, NoReturn
 
-from nova_virt_api.errors import ConfigError, VirtError
-from nova_virt_api.model.image import LocalFile
+from nova_virt_api.errors import VirtError
+from nova_virt_conformance.built_in import with_built_image
 from nova_virt_conformance.command.arguments import PROGRAM, parsed
 from nova_virt_conformance.command.ending import ended
 from nova_virt_conformance.command.exit_codes import ExitCode
@@ -17,16 +16,15 @@ from nova_virt_conformance.command.outputs import check_outputs
 from nova_virt_conformance.command.rigs import GROUP, find_rig
 from nova_virt_conformance.command.screen import screen
 from nova_virt_conformance.command.session import Quiet, run
-from nova_virt_conformance.command.target_file import BUILT_IN_IMAGE, read_target
 from nova_virt_conformance.command.teller import Teller
 from nova_virt_conformance.rig import Rig
+from nova_virt_conformance.target_file import read_target
 
 if TYPE_CHECKING:
     import argparse
     from types import FrameType
 
     from nova_virt_conformance.command.screen import Screen
-    from nova_virt_conformance.target import Target
 
 
 def main() -> int:
@@ -65,28 +63,11 @@ def conformance(given: argparse.Namespace, shown: Screen) -> int:
             f"no installed distribution has a rig for {target.driver!r} (entry point group {GROUP}): "
             "what needs eyes and hands on the backend stays not verified"
         )
-    rig = (kind or Rig)(with_image(target, shown))
+    rig = (kind or Rig)(with_built_image(target, shown.note))
     quiet = Quiet()
     teller = Teller(shown, quiet, verbose=given.verbose)
     code = run(given, rig, quiet, teller)
     return ended(given, code, teller, shown)
-
-
-def with_image(target: Target, shown: Screen) -> Target:
-    """The target, with the kit's own image where it asks for that.
-
-    Raises:
-        ConfigError: the image cannot be built.
-    """
-    if target.image is not BUILT_IN_IMAGE:
-        return target
-    from nova_virt_conformance.guest_image.cache import ensure_image
-    from nova_virt_conformance.guest_image.command import BuildError
-
-    try:
-        return replace(target, image=LocalFile(path=ensure_image(shown.note)))
-    except (BuildError, OSError) as error:
-        raise ConfigError("image", f"the built-in image cannot be built: {error}") from error
 
 
 def interrupt(number: int, frame: FrameType | None) -> NoReturn:

@@ -10,9 +10,10 @@ import pytest
 from nova_virt_api.model.image import LocalFile, Native, Url
 from nova_virt_api.model.units import GiB
 from nova_virt_conformance import Evidence, Quota, Target
+from nova_virt_conformance.built_in import BUILT_IN_IMAGE
 from nova_virt_conformance.command.arguments import parsed
 from nova_virt_conformance.command.exit_codes import ExitCode
-from nova_virt_conformance.command.target_file import BUILT_IN_IMAGE, TARGET, read_target
+from nova_virt_conformance.target_file import TARGET, read_target
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "doc" / "howto" / "conformance.md").read_text()
@@ -28,9 +29,9 @@ def blocks(text: str) -> dict[str, str]:
 def test_the_first_lines_work(shell: Any, text: str) -> None:
     shell.write("target.yaml", blocks(text)["target.yaml"])
     assert "    nova-virt-conformance --config target.yaml\n" in text
-    done = shell.run("--config", "target.yaml", "-k", "pause_and_unpause")
+    done = shell.run("--config", "target.yaml")
     assert done.returncode == 0, done.stderr
-    assert "1 passed" in done.stdout
+    assert "profiles reached: Core" in done.stdout
 
 
 def test_the_class_for_pytest_works(shell: Any) -> None:

@@ -1,15 +1,15 @@
 """Runs a verb of the guide's driver again and again, each time killed one line later, and looks what is left.
 
-    python killed_at_every_line.py VERB
+    python killed_at_every_line.py VERB DIRECTORY
 
-Each run is a process of its own, forked from this one, which itself has no threads. Tells the number of lines.
+The guests are in DIRECTORY. Each run is a process of its own, forked from this one, which itself has no threads. Tells
+the number of lines.
 """
 
 import itertools
 import os
 import signal
 import sys
-import tempfile
 import threading
 import traceback
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from nova_virt_api.compute.compute import Compute
 from nova_virt_api.config import read_endpoint
 from nova_virt_api.loading import load_driver
 
-ROOT = Path(tempfile.mkdtemp(prefix="killed-")).resolve()
+ROOT = Path(sys.argv[2]).resolve()
 LOADED = load_driver("process")
 ENDPOINT = read_endpoint(
     LOADED,

@@ -141,7 +141,7 @@ def test_it_reaches_core_and_can_pause(distribution: Path) -> None:
 
 
 @pytest.mark.parametrize("verb", ["spawn", "destroy", "power_on", "power_off", "pause"])
-def test_it_may_be_killed_at_every_line(distribution: Path, verb: str) -> None:
-    done = run(distribution, sys.executable, str(KILLED), verb)
+def test_it_may_be_killed_at_every_line(distribution: Path, tmp_path: Path, verb: str) -> None:
+    done = run(distribution, sys.executable, str(KILLED), verb, str(tmp_path))
     assert done.returncode == 0, done.stdout + done.stderr
     assert int(done.stdout) > 50, "lines of the driver"

@@ -89,6 +89,7 @@ class Daemon:
         """Give the namespaces their own host name, network, directories and /dev/kvm."""
         socket.sethostname(self.directory.name)
         run("ip", "link", "set", "lo", "up")
+        self.show_own_devices()
         for name in OWN:
             own = self.directory / name
             own.mkdir(parents=True, exist_ok=True)
@@ -104,6 +105,14 @@ class Daemon:
         text = CONFIGURATION.format(host_uuid=uuid.uuid4())
         Path("/etc/libvirt/libvirtd.conf").write_text(text)
         Path("/etc/libvirt/qemu.conf").write_text('user = "root"\ngroup = "root"\n')
+
+    def show_own_devices(self) -> None:
+        """Let sysfs show this namespace's network devices: libvirt would set up the machine's bridge of the same name."""
+        own = self.directory / "sys"
+        own.mkdir()
+        run("mount", "-t", "sysfs", "sysfs", str(own))
+        for place in ("class/net", "devices/virtual/net"):
+            run("mount", "--bind", str(own / place), f"/sys/{place}")
 
     def start(self) -> None:
         """Start libvirtd and wait until it answers."""

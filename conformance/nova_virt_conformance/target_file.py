@@ -15,17 +15,12 @@ from nova_virt_api.model.image import LocalFile
 from nova_virt_api.specfile.document import LARGEST, parse_document, read_text
 from nova_virt_api.specfile.kinds import Choice, Fields, Integer, Kind, List, Size, Text
 from nova_virt_api.specfile.source import SOURCES, Source
+from nova_virt_conformance.built_in import BUILT_IN, BUILT_IN_IMAGE
 from nova_virt_conformance.outcome import Evidence
 from nova_virt_conformance.target import KnownFailure, Quota, Target
 
 if TYPE_CHECKING:
     from nova_virt_api.specfile.document import Document
-
-BUILT_IN: Final = "built-in"
-"""Stands for the kit's own guest image."""
-
-BUILT_IN_IMAGE: Final = LocalFile(path=BUILT_IN)
-"""The same in a target, until the image is built."""
 
 
 class Names(List):
@@ -123,7 +118,7 @@ TARGET: Final = Fields(
 """Every key of the file. Names and meanings are those of :class:`nova_virt_conformance.target.Target`."""
 
 
-def read_target(path: Path, driver: str | None) -> Target:
+def read_target(path: Path, driver: str | None = None) -> Target:
     """The target that a file describes.
 
     Args:
