@@ -242,7 +242,7 @@ class Timeout(VirtError, TimeoutError):
 
 
 class Cancelled(VirtError):
-    """The operation was cancelled; unless ``state_after`` says otherwise, the guest is as before and nothing was left."""
+    """The operation was cancelled; unless ``state_after`` says otherwise, all is as before and nothing was left."""
 
     code = "cancelled"
 

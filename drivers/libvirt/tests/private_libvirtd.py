@@ -107,7 +107,7 @@ class Daemon:
         Path("/etc/libvirt/qemu.conf").write_text('user = "root"\ngroup = "root"\n')
 
     def show_own_devices(self) -> None:
-        """Let sysfs show this namespace's network devices: libvirt would set up the machine's bridge of the same name."""
+        """Let sysfs show this namespace's network devices: libvirt would use the machine's bridge of the same name."""
         own = self.directory / "sys"
         own.mkdir()
         run("mount", "-t", "sysfs", "sysfs", str(own))
