@@ -10,7 +10,11 @@ from nova_virt_conformance.report.file import read
 def main(checked_in: Path, new: Path) -> int:
     """Say what differs; 0 when nothing does."""
     found = []
-    for path in sorted(checked_in.glob("*.json")):
+    known = sorted(checked_in.glob("*.json"))
+    if not known:
+        print(f"there is no report in {checked_in}: make reports, and commit them")
+        return 1
+    for path in known:
         ran = new / path.name
         told = differences(read(path), read(ran)) if ran.exists() else ["the kit was not run on it"]
         found += [f"{path.stem}: {line}" for line in told]

@@ -96,28 +96,37 @@ class Connection:
             abandon(native)
 
     def _reopened(self) -> Any:
+        attempt, ours = self._current_attempt()
         try:
-            return self._current_attempt().result(self._options.connect_timeout)
+            if ours:
+                return self._outcome(attempt)
+            try:
+                return self._outcome(attempt)
+            except libvirt.libvirtError:  # it had begun before we asked; the endpoint may have come back since
+                return self._outcome(self._current_attempt()[0])
+        except libvirt.libvirtError as error:
+            raise unreachable(self.uri, error) from error
+
+    def _outcome(self, attempt: Future[Any]) -> Any:
+        try:
+            return attempt.result(self._options.connect_timeout)
         except NotYet:
             raise Unavailable(
                 f"{without_password(self.uri)} has not answered for {self._options.connect_timeout:g} seconds",
                 hint="see that the host is up and libvirtd answers there",
             ) from None
-        except libvirt.libvirtError as error:
-            raise unreachable(self.uri, error) from error
 
-    def _current_attempt(self) -> Future[Any]:
-        """The attempt that is under way, which all who want a connection share, or a new one."""
+    def _current_attempt(self) -> tuple[Future[Any], bool]:
+        """The attempt that is under way, which all who want a connection share, or a new one; whether it is new."""
         with self._lock:
             if self._closed:
                 raise Unavailable(f"the connection to {without_password(self.uri)} was closed", hint="connect anew")
             attempt = self._attempt
-            if attempt is None or (attempt.done() and attempt.exception() is not None):
-                attempt = self._attempt = Future()
-                threading.Thread(
-                    target=self._run, args=(attempt,), name="nova-virt-libvirt-connect", daemon=True
-                ).start()
-            return attempt
+            if attempt is not None and not (attempt.done() and attempt.exception() is not None):
+                return attempt, False
+            attempt = self._attempt = Future()
+            threading.Thread(target=self._run, args=(attempt,), name="nova-virt-libvirt-connect", daemon=True).start()
+            return attempt, True
 
     def _run(self, attempt: Future[Any]) -> None:
         native = None

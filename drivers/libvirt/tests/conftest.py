@@ -23,15 +23,17 @@ from nova_virt_libvirt import event_loop
 POOL = "nova-virt"
 NEEDED = ("libvirtd", "virtlogd", "qemu-system-x86_64", "unshare")
 NETWORK = """
-<network>
+<network xmlns:dnsmasq='http://libvirt.org/schemas/network/dnsmasq/1.0'>
   <name>default</name>
   <forward mode='nat'/>
   <bridge name='virbr0' stp='off'/>
   <ip address='192.168.122.1' netmask='255.255.255.0'>
     <dhcp><range start='192.168.122.2' end='192.168.122.254'/></dhcp>
   </ip>
+  <dnsmasq:options><dnsmasq:option value='no-ping'/></dnsmasq:options>
 </network>
 """
+"""As libvirt's own, but that it does not wait for loops, nor for answers from addresses that nobody has yet."""
 
 
 class Daemon:

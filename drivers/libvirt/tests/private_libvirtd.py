@@ -34,6 +34,9 @@ unix_sock_group = "root"
 unix_sock_rw_perms = "0700"
 auth_unix_rw = "none"
 log_outputs = "3:file:/var/log/libvirt/libvirtd.log"
+# libvirt 9.0 starts no further worker while a request waits that another has not yet taken (it subtracts unsigned
+# numbers), so five hung guests can stop it for good; with all workers from the start it need start none.
+min_workers = 20
 host_uuid = "{host_uuid}"
 """
 

@@ -52,8 +52,10 @@ class Relay:
     def open(self) -> None:
         """Let clients through from now on."""
         listener = socket.socket(socket.AF_UNIX)
-        listener.bind(str(self.path))
+        unseen = self.path.with_suffix(".new")
+        listener.bind(str(unseen))
         listener.listen()
+        unseen.rename(self.path)  # whoever finds it is served
         with self._lock:
             self._listener = listener
         start(self._accept, listener)

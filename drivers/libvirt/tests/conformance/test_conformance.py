@@ -26,7 +26,7 @@ class TestLibvirt(Conformance):
                 networks=("default",),
                 image=LocalFile(path=image, format=ImageFormat.QCOW2),
                 evidence=Evidence.REAL_BACKEND,
-                note="libvirtd and QEMU in the test machine, without KVM (TCG)",
+                note="libvirtd and QEMU in the test machine, without KVM; refusals are put on the wire to libvirtd",
                 settings={"state_directory": str(daemon.directory / "lib" / "qemu")},
             )
         )

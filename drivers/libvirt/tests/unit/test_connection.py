@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -254,3 +255,33 @@ except Unavailable as error: assert "does not run" in str(error)
 else: raise SystemExit("a loop that does not run was taken for one")
 """
     )
+
+
+def test_who_joined_an_attempt_that_failed_tries_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = Connection(options())
+    opened, asked = Connection._connect, Connection._current_attempt
+    attempts, joined, both = [], [], threading.Event()
+
+    def connect(self: Connection) -> Any:
+        attempts.append(self)
+        if len(attempts) > 1:
+            return opened(self)
+        assert both.wait(10)
+        raise libvirt.libvirtError("away")
+
+    def ask(self: Connection) -> Any:
+        found = asked(self)
+        joined.append(found)
+        if len(joined) == 2:
+            both.set()
+        return found
+
+    monkeypatch.setattr(Connection, "_connect", connect)
+    monkeypatch.setattr(Connection, "_current_attempt", ask)
+    with ThreadPoolExecutor(2) as pool:
+        callers = [pool.submit(lambda: connection.native) for _ in range(2)]
+        outcomes = [type(caller.exception()) for caller in callers]
+    assert set(outcomes) == {Unavailable, type(None)}
+    assert len(attempts) == 2
+    assert connection.native.getType() == "TEST"
+    connection.close()
