@@ -274,7 +274,8 @@ class Lab:
                 error.add_note(line)
             raise
         told = [*self.left_behind(), *self.broken_rules()]
-        assert not told, "\n".join(told)
+        if told:
+            raise AssertionError("\n".join(told))
 
     def broken_rules(self) -> list[str]:
         """The rules for every call that were broken since :meth:`begin`, a line each; told once."""
@@ -287,7 +288,8 @@ class Lab:
             AssertionError: one was; says which.
         """
         broken = self.broken_rules()
-        assert not broken, "\n".join(broken)
+        if broken:
+            raise AssertionError("\n".join(broken))
 
     def objects(self) -> frozenset[str]:
         """What the rig sees on the backend; nothing when it cannot look."""

@@ -15,7 +15,7 @@ class TestFake(Conformance):
         return FakeRig(
             Target(
                 driver="fake",
-                options={"password": f"password{uuid4().hex}"},
+                options={"world": f"conformance-{uuid4().hex}", "password": f"password{uuid4().hex}"},
                 owner="conformance",
                 pools=("default",),
                 networks=("default",),

@@ -1,6 +1,7 @@
 """A driver that has nothing but Core passes the kit too: what it lacks is not applicable, and is refused."""
 
 from collections.abc import Iterator
+from uuid import uuid4
 
 import pytest
 
@@ -24,6 +25,7 @@ class TestBareFake(Conformance):
             yield FakeRig(
                 Target(
                     driver="fake",
+                    options={"world": f"conformance-{uuid4().hex}"},
                     owner="conformance",
                     pools=("default",),
                     networks=("default",),

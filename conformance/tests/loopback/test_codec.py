@@ -62,6 +62,7 @@ CONSTRAINED: dict[tuple[str, str], st.SearchStrategy[Any]] = {
 
 LEAVES: dict[Any, st.SearchStrategy[Any]] = {
     type(None): st.none(),
+    float: st.floats(allow_nan=False),
     str: words,
     Path: words.map(Path),
     Secret: st.builds(Secret, TEXT),

@@ -3,7 +3,7 @@
 
 libvirtd lets go of each QEMU that it starts; until somebody has collected one that ended, libvirt waits for its end.
 
-    tools/reaping libvirtd
+    tools/reaping.py libvirtd
 """
 
 import ctypes
