@@ -38,6 +38,12 @@ def mutants() -> Iterator[type[FakeDriver]]:
         sys.path.remove(str(HERE))
 
 
+@pytest.fixture(scope="session")
+def every_mutant() -> list[type[FakeDriver]]:
+    """All of them, whatever was selected."""
+    return list(mutants())
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """One case for each mutant."""
     if "mutant" in metafunc.fixturenames:
