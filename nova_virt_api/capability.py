@@ -11,6 +11,15 @@ class Capability(enum.Enum):
     SNAPSHOT = "snapshot"
     CONSOLE = "console"
     CONSOLE_LOG = "console_log"
+    REBUILD = "rebuild"
+    RESCUE = "rescue"
+    INTERFACES = "interfaces"
+    VOLUMES = "volumes"
+    CRASH_DUMP = "crash_dump"
+    DIAGNOSTICS = "diagnostics"
+    HOST_CONTROL = "host_control"
+    ADOPT = "adopt"
+    DEVICES = "devices"
 
 
 class Feature(enum.Enum):
@@ -20,12 +29,24 @@ class Feature(enum.Enum):
     placement, power_on) belongs to exactly one of these.
     """
 
+    WHOLE_NODES = "whole_nodes"
+    """Guests are whole machines that ``spawn`` claims: a node holds one, and the CPUs and memory of a spec are the
+    least that the machine must have. Not a strength but a way of being; specs need nothing of it."""
+
+    CLIENT_IMAGES = "client_images"
+    """Images whose bytes pass through this library: ``LocalFile``, ``Url`` and ``Store``."""
+
+    BACKEND_URL = "backend_url"
+    """Images that the backend fetches itself: ``BackendUrl``."""
+
     MULTIPLE_DISKS = "multiple_disks"
     BLANK_DISK = "blank_disk"
     DISK_BUS = "disk_bus"
     MULTIPLE_NICS = "multiple_nics"
     NIC_MAC = "nic_mac"
     NIC_MODEL = "nic_model"
+    NIC_VIF = "nic_vif"
+    SPAWN_VOLUMES = "spawn_volumes"
     CLOUD_INIT = "cloud_init"
     UEFI = "uefi"
     EXTRAS = "extras"
@@ -34,6 +55,8 @@ class Feature(enum.Enum):
     UPDATE_NAME = "update_name"
     UPDATE_LABELS = "update_labels"
     SNAPSHOT_LIVE = "snapshot_live"
+    RESCUE_IMAGE = "rescue_image"
+    RESCUE_PASSWORD = "rescue_password"  # noqa: S105 - the name of a feature
     GUEST_ADDRESSES = "guest_addresses"
     GUEST_AGENT = "guest_agent"
     EVERY_TRANSITION = "every_transition"

@@ -59,5 +59,15 @@ class Disk:
         """What an endpoint must declare for this disk, each with the field that asks for it."""
         if isinstance(self.source, Blank):
             yield Feature.BLANK_DISK, "source"
+        else:
+            yield from ((feature, "source") for feature in source_features(self.source))
         if self.bus is not None:
             yield Feature.DISK_BUS, "bus"
+
+
+def source_features(source: ImageSource) -> Iterator[Feature]:
+    """What an endpoint must declare for an image to come from there."""
+    if isinstance(source, LocalFile | Url | Store):
+        yield Feature.CLIENT_IMAGES
+    elif isinstance(source, BackendUrl):
+        yield Feature.BACKEND_URL

@@ -28,14 +28,16 @@ class Nic:
     """A network interface.
 
     Args:
-        network: name or id of a network of the endpoint; None where there is exactly one.
+        network: name or id of a network of the endpoint; None where there is exactly one, or a VIF is named.
         mac: unicast MAC address, e.g. ``52:54:00:12:34:56``; None lets the backend choose a stable one.
         model: None takes what suits the endpoint best.
+        vif_id: an interface that a network service has made already, by its id there, e.g. of a Neutron port.
     """
 
     network: str | None = None
     mac: str | None = None
     model: NicModel | None = None
+    vif_id: str | None = None
 
     def __post_init__(self) -> None:
         if self.network is not None:
@@ -49,6 +51,8 @@ class Nic:
             object.__setattr__(self, "mac", mac)
         if self.model is not None:
             check_type("model", self.model, NicModel, "a NicModel")
+        if self.vif_id is not None:
+            check_text("vif_id", self.vif_id, 255)
 
     def features(self) -> Iterator[tuple[Feature, str]]:
         """What an endpoint must declare for this interface, each with the field that asks for it."""
@@ -56,6 +60,8 @@ class Nic:
             yield Feature.NIC_MAC, "mac"
         if self.model is not None:
             yield Feature.NIC_MODEL, "model"
+        if self.vif_id is not None:
+            yield Feature.NIC_VIF, "vif_id"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,12 @@ class Node:
     Args:
         id: the backend's stable id.
         name: what specs and people call it.
+        maintenance: why no guest is placed on it now, empty when nobody said why; None when guests are.
     """
 
     id: str
     name: str
+    maintenance: str | None = None
 
 
 class PoolFeature(enum.Enum):

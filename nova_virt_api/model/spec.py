@@ -15,6 +15,7 @@ from nova_virt_api.model.disk import Disk
 from nova_virt_api.model.labels import NO_LABELS, Labels
 from nova_virt_api.model.nic import Nic
 from nova_virt_api.model.placement import Placement
+from nova_virt_api.model.volume import Volume
 
 MOST_VCPUS: Final = 4096
 LEAST_MEMORY: Final = 1024**2
@@ -43,9 +44,10 @@ class InstanceSpec:
     Args:
         uuid: the guest's identity; the same uuid with the same spec is the same guest. See ``stable_uuid``.
         name: 1 to 63 letters, digits, ``.``, ``_`` or ``-``, the first a letter or digit.
-        vcpus: number of virtual CPUs.
-        memory_bytes: memory, a multiple of 1 MiB.
+        vcpus: number of virtual CPUs; where guests are whole nodes (``Feature.WHOLE_NODES``) the least it must have.
+        memory_bytes: memory, a multiple of 1 MiB; where guests are whole nodes the least it must have.
         disks: the guest's own disks, the one to boot from first.
+        volumes: volumes of a storage service that the guest uses; at most one to boot from.
         nics: network interfaces in the order in which the guest sees them.
         cloud_init: first-boot data.
         placement: where it is to live.
@@ -60,6 +62,7 @@ class InstanceSpec:
     vcpus: int = 1
     memory_bytes: int
     disks: Sequence[Disk] = ()
+    volumes: Sequence[Volume] = ()
     nics: Sequence[Nic] = ()
     cloud_init: CloudInit | None = None
     placement: Placement = Placement()
@@ -76,12 +79,19 @@ class InstanceSpec:
         whole = self.memory_bytes % 1024**2 == 0
         check(whole, "memory_bytes", self.memory_bytes, "a multiple of 1 MiB, e.g. MiB(512)")
         frozen_tuple(self, "disks", Disk, "Disk objects")
+        frozen_tuple(self, "volumes", Volume, "Volume objects")
         frozen_tuple(self, "nics", Nic, "Nic objects")
         frozen_tuple(self, "extras", Extra, "Extra objects of the driver's package")
         check(len(self.disks) <= MOST_DEVICES, "disks", f"{len(self.disks)} disks", f"at most {MOST_DEVICES}")
+        check(len(self.volumes) <= MOST_DEVICES, "volumes", f"{len(self.volumes)} volumes", f"at most {MOST_DEVICES}")
+        check(sum(volume.boot for volume in self.volumes) <= 1, "volumes", "several with boot=True", "at most one")
+        twice = duplicates(volume.id for volume in self.volumes)
+        check(not twice, "volumes", twice, "a volume only once")
         check(len(self.nics) <= MOST_DEVICES, "nics", f"{len(self.nics)} interfaces", f"at most {MOST_DEVICES}")
         twice = duplicates(nic.mac for nic in self.nics if nic.mac is not None)
         check(not twice, "nics", twice, "a MAC address only once")
+        twice = duplicates(nic.vif_id for nic in self.nics if nic.vif_id is not None)
+        check(not twice, "nics", twice, "a VIF only once")
         if self.cloud_init is not None:
             check_type("cloud_init", self.cloud_init, CloudInit, "a CloudInit")
         check_type("placement", self.placement, Placement, "a Placement")
@@ -96,6 +106,8 @@ class InstanceSpec:
             yield Feature.MULTIPLE_DISKS, "disks[1]"
         for index, disk in enumerate(self.disks):
             yield from ((feature, f"disks[{index}].{field}") for feature, field in disk.features())
+        if self.volumes:
+            yield Feature.SPAWN_VOLUMES, "volumes"
         if len(self.nics) > 1:
             yield Feature.MULTIPLE_NICS, "nics[1]"
         for index, nic in enumerate(self.nics):
