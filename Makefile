@@ -6,7 +6,7 @@ ARGS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-DRIVERS := drivers/libvirt
+DRIVERS := drivers/ironic drivers/libvirt
 APART := conformance $(DRIVERS)
 CONFORMANCE := conformance/tests/drivers $(DRIVERS:=/tests/conformance)
 WHEELS := build/wheels
@@ -21,7 +21,7 @@ INSTALLED := $(or $(wildcard $(VENV)/.editable),$(VENV)/.wheels)
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo test reports lint fix bench docs dev wheels guest-image backend system clean
+.PHONY: help demo demo-ironic test reports lint fix bench docs dev wheels guest-image backend ironic system clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,12 +29,15 @@ help:  ## List the targets.
 demo: $(VENV)/.wheels backend guest-image  ## Boot a guest on this machine, watch it, delete it.
 	$(BIN)/python tools/demo.py $(ARGS)
 
-test: $(VENV)/.wheels backend guest-image  ## Run every test against the built wheels and real backends.
+demo-ironic: $(VENV)/.wheels backend ironic guest-image  ## Deploy a machine with a real Ironic, watch it, give it back.
+	$(BIN)/python -m tools.demo_ironic $(ARGS)
+
+test: $(VENV)/.wheels backend ironic guest-image  ## Run every test against the built wheels and real backends.
 	rm -rf build/reports
 	$(BIN)/pytest --cov --cov-report=term --conformance-reports=build/reports $(ARGS)
 	$(if $(ARGS),,$(BIN)/python tools/check_reports.py doc/matrix/reports build/reports)
 
-reports: $(INSTALLED) backend guest-image  ## Run the kit on every driver and renew the reports of the support matrix.
+reports: $(INSTALLED) backend ironic guest-image  ## Run the kit on every driver and renew the reports of the support matrix.
 	$(BIN)/pytest $(CONFORMANCE) --conformance-reports=doc/matrix/reports $(ARGS)
 
 lint: $(INSTALLED) $(VENV)/.lint  ## Check style, types, the architecture's arrows, the drivers' descriptions.
@@ -67,11 +70,13 @@ guest-image: system  ## Make the small guest image that tests and demo boot (onc
 backend: system  ## Start libvirtd, its network and its storage pool, unless they run.
 	tools/backend_libvirt
 
+ironic: system build/ironic/.installed  ## Install an Ironic into build/ironic, which tests start for themselves.
+
 system:  ## Install the missing packages of bindep.txt.
 	@tools/install_system_packages
 
 clean:  ## Remove everything that was made here.
-	rm -rf build .venv .tox .coverage .hypothesis .*_cache *.egg-info $(APART:=/build) $(APART:=/*.egg-info)
+	rm -rf build .venv .tox .coverage .hypothesis .*_cache *.egg-info $(APART:=/build) $(APART:=/*.egg-info) tools/ironic/plugins/*.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +
 
 $(BIN)/python: | system
@@ -97,4 +102,9 @@ $(VENV)/.editable: setup.cfg $(APART:=/setup.cfg) requirements/test.txt | $(BIN)
 
 $(VENV)/.lint $(VENV)/.docs $(VENV)/.bench: $(VENV)/.%: requirements/%.txt | $(BIN)/python
 	$(PIP) install --requirement $<
+	@touch $@
+
+build/ironic/.installed: requirements/ironic.txt tools/ironic/plugins/pyproject.toml | $(BIN)/python
+	$(PYTHON) -m venv build/ironic/venv
+	build/ironic/venv/bin/python -m pip --disable-pip-version-check --quiet install --requirement $<
 	@touch $@
