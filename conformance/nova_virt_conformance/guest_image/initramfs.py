@@ -31,6 +31,7 @@ REQUIRED_MODULES: Final = (
 OPTIONAL_MODULES: Final = (
     *("virtio_balloon", "virtio-rng", "pvpanic-mmio", "pvpanic-pci", "nls_utf8"),
     *("nvme", "ahci", "ata_piix", "ata_generic", "vmw_pvscsi", "mptspi", "mptsas", "sym53c8xx", "xen-blkfront"),
+    "floppy",  # how some emulated BMCs show a removable medium
     *("e1000", "e1000e", "8139cp", "vmxnet3", "xen-netfront"),
 )
 DIRECTORIES: Final = ("dev", "mnt", "proc", "root", "run", "sys", "tmp", "var/log")

@@ -37,12 +37,12 @@ class SeedSource(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuestDisk:
-    """A disk or CD drive as the guest sees it.
+    """A disk, CD or floppy drive as the guest sees it.
 
     Args:
         name: the guest's own name of it, e.g. ``vda``.
         size_bytes: 0 for a drive without a medium.
-        bus: ``virtio``, ``virtio-scsi``, ``sata``, ``ide``, ``nvme``, ``xen`` or ``scsi``.
+        bus: ``virtio``, ``virtio-scsi``, ``sata``, ``ide``, ``nvme``, ``xen``, ``floppy`` or ``scsi``.
         serial: None if the hypervisor gave it none.
     """
 
