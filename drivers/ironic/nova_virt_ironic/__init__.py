@@ -1,0 +1,1 @@
+"""The Ironic driver of nova-virt-api: bare metal machines as guests."""

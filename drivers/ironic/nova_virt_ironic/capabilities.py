@@ -1,0 +1,91 @@
+"""What an endpoint can do: an answer for every role and feature, from the version of the API that it speaks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from nova_virt_api.capability import Capability, Feature
+from nova_virt_api.model.capabilities import AVAILABLE, Availability, unavailable
+from nova_virt_ironic.microversions import Call, too_old
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nova_virt_ironic.microversions import Versions
+    from nova_virt_ironic.node import NodeRow
+
+BACKEND: Final = "Ironic"
+
+ALWAYS: Final = (
+    Feature.WHOLE_NODES,
+    Feature.BACKEND_URL,
+    Feature.GRACEFUL_POWER_OFF,
+    Feature.UPDATE_NAME,
+    Feature.UPDATE_LABELS,
+    Feature.EXTRAS,
+)
+
+BY_VERSION: Final[Mapping[Capability | Feature, Call]] = {
+    Capability.REBUILD: Call.REBUILD,
+    Capability.RESCUE: Call.RESCUE,
+    Feature.RESCUE_PASSWORD: Call.RESCUE,
+    Capability.INTERFACES: Call.VIFS,
+    Feature.NIC_VIF: Call.VIFS,
+    Feature.MULTIPLE_NICS: Call.VIFS,
+    Capability.VOLUMES: Call.VOLUMES,
+    Feature.SPAWN_VOLUMES: Call.VOLUMES,
+    Capability.CONSOLE: Call.CONSOLE,
+    Capability.CRASH_DUMP: Call.NMI,
+    Capability.DIAGNOSTICS: Call.HISTORY,
+    Capability.HOST_CONTROL: Call.MAINTENANCE,
+    Capability.ADOPT: Call.PATCH_NODE,
+    Capability.DEVICES: Call.HARDWARE_INVENTORY,
+    Feature.CLOUD_INIT: Call.CONFIG_DRIVE,
+}
+
+NEVER: Final[Mapping[Capability | Feature, str]] = {
+    Capability.PAUSE: "a machine cannot be paused",
+    Capability.SUSPEND: "a machine's memory cannot be put away from outside",
+    Capability.SNAPSHOT: "a machine's disk cannot be read from outside",
+    Capability.CONSOLE_LOG: "Ironic keeps no log of a machine's console",
+    Feature.CLIENT_IMAGES: "the machine fetches its image itself: give a BackendUrl that it reaches",
+    Feature.MULTIPLE_DISKS: "an image is written to one disk of the machine",
+    Feature.BLANK_DISK: "a machine's disks are those that it has",
+    Feature.DISK_BUS: "a machine's disks are those that it has",
+    Feature.NIC_MAC: "a machine's interfaces have the addresses that they have",
+    Feature.NIC_MODEL: "a machine's interfaces are those that it has",
+    Feature.UEFI: "how a machine boots is said by its node's capabilities, e.g. boot_mode:uefi",
+    Feature.KEEP_DISKS: "cleaning a machine wipes its disks",
+    Feature.SNAPSHOT_LIVE: "a machine's disk cannot be read from outside",
+    Feature.RESCUE_IMAGE: "the rescue ramdisk belongs to the node",
+    Feature.GUEST_ADDRESSES: "Ironic does not know a machine's addresses",
+    Feature.GUEST_AGENT: "there is no agent in a deployed machine",
+    Feature.EVERY_TRANSITION: "changes are found by comparing lists; changes in quick succession become one",
+}
+
+
+BY_INTERFACE: Final[Mapping[Capability | Feature, str]] = {
+    Capability.RESCUE: "rescue_interface",
+    Feature.RESCUE_PASSWORD: "rescue_interface",
+    Capability.CONSOLE: "console_interface",
+}
+"""What a node cannot do whose hardware interface of this kind is ``no-...``."""
+
+
+def answers(versions: Versions, row: NodeRow | None = None) -> Mapping[Capability | Feature, Availability]:
+    """One answer for each role and feature known.
+
+    Args:
+        versions: what the endpoint speaks.
+        row: the node that is asked about; None for what some node may be able to do.
+    """
+    found: dict[Capability | Feature, Availability] = dict.fromkeys(ALWAYS, AVAILABLE)
+    found |= {what: unavailable(reason) for what, reason in NEVER.items()}
+    for what, call in BY_VERSION.items():
+        reason = too_old(call, versions)
+        found[what] = unavailable(reason) if reason else AVAILABLE
+    for what, field in BY_INTERFACE.items():
+        interface = getattr(row, field, None) or ""
+        if interface.startswith("no-"):
+            found[what] = unavailable(f"the node's {field.replace('_', ' ')} is {interface}")
+    return found
