@@ -14,6 +14,10 @@ if TYPE_CHECKING:
         aio as aio,
         until as until,
     )
+    from nova_virt_api.compute.adoption import (
+        Adoption as Adoption,
+        AdoptionOutcome as AdoptionOutcome,
+    )
     from nova_virt_api.compute.compute import (
         Compute as Compute,
     )
@@ -81,6 +85,16 @@ if TYPE_CHECKING:
         ConsoleKind as ConsoleKind,
         PtyConsole as PtyConsole,
         TcpConsole as TcpConsole,
+        WebConsole as WebConsole,
+    )
+    from nova_virt_api.model.device import (
+        Device as Device,
+        DeviceKind as DeviceKind,
+    )
+    from nova_virt_api.model.diagnostics import (
+        Diagnosis as Diagnosis,
+        Incident as Incident,
+        Sensor as Sensor,
     )
     from nova_virt_api.model.disk import (
         Blank as Blank,
@@ -113,6 +127,9 @@ if TYPE_CHECKING:
         PowerOff as PowerOff,
         PowerState as PowerState,
         Scope as Scope,
+    )
+    from nova_virt_api.model.interface import (
+        Interface as Interface,
     )
     from nova_virt_api.model.labels import (
         Labels as Labels,
@@ -150,9 +167,16 @@ if TYPE_CHECKING:
         KiB as KiB,
         MiB as MiB,
     )
+    from nova_virt_api.model.volume import (
+        IscsiVolume as IscsiVolume,
+        OpaqueVolume as OpaqueVolume,
+        Volume as Volume,
+        VolumeConnector as VolumeConnector,
+    )
 
 HOMES: Final = {
     "capability": "Capability Feature",
+    "compute.adoption": "Adoption AdoptionOutcome",
     "compute.compute": "Compute",
     "compute.connect": "connect",
     "compute.operation": "Operation OperationState",
@@ -167,13 +191,16 @@ HOMES: Final = {
     "events": "Change Gap InstanceEvent WatchEvent",
     "model.capabilities": "Availability Capabilities",
     "model.cloud_init": "CloudInit",
-    "model.console": "ConsoleAddress ConsoleKind PtyConsole TcpConsole",
+    "model.console": "ConsoleAddress ConsoleKind PtyConsole TcpConsole WebConsole",
+    "model.device": "Device DeviceKind",
+    "model.diagnostics": "Diagnosis Incident Sensor",
     "model.disk": "Blank Disk DiskBus",
     "model.identity": "InstanceRef stable_uuid",
     "model.image": (
         "BackendUrl Checksum ImageFormat ImageInfo LocalFile LocalTarget Native NativeTarget Store Template Url"
     ),
     "model.instance": "Condition DiskPolicy Health Instance Lifecycle PowerOff PowerState Scope",
+    "model.interface": "Interface",
     "model.labels": "Labels",
     "model.leftover": "Leftover",
     "model.nic": "Address Nic NicModel",
@@ -182,6 +209,7 @@ HOMES: Final = {
     "model.secret": "Secret",
     "model.spec": "Extra Firmware InstanceSpec InstanceUpdate",
     "model.units": "GiB KiB MiB",
+    "model.volume": "IscsiVolume OpaqueVolume Volume VolumeConnector",
 }
 """Module below this package: the public names that live there."""
 

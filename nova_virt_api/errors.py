@@ -51,12 +51,13 @@ class VirtError(Exception):
         self.state_after = state_after
         self.leftovers = tuple(leftovers)
         self.guest = ""
+        self.node = ""
         self.verb = ""
 
     @property
     def public_message(self) -> str:
         """The message and the hint in one line, free of native detail."""
-        where = f"{self.verb} {self.guest}".strip()
+        where = f"{self.verb} {self.guest or self.node}".strip()
         return (f"{where}: " if where else "") + self.message + (f"; {self.hint}" if self.hint else "")
 
     def __str__(self) -> str:

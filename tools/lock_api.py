@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
-OPEN = ("capability", "errors", "events", "compute.aio", "compute.until", "driver", "model", "toolkit")
+OPEN = ("capability", "errors", "events", "compute.aio", "compute.roles", "compute.until", "driver", "model", "toolkit")
 """Modules and packages that are public as a whole; of others only the names that the package exports are."""
 
 STEP = """

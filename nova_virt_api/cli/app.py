@@ -143,7 +143,7 @@ class App(cliff.app.App):
         self.stdout.write("\ncommands:\n")
         for name, entry in sorted(self.commands):
             said = (entry.load().__doc__ or "").partition("\n")[0].rstrip(".")
-            self.stdout.write(f"  {name:<14} {said}\n")
+            self.stdout.write(f"  {name:<18} {said}\n")
 
     def configure_logging(self) -> None:
         """Let warnings out, and everything with ``--debug``."""

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from nova_virt_api.cli.app import App
     from nova_virt_api.compute.compute import Compute
+    from nova_virt_api.compute.face import OnProgress
     from nova_virt_api.compute.operation import Operation
-    from nova_virt_api.compute.submit import OnProgress
     from nova_virt_api.model.instance import Instance
 
 T = TypeVar("T")
@@ -87,6 +87,11 @@ class Command(cliff.command.Command):
 def add_guest(parser: argparse.ArgumentParser) -> None:
     """The argument that names a guest."""
     parser.add_argument("guest", metavar="GUEST", help="Name or uuid of the guest.")
+
+
+def add_node(parser: argparse.ArgumentParser) -> None:
+    """The argument that names a node to look at."""
+    parser.add_argument("node", metavar="NODE", nargs="?", help="The node; may be left out where there is one.")
 
 
 def add_timeout(parser: argparse.ArgumentParser, text: str = "Give up after so many seconds.") -> None:

@@ -113,7 +113,10 @@ def driver_options(driver: str, given: list[str]) -> dict[str, Any]:
             raise ConfigError(f"--option {name}", "is given twice")
         values[name] = value
     secret = secret_options(driver) if values else frozenset()
-    return {name: reference(name, value) if name in secret else value for name, value in values.items()}
+    return {
+        name: reference(f"--option {name}", value, f"{name}=") if name in secret else value
+        for name, value in values.items()
+    }
 
 
 def secret_options(driver: str) -> frozenset[str]:
@@ -123,13 +126,22 @@ def secret_options(driver: str) -> frozenset[str]:
     return frozenset(option.dest for option in load_driver(driver).driver_class.options() if option.secret)
 
 
-def reference(name: str, value: str) -> dict[str, str]:
-    """Where a secret is, out of ``env:NAME``, ``file:PATH`` or ``keyring:SERVICE/USER``."""
+def reference(option: str, value: str, before: str = "") -> dict[str, str]:
+    """Where a secret is, out of ``env:NAME``, ``file:PATH`` or ``keyring:SERVICE/USER``.
+
+    Args:
+        option: the option that it is given by.
+        value: what was given.
+        before: what stands before the value on the command line.
+
+    Raises:
+        ConfigError: the secret itself was given.
+    """
     kind, colon, place = value.partition(":")
     if kind not in REFERENCES or not colon:
         raise ConfigError(
-            f"--option {name}",
+            option,
             "a secret does not belong on a command line, which everybody on this machine sees",
-            hint=f"{name}=env:NAME, {name}=file:PATH, {name}=keyring:SERVICE/USER, or a profile",
+            hint=f"{before}env:NAME, {before}file:PATH or {before}keyring:SERVICE/USER",
         )
     return {kind: place}

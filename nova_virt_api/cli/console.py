@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from nova_virt_api.cli.command import Command, add_guest
 from nova_virt_api.cli.report import printable
-from nova_virt_api.compute.compute import CONSOLE_LOG_BYTES
+from nova_virt_api.compute.roles.repair import CONSOLE_LOG_BYTES
 
 if TYPE_CHECKING:
     import argparse

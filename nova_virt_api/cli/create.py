@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from nova_virt_api.cli.command import add_timeout
 from nova_virt_api.cli.conditions import WAIT_SECONDS, WORDS, condition
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 
     from nova_virt_api.model.spec import InstanceSpec
     from nova_virt_api.specfile import Document
+
+
+PRIVATE: Final = ("user_data", "chap_password", "properties")
+"""Fields of a spec file whose text is not repeated."""
 
 
 class Create(ShowOne):
@@ -110,11 +115,17 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
 
 def add_disk(parser: argparse.ArgumentParser) -> None:
     """The boot disk."""
+    add_image(parser, "What the boot disk holds first. Without it and with --disk-size the disk is blank.")
+    parser.add_argument("--disk-size", metavar="SIZE", help="Size of the boot disk; the image's own if not given.")
+
+
+def add_image(parser: argparse.ArgumentParser, text: str) -> None:
+    """An image."""
     parser.add_argument(
         "--image",
         metavar="IMAGE",
-        help="What the boot disk holds first: a file, an https:// URL, native:REF for an image or template:REF for a"
-        " machine that the backend has. Without it and with --disk-size the disk is blank.",
+        help=f"{text} A file, an https:// URL, backend:URL for one that the backend fetches itself, native:REF for an"
+        " image or template:REF for a machine that the backend has.",
     )
     parser.add_argument(
         "--image-format",
@@ -122,7 +133,6 @@ def add_disk(parser: argparse.ArgumentParser) -> None:
         help="What the image is to be; found out if not given.",
     )
     parser.add_argument("--image-checksum", metavar="sha256:DIGEST", help="Checked before the image is used.")
-    parser.add_argument("--disk-size", metavar="SIZE", help="Size of the boot disk; the image's own if not given.")
 
 
 def add_first_boot(parser: argparse.ArgumentParser) -> None:
@@ -135,6 +145,18 @@ def add_first_boot(parser: argparse.ArgumentParser) -> None:
         help="Connect to this network; may be repeated. If not given, the endpoint's only one.",
     )
     networks.add_argument("--no-network", dest="network", action="store_const", const=[], help="Connect to no network.")
+    parser.add_argument(
+        "--vif",
+        metavar="ID",
+        action="append",
+        default=[],
+        help="Use this interface that a network service has made; may be repeated.",
+    )
+    add_cloud_init(parser)
+
+
+def add_cloud_init(parser: argparse.ArgumentParser) -> None:
+    """First-boot data."""
     parser.add_argument("--cloud-init", metavar="FILE", help="User data for cloud-init.")
     parser.add_argument(
         "--ssh-key", metavar="FILE", action="append", default=[], help="Public keys for cloud-init; may be repeated."
@@ -148,11 +170,17 @@ def add_placing(parser: argparse.ArgumentParser) -> None:
 
 
 def as_spec_file(document: Document) -> str:
-    """The request as a spec file. Inline user data may hold secrets and is not repeated."""
+    """The request as a spec file, without what is or may be secret and is written out in it."""
     import yaml
 
-    data = dict(document.data)
-    cloud_init = data.get("cloud_init")
-    if isinstance(cloud_init, dict) and "user_data" in cloud_init:
-        data["cloud_init"] = {**cloud_init, "user_data": "(not shown)"}
-    return yaml.safe_dump(data, sort_keys=False, allow_unicode=True)
+    return yaml.safe_dump(without_secrets(document.data), sort_keys=False, allow_unicode=True)
+
+
+def without_secrets(value: Any) -> Any:
+    """Plain data of a spec file; secrets that are only referred to are left as they are."""
+    if isinstance(value, Mapping):
+        return {
+            key: "(not shown)" if key in PRIVATE and isinstance(member, str) else without_secrets(member)
+            for key, member in value.items()
+        }
+    return [without_secrets(member) for member in value] if isinstance(value, list) else value

@@ -174,7 +174,7 @@ def human(name: str, value: Any) -> Any:
     if isinstance(value, dict):
         return "\n".join(f"{printable(str(key))}={inline(member)}" for key, member in value.items())
     if isinstance(value, list | tuple):
-        return "\n".join(str(human("", member)) for member in value)
+        return "\n".join(inline(member) if isinstance(member, dict) else str(human("", member)) for member in value)
     if name.endswith("_bytes"):
         return size(value)
     return printable(value, keep="\n") if isinstance(value, str) else value

@@ -20,7 +20,13 @@ if TYPE_CHECKING:
 DEFAULT_MEMORY: Final = "1G"
 LARGEST_KEY_FILE: Final = 65536
 PUBLIC_KEY: Final = re.compile(r"(^|\s)(ssh|ecdsa|sk)-[A-Za-z0-9@.-]+ +[A-Za-z0-9+/=]{32,}(\s|$)")
-IMAGE_KINDS: Final = {"native:": "native", "template:": "template", "https://": "url", "http://": "url"}
+IMAGE_KINDS: Final = {
+    "native:": "native",
+    "template:": "template",
+    "backend:": "backend_url",
+    "https://": "url",
+    "http://": "url",
+}
 KEEPS_PREFIX: Final = ("url",)
 
 
@@ -37,7 +43,7 @@ def requested(arguments: argparse.Namespace) -> Document:
     request.set("memory_bytes", arguments.memory or default(document, "memory_bytes", DEFAULT_MEMORY), "--memory")
     request.set("power_on", arguments.power_on, "--no-start")
     request.boot_disk(arguments)
-    request.networks(arguments.network, fall_back=not arguments.spec)
+    request.networks(arguments.network, arguments.vif, fall_back=not arguments.spec)
     request.cloud_init(arguments)
     for field in ("pool", "node"):
         request.set_inside("placement", field, getattr(arguments, field), f"--{field}")
@@ -109,11 +115,13 @@ class Request:
             disks[0]["size_bytes"] = arguments.disk_size
             self.origins["disks[0].size_bytes"] = "--disk-size"
 
-    def networks(self, names: list[str] | None, *, fall_back: bool) -> None:
-        """One interface per name; without names and spec file one on the endpoint's only network."""
-        if names is not None:
-            self.data["nics"] = [{"network": name} for name in names]
+    def networks(self, names: list[str] | None, vifs: list[str], *, fall_back: bool) -> None:
+        """One interface per name and VIF; without either and spec file one on the endpoint's only network."""
+        if names is not None or vifs:
+            names = names or []
+            self.data["nics"] = [*({"network": name} for name in names), *({"vif_id": vif} for vif in vifs)]
             self.origins.update({f"nics[{index}]": "--network" for index in range(len(names))})
+            self.origins.update({f"nics[{len(names) + index}]": "--vif" for index in range(len(vifs))})
         elif fall_back:
             self.data["nics"] = [{}]
             self.origins["nics[0]"] = "--network"
@@ -146,7 +154,7 @@ def option_of(field: str) -> str:
 
 
 def image_source(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The source that ``--image`` names: a URL, ``native:REF``, ``template:REF``, or else a file."""
+    """The source that ``--image`` names: a URL, ``backend:URL``, ``native:REF``, ``template:REF``, or else a file."""
     image: str = arguments.image
     more = {"format": arguments.image_format, "checksum": arguments.image_checksum}
     given = {key: value for key, value in more.items() if value is not None}

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from nova_virt_api.cli.app import App
     from nova_virt_api.cli.progress import Progress
+    from nova_virt_api.compute.face import OnProgress
     from nova_virt_api.compute.operation import Operation
-    from nova_virt_api.compute.submit import OnProgress
     from nova_virt_api.compute.until import Condition
     from nova_virt_api.model.instance import Instance
 

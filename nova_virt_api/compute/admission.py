@@ -1,7 +1,7 @@
 """What is refused before a driver is called: anything that the endpoint does not declare."""
 
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from nova_virt_api.capability import Feature
 from nova_virt_api.driver.driver import Driver
@@ -9,9 +9,15 @@ from nova_virt_api.driver.operation import Stage
 from nova_virt_api.driver.role import Role
 from nova_virt_api.errors import InvalidSpec, NotSupported
 from nova_virt_api.model.check import check
+from nova_virt_api.model.disk import source_features
+from nova_virt_api.model.image import BackendUrl, ImageSource, LocalFile, Native, Store, Template, Url
+from nova_virt_api.model.nic import Nic
 from nova_virt_api.model.spec import InstanceSpec, InstanceUpdate
 
 R = TypeVar("R", bound=Role)
+SPAWN_HOOKS: Final = (Stage.NETWORK_READY, Stage.DISKS_READY, Stage.BEFORE_START)
+START_HOOKS: Final = (Stage.BEFORE_START,)
+IMAGE_SOURCES: Final = (LocalFile, Url, BackendUrl, Native, Template, Store)
 
 
 def admit_spec(driver: Driver, spec: InstanceSpec) -> None:
@@ -44,6 +50,37 @@ def admit_update(driver: Driver, update: InstanceUpdate) -> None:
     capabilities = driver.capabilities()
     for feature, field in update.features():
         capabilities.require(feature, field)
+
+
+def admit_source(driver: Driver, source: ImageSource, field: str, *also: Feature) -> None:
+    """Refuse an image from where the endpoint does not declare to take one.
+
+    Args:
+        driver: the opened driver.
+        source: the image.
+        field: the argument that names it.
+        also: what the endpoint has to declare beside.
+
+    Raises:
+        InvalidSpec: it is no source of an image.
+        NotSupported: names the feature and the argument.
+    """
+    check(isinstance(source, IMAGE_SOURCES), field, source, "a source of an image, e.g. Native(...)")
+    capabilities = driver.capabilities()
+    for feature in (*also, *source_features(source)):
+        capabilities.require(feature, field)
+
+
+def admit_nic(driver: Driver, nic: Nic) -> None:
+    """Refuse an interface that asks for what the endpoint does not declare.
+
+    Raises:
+        NotSupported: names the feature and the field.
+    """
+    check_kind("nic", nic, Nic)
+    capabilities = driver.capabilities()
+    for feature, field in nic.features():
+        capabilities.require(feature, f"nic.{field}")
 
 
 def admit_feature(driver: Driver, feature: Feature, field: str) -> None:
@@ -84,3 +121,9 @@ def check_kind(field: str, value: object, kind: type) -> None:
     """Refuse an argument of another type."""
     if not isinstance(value, kind):
         raise InvalidSpec(field, value, f"an object of type {kind.__name__}")
+
+
+def check_private(field: str, value: object, kind: type) -> None:
+    """Refuse an argument of another type without telling what it says, which may be a secret."""
+    if not isinstance(value, kind):
+        raise InvalidSpec(field, type(value).__name__, f"an object of type {kind.__name__}")

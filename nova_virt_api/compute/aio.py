@@ -11,9 +11,15 @@ import contextlib
 import math
 from typing import TYPE_CHECKING, Any, TypeVar, overload
 
-from nova_virt_api.compute.compute import CONSOLE_LOG_BYTES, Compute
+from nova_virt_api.compute.compute import Compute
 from nova_virt_api.compute.connect import connect as connect_blocking
 from nova_virt_api.compute.hub import Slots
+from nova_virt_api.compute.roles.attaching import AsyncAttaching
+from nova_virt_api.compute.roles.halting import AsyncHalting
+from nova_virt_api.compute.roles.hosts import AsyncHosts
+from nova_virt_api.compute.roles.imaging import AsyncImaging
+from nova_virt_api.compute.roles.ownership import AsyncOwnership
+from nova_virt_api.compute.roles.repair import AsyncRepair
 from nova_virt_api.compute.submit import GRACE_SECONDS
 from nova_virt_api.compute.watch import PAUSE_BEFORE_RELISTING, Watch
 from nova_virt_api.errors import VirtError
@@ -24,13 +30,11 @@ if TYPE_CHECKING:
     from types import TracebackType
     from uuid import UUID
 
+    from nova_virt_api.compute.face import GuestLike, Hooks, OnProgress
     from nova_virt_api.compute.operation import Operation
-    from nova_virt_api.compute.submit import GuestLike, Hooks, OnProgress
     from nova_virt_api.compute.until import Condition, GuestCondition, IsGone
     from nova_virt_api.events import WatchEvent
     from nova_virt_api.model.capabilities import Capabilities
-    from nova_virt_api.model.console import ConsoleAddress, ConsoleKind
-    from nova_virt_api.model.image import ImageInfo, ImageTarget
     from nova_virt_api.model.instance import Instance
     from nova_virt_api.model.leftover import Leftover
     from nova_virt_api.model.place import Inventory, Network, Node, StoragePool
@@ -44,61 +48,50 @@ async def connect(driver: str | None = None, **options: Any) -> AsyncCompute:
     return AsyncCompute(await kept(lambda: connect_blocking(driver, **options), undo=Compute.close))
 
 
-class AsyncCompute:
+class AsyncCompute(AsyncHalting, AsyncImaging, AsyncRepair, AsyncAttaching, AsyncHosts, AsyncOwnership):
     """An open endpoint for asyncio. Verbs, arguments and errors are those of :class:`Compute`.
 
     Args:
         compute: the endpoint; may be used by threads at the same time.
     """
 
-    def __init__(self, compute: Compute) -> None:
-        self.compute = compute
-
     # --- reads ----------------------------------------------------------------------------------------------------
 
     async def capabilities(self, node: str | None = None) -> Capabilities:
         """See :meth:`Compute.capabilities`."""
-        return await asyncio.to_thread(self.compute.capabilities, node)
+        return await self._read(lambda: self.compute.capabilities(node))
 
     async def nodes(self) -> Sequence[Node]:
         """See :meth:`Compute.nodes`."""
-        return await asyncio.to_thread(self.compute.nodes)
+        return await self._read(self.compute.nodes)
 
     async def inventory(self, node: str | None = None) -> Inventory:
         """See :meth:`Compute.inventory`."""
-        return await asyncio.to_thread(self.compute.inventory, node)
+        return await self._read(lambda: self.compute.inventory(node))
 
     async def storage_pools(self) -> Sequence[StoragePool]:
         """See :meth:`Compute.storage_pools`."""
-        return await asyncio.to_thread(self.compute.storage_pools)
+        return await self._read(self.compute.storage_pools)
 
     async def networks(self) -> Sequence[Network]:
         """See :meth:`Compute.networks`."""
-        return await asyncio.to_thread(self.compute.networks)
+        return await self._read(self.compute.networks)
 
     async def instances(self, *, scope: Scope = Scope.ALL, fresh: bool = False) -> Sequence[Instance]:
         """See :meth:`Compute.instances`."""
-        return await asyncio.to_thread(self.compute.instances, scope=scope, fresh=fresh)
+        return await self._read(lambda: self.compute.instances(scope=scope, fresh=fresh))
 
     async def instance(self, guest: GuestLike, *, fresh: bool = False) -> Instance:
         """See :meth:`Compute.instance`."""
-        return await asyncio.to_thread(self.compute.instance, guest, fresh=fresh)
+        return await self._read(lambda: self.compute.instance(guest, fresh=fresh))
 
     async def find(self, name: str) -> Instance:
         """See :meth:`Compute.find`."""
-        return await asyncio.to_thread(self.compute.find, name)
+        return await self._read(lambda: self.compute.find(name))
 
     async def leftovers(self) -> Sequence[Leftover]:
         """See :meth:`Compute.leftovers`."""
-        return await asyncio.to_thread(self.compute.leftovers)
-
-    async def console_log(self, guest: GuestLike, *, max_bytes: int = CONSOLE_LOG_BYTES) -> bytes:
-        """See :meth:`Compute.console_log`."""
-        return await asyncio.to_thread(self.compute.console_log, guest, max_bytes=max_bytes)
-
-    async def console(self, guest: GuestLike, kind: ConsoleKind) -> ConsoleAddress:
-        """See :meth:`Compute.console`."""
-        return await asyncio.to_thread(self.compute.console, guest, kind)
+        return await self._read(self.compute.leftovers)
 
     # --- verbs ----------------------------------------------------------------------------------------------------
 
@@ -112,7 +105,7 @@ class AsyncCompute:
     ) -> Instance:
         """See :meth:`Compute.spawn`."""
         submit = self.compute.submit
-        return await outcome(lambda: submit.spawn(spec, timeout=timeout, hooks=hooks, on_progress=on_progress))
+        return await self._outcome(lambda: submit.spawn(spec, timeout=timeout, hooks=hooks, on_progress=on_progress))
 
     async def destroy(
         self,
@@ -125,7 +118,7 @@ class AsyncCompute:
     ) -> bool:
         """See :meth:`Compute.destroy`."""
         submit = self.compute.submit
-        return await outcome(
+        return await self._outcome(
             lambda: submit.destroy(guest, disks=disks, foreign=foreign, timeout=timeout, on_progress=on_progress)
         )
 
@@ -139,7 +132,7 @@ class AsyncCompute:
     ) -> None:
         """See :meth:`Compute.power_on`."""
         submit = self.compute.submit
-        await outcome(lambda: submit.power_on(guest, timeout=timeout, hooks=hooks, on_progress=on_progress))
+        await self._outcome(lambda: submit.power_on(guest, timeout=timeout, hooks=hooks, on_progress=on_progress))
 
     async def power_off(
         self,
@@ -152,7 +145,7 @@ class AsyncCompute:
     ) -> None:
         """See :meth:`Compute.power_off`."""
         submit = self.compute.submit
-        await outcome(
+        await self._outcome(
             lambda: submit.power_off(
                 guest, mode=mode, grace_seconds=grace_seconds, timeout=timeout, on_progress=on_progress
             )
@@ -169,7 +162,7 @@ class AsyncCompute:
     ) -> None:
         """See :meth:`Compute.reboot`."""
         submit = self.compute.submit
-        await outcome(
+        await self._outcome(
             lambda: submit.reboot(
                 guest, mode=mode, grace_seconds=grace_seconds, timeout=timeout, on_progress=on_progress
             )
@@ -185,49 +178,7 @@ class AsyncCompute:
     ) -> Instance:
         """See :meth:`Compute.update`."""
         submit = self.compute.submit
-        return await outcome(lambda: submit.update(guest, update, timeout=timeout, on_progress=on_progress))
-
-    async def pause(self, guest: GuestLike, *, timeout: float | None = None) -> None:
-        """See :meth:`Compute.pause`."""
-        await outcome(lambda: self.compute.submit.pause(guest, timeout=timeout))
-
-    async def unpause(self, guest: GuestLike, *, timeout: float | None = None) -> None:
-        """See :meth:`Compute.unpause`."""
-        await outcome(lambda: self.compute.submit.unpause(guest, timeout=timeout))
-
-    async def suspend(
-        self,
-        guest: GuestLike,
-        *,
-        timeout: float | None = None,
-        on_progress: OnProgress | None = None,
-    ) -> None:
-        """See :meth:`Compute.suspend`."""
-        await outcome(lambda: self.compute.submit.suspend(guest, timeout=timeout, on_progress=on_progress))
-
-    async def resume(
-        self,
-        guest: GuestLike,
-        *,
-        timeout: float | None = None,
-        hooks: Hooks | None = None,
-        on_progress: OnProgress | None = None,
-    ) -> None:
-        """See :meth:`Compute.resume`."""
-        submit = self.compute.submit
-        await outcome(lambda: submit.resume(guest, timeout=timeout, hooks=hooks, on_progress=on_progress))
-
-    async def snapshot(
-        self,
-        guest: GuestLike,
-        target: ImageTarget,
-        *,
-        timeout: float | None = None,
-        on_progress: OnProgress | None = None,
-    ) -> ImageInfo:
-        """See :meth:`Compute.snapshot`."""
-        submit = self.compute.submit
-        return await outcome(lambda: submit.snapshot(guest, target, timeout=timeout, on_progress=on_progress))
+        return await self._outcome(lambda: submit.update(guest, update, timeout=timeout, on_progress=on_progress))
 
     # --- waiting and watching -------------------------------------------------------------------------------------
 
@@ -275,6 +226,12 @@ class AsyncCompute:
     async def close(self, *, cancel: bool = False) -> None:
         """See :meth:`Compute.close`."""
         await asyncio.to_thread(self.compute.close, cancel=cancel)
+
+    async def _read(self, read: Callable[[], T]) -> T:
+        return await asyncio.to_thread(read)
+
+    async def _outcome(self, submit: Callable[[], Operation[T]]) -> T:
+        return await outcome(submit)
 
     async def __aenter__(self) -> AsyncCompute:
         return self

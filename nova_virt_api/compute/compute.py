@@ -2,53 +2,49 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Final, TypeVar, overload
+from typing import TYPE_CHECKING, TypeVar, overload
 
 from nova_virt_api.compute import admission
+from nova_virt_api.compute.face import reference
 from nova_virt_api.compute.guard import guarded
 from nova_virt_api.compute.hub import Hub, Slots
 from nova_virt_api.compute.operation import outcome_of
-from nova_virt_api.compute.submit import GRACE_SECONDS, Submit, reference
+from nova_virt_api.compute.roles.attaching import ComputeAttaching
+from nova_virt_api.compute.roles.halting import ComputeHalting
+from nova_virt_api.compute.roles.hosts import ComputeHosts
+from nova_virt_api.compute.roles.imaging import ComputeImaging
+from nova_virt_api.compute.roles.ownership import ComputeOwnership
+from nova_virt_api.compute.roles.repair import ComputeRepair
+from nova_virt_api.compute.submit import GRACE_SECONDS, Submit
 from nova_virt_api.compute.turns import Turns
 from nova_virt_api.compute.until import Condition, GuestCondition, IsGone
 from nova_virt_api.compute.wait import Waiting
 from nova_virt_api.compute.watch import Watch
-from nova_virt_api.driver.console import Console
-from nova_virt_api.driver.console_log import ConsoleLog
-from nova_virt_api.errors import Ambiguous, ConnectionLost, InstanceNotFound
-from nova_virt_api.model.check import check_integer
-from nova_virt_api.model.console import ConsoleKind
+from nova_virt_api.errors import Ambiguous, InstanceNotFound
 from nova_virt_api.model.instance import DiskPolicy, PowerOff, Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from types import TracebackType
 
+    from nova_virt_api.compute.face import GuestLike, Hooks, OnProgress
     from nova_virt_api.compute.operation import Operation
-    from nova_virt_api.compute.submit import GuestLike, Hooks, OnProgress
     from nova_virt_api.driver.driver import Driver
     from nova_virt_api.driver.role import Role
     from nova_virt_api.model.capabilities import Capabilities
-    from nova_virt_api.model.console import ConsoleAddress
-    from nova_virt_api.model.image import ImageInfo, ImageTarget
     from nova_virt_api.model.instance import Instance
     from nova_virt_api.model.leftover import Leftover
     from nova_virt_api.model.place import Inventory, Network, Node, StoragePool
     from nova_virt_api.model.spec import InstanceSpec, InstanceUpdate
 
-T = TypeVar("T")
 R = TypeVar("R", bound="Role")
-LOG = logging.getLogger(__name__)
-CONSOLE_LOG_BYTES: Final = 65536
 
 
-class Compute:
+class Compute(ComputeHalting, ComputeImaging, ComputeRepair, ComputeAttaching, ComputeHosts, ComputeOwnership):
     """An open endpoint: uniform verbs over its driver. Thread-safe; a context manager that closes it.
 
-    Reads see everything that the account sees. Verbs that change a guest work one at a time per guest in this process,
+    Reads see everything that the account sees. Verbs work one at a time per guest, or node, in this process,
     block until the hypervisor has done it, and take ``timeout`` (seconds until the deadline, None for none) and mostly
     ``on_progress``; ``compute.submit.<verb>`` is the same without blocking. Ctrl-C in a verb cancels it. Every error is
     a ``VirtError``. What a verb means, the states it allows and the errors it raises are described where drivers are:
@@ -59,10 +55,9 @@ class Compute:
     """
 
     def __init__(self, driver: Driver) -> None:
-        self._driver = driver
         self._turns = Turns()
         self._hub = Hub(driver)
-        self.submit: Final = Submit(driver, self._turns)
+        super().__init__(driver, Submit(driver, self._turns))
 
     # --- reads ----------------------------------------------------------------------------------------------------
 
@@ -124,20 +119,6 @@ class Compute:
     def leftovers(self) -> Sequence[Leftover]:
         """What of this owner's belongs to no finished guest; ``destroy`` of its uuid removes it."""
         return self._read("leftovers", None, self._driver.leftovers)
-
-    def console_log(self, guest: GuestLike, *, max_bytes: int = CONSOLE_LOG_BYTES) -> bytes:
-        """The end of what the guest wrote to its serial port."""
-        check_integer("max_bytes", max_bytes, 1, 2**30, "bytes")
-        ref = reference(guest)
-        role = guarded("console_log", ref, lambda: admission.admitted_role(self._driver, ConsoleLog))
-        return self._read("console_log", ref, lambda: role.console_log(ref, max_bytes))
-
-    def console(self, guest: GuestLike, kind: ConsoleKind) -> ConsoleAddress:
-        """Where the guest's console is."""
-        admission.check_kind("kind", kind, ConsoleKind)
-        ref = reference(guest)
-        role = guarded("console", ref, lambda: admission.admitted_role(self._driver, Console))
-        return self._read("console", ref, lambda: role.console(ref, kind))
 
     # --- verbs ----------------------------------------------------------------------------------------------------
 
@@ -224,40 +205,6 @@ class Compute:
         """Change a guest's name or labels."""
         return outcome_of(self.submit.update(guest, update, timeout=timeout, on_progress=on_progress))
 
-    def pause(self, guest: GuestLike, *, timeout: float | None = None) -> None:
-        """Stop a guest's CPUs, keeping its memory."""
-        outcome_of(self.submit.pause(guest, timeout=timeout))
-
-    def unpause(self, guest: GuestLike, *, timeout: float | None = None) -> None:
-        """Let a paused guest go on."""
-        outcome_of(self.submit.unpause(guest, timeout=timeout))
-
-    def suspend(self, guest: GuestLike, *, timeout: float | None = None, on_progress: OnProgress | None = None) -> None:
-        """Save a guest's memory to storage and stop it."""
-        outcome_of(self.submit.suspend(guest, timeout=timeout, on_progress=on_progress))
-
-    def resume(
-        self,
-        guest: GuestLike,
-        *,
-        timeout: float | None = None,
-        hooks: Hooks | None = None,
-        on_progress: OnProgress | None = None,
-    ) -> None:
-        """Restore a suspended guest; a hook may run at the stage BEFORE_START."""
-        outcome_of(self.submit.resume(guest, timeout=timeout, hooks=hooks, on_progress=on_progress))
-
-    def snapshot(
-        self,
-        guest: GuestLike,
-        target: ImageTarget,
-        *,
-        timeout: float | None = None,
-        on_progress: OnProgress | None = None,
-    ) -> ImageInfo:
-        """Write the guest's boot disk to an image."""
-        return outcome_of(self.submit.snapshot(guest, target, timeout=timeout, on_progress=on_progress))
-
     # --- waiting and watching -------------------------------------------------------------------------------------
 
     @overload
@@ -339,13 +286,3 @@ class Compute:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close(cancel=kind is not None)
-
-    def _read(self, verb: str, guest: object, call: Callable[[], T]) -> T:
-        began = time.perf_counter()
-        try:
-            return guarded(verb, guest, call)
-        except ConnectionLost:
-            LOG.debug("%s: connection lost, asking once more", verb)
-            return guarded(verb, guest, call)
-        finally:
-            LOG.debug("%s %s: %.6f s", verb, guest, time.perf_counter() - began)

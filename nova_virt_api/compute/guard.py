@@ -8,21 +8,22 @@ from nova_virt_api.errors import DriverBug, StateAfter, VirtError
 T = TypeVar("T")
 
 
-def guarded(verb: str, guest: object, call: Callable[[], T]) -> T:
-    """Call a driver; what it raises comes out as a :class:`VirtError` that names the verb and the guest."""
+def guarded(verb: str, guest: object, call: Callable[[], T], *, node: str = "") -> T:
+    """Call a driver; what it raises comes out as a :class:`VirtError` that names the verb and the guest or node."""
     try:
         return call()
     except VirtError as error:
-        raise in_context(error, verb, guest) from error.__cause__
+        raise in_context(error, verb, guest, node) from error.__cause__
     except Exception as error:
-        raise in_context(escaped(error), verb, guest) from error
+        raise in_context(escaped(error), verb, guest, node) from error
 
 
-def in_context(error: VirtError, verb: str, guest: object) -> VirtError:
-    """The error with the verb and the guest that it belongs to."""
+def in_context(error: VirtError, verb: str, guest: object, node: str = "") -> VirtError:
+    """The error with the verb and the guest or node that it belongs to."""
     if not error.verb:
         error.verb = verb
         error.guest = "" if guest is None else str(guest)
+        error.node = node
     return error
 
 

@@ -16,7 +16,7 @@ from nova_virt_api.errors import Busy, Cancelled, HookFailed, StateAfter, Timeou
 from nova_virt_api.model.check import check_seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Hashable, Mapping
     from types import TracebackType
     from uuid import UUID
 
@@ -26,7 +26,7 @@ LOG = logging.getLogger(__name__)
 FIRST_PAUSE: Final = 0.01
 LONGEST_PAUSE: Final = 0.5
 WORKING: Final = threading.local()
-"""``guest``: whose turn the current thread has, for threads that work on one."""
+"""``turn``: whose turn the current thread has, for threads that work."""
 
 
 class OperationState(enum.Enum):
@@ -50,7 +50,9 @@ class Operation(Generic[T]):
 
     Args:
         verb: name of the verb.
-        guest: the guest it works on.
+        guest: the guest it works on; None where it works on a node or on many guests.
+        node: the node it works on, where it works on one.
+        turn: operations of the same turn run one after the other; None takes the guest's or the node's.
         timeout: seconds until the deadline; None for none.
         hooks: what to run on entry to a stage, in the operation's own thread.
         on_progress: called, in the operation's own thread, whenever stage or progress changed; no more once the
@@ -65,6 +67,8 @@ class Operation(Generic[T]):
         verb: str,
         guest: UUID | None,
         *,
+        node: str = "",
+        turn: str = "",
         timeout: float | None = None,
         hooks: Mapping[Stage, Callable[[Operation[Any]], None]] | None = None,
         on_progress: Callable[[Operation[Any]], None] | None = None,
@@ -73,6 +77,8 @@ class Operation(Generic[T]):
         self.id: Final = uuid.uuid4()
         self.verb: Final = verb
         self.guest: Final = guest
+        self.node: Final = node
+        self.turn: Final[Hashable] = turn or guest or node or self.id
         self.deadline: Final = math.inf if timeout is None else time.monotonic() + timeout
         self._hooks = dict(hooks or {})
         self._on_progress = on_progress
@@ -91,6 +97,11 @@ class Operation(Generic[T]):
         self._raised_at: TracebackType | None = None
 
     # --- for the caller -------------------------------------------------------------------------------------------
+
+    @property
+    def subject(self) -> str:
+        """What it works on, for people: the guest's uuid or the node's name; empty where that is many guests."""
+        return self.node if self.guest is None else str(self.guest)
 
     @property
     def state(self) -> OperationState:
@@ -226,7 +237,7 @@ class Operation(Generic[T]):
 
     def begin(self) -> bool:
         """PENDING to RUNNING on this thread; False if it must not run any more."""
-        WORKING.guest = self.guest
+        WORKING.turn = self.turn
         if time.monotonic() > self.deadline:
             self._expire_unstarted()
         with self._changed:
@@ -282,7 +293,7 @@ class Operation(Generic[T]):
         return True
 
     def _named(self, error: VirtError) -> VirtError:
-        return in_context(error, self.verb, self.guest)
+        return in_context(error, self.verb, self.guest, self.node)
 
     def _tell(self) -> None:
         if self._on_progress is not None and not self.done():
@@ -297,7 +308,7 @@ class Operation(Generic[T]):
             raise HookFailed(self._stage, str(error) or type(error).__name__) from error
 
     def __repr__(self) -> str:
-        return f"<Operation {self.verb} {self.guest} {self.state.value}: {self._stage} {self._progress:.0%}>"
+        return f"<Operation {self.verb} {self.subject} {self.state.value}: {self._stage} {self._progress:.0%}>"
 
 
 class DriverSide:
@@ -326,13 +337,17 @@ def outcome_of(operation: Operation[T]) -> T:
     """Wait like ``result``. Ctrl-C cancels the operation and lets it take back what it did; a second one leaves it.
 
     Raises:
-        Busy: it would wait for itself: this is a hook or a callback of another operation of the same guest.
+        Busy: it would wait for itself: this is a hook or a callback of another operation of the same guest or node, or
+            of any, where the operation waits for those of many guests.
         VirtError: as from ``result``.
     """
-    if operation.guest is not None and getattr(WORKING, "guest", None) == operation.guest:
+    mine = getattr(WORKING, "turn", None)
+    if mine is not None and (mine == operation.turn or not operation.subject):
         operation.cancel()
         hint = "do it after that, or use compute.submit and do not wait here"
-        raise in_context(Busy("this thread is at work on the guest", hint=hint), operation.verb, operation.guest)
+        what = "the guest" if mine == operation.guest else mine
+        error = Busy(f"this thread is at work on {what}", hint=hint)
+        raise in_context(error, operation.verb, operation.guest, operation.node)
     try:
         return operation.result()
     except VirtError:

@@ -1,34 +1,33 @@
-"""One verb at a time per guest: whose turn it is, and who waits."""
+"""One verb at a time per guest and per node: whose turn it is, and who waits."""
 
 import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, Final
-from uuid import UUID
 
 from nova_virt_api.compute.operation import Operation
 from nova_virt_api.compute.workers import Workers
 from nova_virt_api.errors import Busy, Unavailable
 
 MOST_ABANDONED: Final = 8
-MOST_THREADS: Final = 128
+MOST_THREADS: Final = 256
 
 Task = Callable[[], None]
 
 
 class Turns:
-    """Runs operations on worker threads: of one guest in order, of different guests side by side."""
+    """Runs operations on worker threads: of one guest or node in order, of different ones side by side."""
 
     def __init__(self) -> None:
         self._workers = Workers(MOST_THREADS)
         self._lock = threading.Condition()
-        self._queues: dict[UUID, deque[tuple[Operation[Any], Task]]] = {}
+        self._queues: dict[Hashable, deque[tuple[Operation[Any], Task]]] = {}
         self._process = os.getpid()
         self.closed = False
 
     def add(self, operation: Operation[Any], task: Task, *, pre_empt: bool = False) -> None:
-        """Run the task when the operation's guest is free.
+        """Run the task when it is the operation's turn.
 
         Args:
             operation: what is to be run.
@@ -42,15 +41,15 @@ class Turns:
         """
         if os.getpid() != self._process:  # threads and locks do not come along
             raise Unavailable("this connection was opened before the process forked", hint="connect in the child")
-        guest = operation.guest or operation.id
+        turn = operation.turn
         with self._lock:
             self._refuse_if_hopeless()
-            line = self._queues.setdefault(guest, deque())
+            line = self._queues.setdefault(turn, deque())
             others = [other for other, _ in line if other.verb != operation.verb]
             line.append((operation, task))
             first = len(line) == 1
         if first:
-            self._workers.run(lambda: self._work(guest))
+            self._workers.run(lambda: self._work(turn))
         if pre_empt:
             for other in others:
                 other.cancel()
@@ -80,18 +79,18 @@ class Turns:
         waiting = [line[0][0] for line in self._queues.values()]
         abandoned = [operation for operation in waiting if operation.remaining() == 0 and not operation.done()]
         if len(abandoned) >= MOST_ABANDONED:
-            verbs = ", ".join(f"{operation.verb} {operation.guest}" for operation in abandoned)
+            verbs = ", ".join(f"{operation.verb} {operation.subject}" for operation in abandoned)
             raise Busy(f"{len(abandoned)} calls to the hypervisor have not returned since their deadline: {verbs}")
 
-    def _work(self, guest: UUID) -> None:
+    def _work(self, turn: Hashable) -> None:
         while True:
             with self._lock:
-                operation, task = self._queues[guest][0]
+                operation, task = self._queues[turn][0]
             if operation.begin():
                 task()
             with self._lock:
-                line = self._queues[guest]
+                line = self._queues[turn]
                 line.popleft()
                 if not line:
-                    del self._queues[guest]
+                    del self._queues[turn]
                     return

@@ -20,6 +20,7 @@ class Adopt(Role, capability=Capability.ADOPT):
             InstanceNotFound: no such guest at this endpoint.
             PermissionDenied: the guest belongs to another owner.
             InvalidState: the guest is in the middle of something.
+            Busy: somebody is changing it.
         """
 
     @abstractmethod

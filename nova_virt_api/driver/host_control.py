@@ -14,6 +14,8 @@ class HostControl(Role, capability=Capability.HOST_CONTROL):
     def enter_maintenance(self, node: str, reason: str, op: Operation) -> None:
         """Let no new guest be placed on a node. Its guests stay as they are; ``Node.maintenance`` tells the reason.
 
+        A ``spawn`` that names the node, or that no other node is left for, raises ``NoCapacity``.
+
         Idempotent: the reason of the last call is kept.
 
         Args:

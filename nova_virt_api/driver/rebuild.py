@@ -44,5 +44,6 @@ class Rebuild(Role, capability=Capability.REBUILD):
             ImageNotFound: the source has no such image.
             ImageRejected: the image is not what was promised or not safe.
             StorageError: the disk could not be written.
+            NoCapacity: the guest did not run, and there is not enough memory or CPU to start it.
             Busy: the hypervisor is doing something else with it.
         """

@@ -36,6 +36,7 @@ class Rescue(Role, capability=Capability.RESCUE):
             InvalidSpec: the endpoint needs an image or a password and none was given.
             ImageNotFound: the source has no such image.
             ImageRejected: the image is not what was promised or not safe.
+            NoCapacity: the guest did not run, and there is not enough memory or CPU to start it.
             Busy: the hypervisor is doing something else with it.
         """
 
@@ -49,5 +50,6 @@ class Rescue(Role, capability=Capability.RESCUE):
             InstanceNotFound: no such guest at this endpoint.
             PermissionDenied: the guest is not owned by this connection.
             InvalidState: the guest is in the middle of something.
+            NoCapacity: the rescue system did not run, and there is not enough memory or CPU to start the guest.
             Busy: the hypervisor is doing something else with it.
         """

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from nova_virt_api.capability import Capability, Feature
+from nova_virt_api.driver.endpoint import Endpoint, Manage
 from nova_virt_api.driver.role import roles_of
+from nova_virt_api.fake.shape import Shape
 from nova_virt_api.model.capabilities import AVAILABLE, Availability, Capabilities, unavailable
 from nova_virt_api.toolkit.poller import SLOWEST
 from nova_virt_api.version import __version__
@@ -13,28 +15,44 @@ BACKEND: Final = "fake"
 
 
 def capabilities_of(
-    driver_class: type, withdrawn: Mapping[Capability | Feature, str], *, persisted: bool
+    driver_class: type, withdrawn: Mapping[Capability | Feature, str], missing: Mapping[Capability | Feature, str]
 ) -> Capabilities:
     """An answer for every role of the driver's class and every feature.
 
     Args:
         driver_class: the driver's class.
         withdrawn: what was switched off, with the reason.
-        persisted: whether the world is kept in a file.
+        missing: what this endpoint does not have as it was connected, with the reason.
     """
     answers: dict[Capability | Feature, Availability] = {
         role.capability: AVAILABLE for role in roles_of(driver_class) if role.capability is not None
     }
     answers |= dict.fromkeys(Feature, AVAILABLE)
     answers[Feature.EXTRAS] = unavailable("the fake hypervisor has nothing that only it has")
-    if persisted:
-        answers[Feature.EVERY_TRANSITION] = unavailable("other processes change the world, which is then compared")
-    answers |= {what: unavailable(reason) for what, reason in withdrawn.items()}
+    answers |= {what: unavailable(reason) for what, reason in {**missing, **withdrawn}.items()}
     return Capabilities(
         driver="fake",
         driver_version=__version__,
         backend=BACKEND,
         backend_version=__version__,
         answers=answers,
-        event_latency_seconds=SLOWEST if persisted else 0.0,
+        event_latency_seconds=SLOWEST if Feature.EVERY_TRANSITION in missing else 0.0,
     )
+
+
+def missing_at(endpoint: Endpoint, shape: Shape, *, persisted: bool) -> dict[Capability | Feature, str]:
+    """What an endpoint does not have as it was connected, with the reason.
+
+    Args:
+        endpoint: the endpoint as configured.
+        shape: of its world.
+        persisted: whether the world is kept in a file.
+    """
+    missing: dict[Capability | Feature, str] = {}
+    if not shape.whole_nodes:
+        missing[Feature.WHOLE_NODES] = "guests are virtual; the option 'whole_nodes' changes that"
+    if endpoint.manage is Manage.ALL:
+        missing[Capability.ADOPT] = 'a connection with manage="all" writes no marks'
+    if persisted:
+        missing[Feature.EVERY_TRANSITION] = "other processes change the world, which is then compared"
+    return missing

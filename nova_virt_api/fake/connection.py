@@ -39,6 +39,14 @@ if TYPE_CHECKING:
     from nova_virt_api.model.identity import InstanceRef
     from nova_virt_api.model.record import Record
 
+HINTS: Final = {
+    Lifecycle.BUILDING: "spawn it again to finish it, or destroy it",
+    Lifecycle.DELETING: "destroy it again to finish that",
+    Lifecycle.RESCUED: "unrescue it first",
+    Lifecycle.ERROR: "rebuild it, or destroy it",
+}
+"""What to do about a guest that is somewhere else in its life than a verb needs."""
+
 
 class Connection:
     """What the fake driver's parts share.
@@ -189,12 +197,16 @@ class Connection:
         self.check_owner(guest.owner)
         return guest
 
-    def ready(self, state: State, ref: InstanceRef) -> Guest:
-        """Like :meth:`owned`, and its spawn is done and no destroy has begun."""
+    def ready(self, state: State, ref: InstanceRef, *also: Lifecycle) -> Guest:
+        """Like :meth:`owned`, and READY, or where else in its life it may be.
+
+        Raises:
+            InvalidState: it is neither.
+        """
         guest = self.owned(state, ref)
-        if guest.lifecycle is not Lifecycle.READY:
-            hint = "spawn it again to finish it, or destroy it"
-            raise InvalidState(guest.lifecycle, [Lifecycle.READY], hint=hint)
+        allowed = (Lifecycle.READY, *also)
+        if guest.lifecycle not in allowed:
+            raise InvalidState(guest.lifecycle, allowed, hint=HINTS.get(guest.lifecycle, ""))
         return guest
 
     def transit(
@@ -205,6 +217,7 @@ class Connection:
         allowed: tuple[PowerState, ...],
         to: PowerState,
         apply: Callable[[State, Guest], object] | None = None,
+        also: tuple[Lifecycle, ...] = (),
     ) -> None:
         """Bring a guest from one power state into another in one step; a guest that is there already stays as it is.
 
@@ -215,25 +228,26 @@ class Connection:
             allowed: states that it may come from.
             to: the state wanted.
             apply: makes the change; None changes nothing but the power state.
+            also: where in its life it may be beside READY.
         """
         with self.hold(ref.uuid, step.value):
             with self.world.reading() as state:
-                if self._arrived(state, ref, allowed, to):
+                if self._arrived(self.ready(state, ref, *also), allowed, to):
                     return
             if step in HOOKED:
                 op.stage(Stage.BEFORE_START)
             self.step(step, op)
             with self.world.changing() as state:
-                if self._arrived(state, ref, allowed, to):
+                guest = self.ready(state, ref, *also)
+                if self._arrived(guest, allowed, to):
                     return
-                guest = self.ready(state, ref)
                 if apply is None:
                     state.put(replace(guest, power_state=to))
                 else:
                     apply(state, guest)
 
-    def _arrived(self, state: State, ref: InstanceRef, allowed: tuple[PowerState, ...], to: PowerState) -> bool:
-        current = self.ready(state, ref).power_state
+    def _arrived(self, guest: Guest, allowed: tuple[PowerState, ...], to: PowerState) -> bool:
+        current = guest.power_state
         if current is not to and current not in allowed:
             raise InvalidState(current, [*allowed, to])
         return current is to

@@ -9,17 +9,26 @@ from typing import TYPE_CHECKING
 from nova_virt_api.driver.driver import Driver
 from nova_virt_api.errors import InstanceExists
 from nova_virt_api.fake import remains
-from nova_virt_api.fake.capabilities import BACKEND, capabilities_of
+from nova_virt_api.fake.adopt import FakeAdopt
+from nova_virt_api.fake.capabilities import BACKEND, capabilities_of, missing_at
 from nova_virt_api.fake.connection import Connection
 from nova_virt_api.fake.console import FakeConsole
 from nova_virt_api.fake.console_log import FakeConsoleLog
+from nova_virt_api.fake.crash_dump import FakeCrashDump
 from nova_virt_api.fake.destroy import Destroy
+from nova_virt_api.fake.devices import FakeDevices
+from nova_virt_api.fake.diagnostics import FakeDiagnostics
+from nova_virt_api.fake.host_control import FakeHostControl
+from nova_virt_api.fake.interfaces import FakeInterfaces
 from nova_virt_api.fake.pause import FakePause
 from nova_virt_api.fake.power import Power
+from nova_virt_api.fake.rebuild import FakeRebuild
+from nova_virt_api.fake.rescue import FakeRescue
 from nova_virt_api.fake.snapshot import FakeSnapshot
 from nova_virt_api.fake.spawn import Spawn
 from nova_virt_api.fake.steps import Step
 from nova_virt_api.fake.suspend import FakeSuspend
+from nova_virt_api.fake.volumes import FakeVolumes
 from nova_virt_api.model.instance import DiskPolicy, Instance, PowerOff
 from nova_virt_api.model.place import Inventory, Resource
 from nova_virt_api.model.spec import frozen_labels, require_one
@@ -44,7 +53,23 @@ MEBIBYTE = 1024**2
 GIBIBYTE = 1024**3
 
 
-class FakeDriver(FakePause, FakeSuspend, FakeSnapshot, FakeConsole, FakeConsoleLog, Driver):
+class FakeDriver(
+    FakePause,
+    FakeSuspend,
+    FakeSnapshot,
+    FakeRebuild,
+    FakeRescue,
+    FakeConsole,
+    FakeConsoleLog,
+    FakeInterfaces,
+    FakeVolumes,
+    FakeCrashDump,
+    FakeDiagnostics,
+    FakeHostControl,
+    FakeAdopt,
+    FakeDevices,
+    Driver,
+):
     """A hypervisor that exists in memory only and keeps every promise of the contract."""
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -76,8 +101,9 @@ class FakeDriver(FakePause, FakeSuspend, FakeSnapshot, FakeConsole, FakeConsoleL
             require_one("node", node, self.connection.world.shape.nodes)
         withdrawn = self.connection.switches.withdrawn
         if self._capabilities is None or self._capabilities[0] is not withdrawn:
-            persisted = self.connection.world.store is not None
-            self._capabilities = withdrawn, capabilities_of(type(self), withdrawn, persisted=persisted)
+            world = self.connection.world
+            missing = missing_at(self.endpoint, world.shape, persisted=world.store is not None)
+            self._capabilities = withdrawn, capabilities_of(type(self), withdrawn, missing)
         return self._capabilities[1]
 
     def inventory(self, node: str | None = None) -> Inventory:
@@ -86,11 +112,12 @@ class FakeDriver(FakePause, FakeSuspend, FakeSnapshot, FakeConsole, FakeConsoleL
         shape = world.shape
         name = require_one("node", node, shape.nodes)
         with world.reading() as state:
-            running = list(state.running_on(name))
+            reason = state.maintenance.get(name)
+            running = state.guests_on(name) if shape.whole_nodes else list(state.running_on(name))
             disk = sum(state.used_bytes(pool) for pool in shape.pools)
         memory = sum(guest.memory_bytes for guest in running)
         return Inventory(
-            node=shape.node(name),
+            node=shape.node(name, reason),
             hypervisor=BACKEND,
             hypervisor_version=__version__,
             uptime_seconds=int(time.monotonic() - world.born),
@@ -120,7 +147,8 @@ class FakeDriver(FakePause, FakeSuspend, FakeSnapshot, FakeConsole, FakeConsoleL
     def nodes(self) -> Sequence[Node]:
         self.connection.switches.reach(Step.READ)
         shape = self.connection.world.shape
-        return [shape.node(name) for name in shape.nodes]
+        with self.connection.world.reading() as state:
+            return [shape.node(name, state.maintenance.get(name)) for name in shape.nodes]
 
     def storage_pools(self) -> Sequence[StoragePool]:
         self.connection.switches.reach(Step.READ)

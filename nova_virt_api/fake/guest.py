@@ -5,6 +5,7 @@ from ipaddress import IPv4Address
 from typing import Final
 from uuid import UUID
 
+from nova_virt_api.model.diagnostics import Incident
 from nova_virt_api.model.disk import DiskBus
 from nova_virt_api.model.instance import HEALTHY, Health, Lifecycle, PowerState
 from nova_virt_api.model.labels import NO_LABELS, Labels
@@ -12,14 +13,28 @@ from nova_virt_api.model.nic import NicModel
 from nova_virt_api.model.record import Phase, Record
 from nova_virt_api.model.spec import Firmware
 
-LIFECYCLES: Final = {
-    Phase.BUILDING: Lifecycle.BUILDING,
-    Phase.READY: Lifecycle.READY,
-    Phase.DELETING: Lifecycle.DELETING,
-}
+LIFECYCLES: Final = {Phase.BUILDING: Lifecycle.BUILDING, Phase.DELETING: Lifecycle.DELETING}
 
 LOG_LIMIT: Final = 64 * 1024
 """Bytes of console output that are kept of each guest."""
+
+INCIDENT_LIMIT: Final = 20
+"""Incidents that are kept of each guest."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attachment:
+    """A storage service's volume that a guest uses.
+
+    Args:
+        id: the service's id for it.
+        boot: whether the guest boots from it.
+        kind: how it is reached, in a word.
+    """
+
+    id: str
+    boot: bool
+    kind: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +61,12 @@ class Guest:
         health: what the hypervisor says about it.
         obeys: whether it stops when asked.
         has_agent: whether an agent connects once it has booted.
+        attached: the volumes of a storage service that it uses.
+        rescue: what the rescue system was made from that runs in its place; None when it is not rescued.
+        torn: whether its boot disk is written anew, or was and not to its end.
+        started_at: when it was started last, in seconds since the epoch.
+        interrupts: how often it was interrupted for a crash dump.
+        incidents: what happened to it, the latest first.
     """
 
     native_id: str
@@ -67,6 +88,12 @@ class Guest:
     health: Health = HEALTHY
     obeys: bool = True
     has_agent: bool = False
+    attached: tuple[Attachment, ...] = ()
+    rescue: str | None = None
+    torn: bool = False
+    started_at: float | None = None
+    interrupts: int = 0
+    incidents: tuple[Incident, ...] = ()
 
     @property
     def own_disks(self) -> tuple[tuple[str, str], ...]:
@@ -94,27 +121,50 @@ class Guest:
     def lifecycle(self) -> Lifecycle:
         """Where it stands in the life that the API gives it."""
         record = self.record
-        return Lifecycle.READY if record is None else LIFECYCLES[record.phase]
+        if record is not None and record.phase is not Phase.READY:
+            return LIFECYCLES[record.phase]
+        if self.rescue is not None:
+            return Lifecycle.RESCUED
+        return Lifecycle.ERROR if self.torn else Lifecycle.READY
+
+    @property
+    def finished(self) -> bool:
+        """Whether its spawn is done and no destroy has begun."""
+        record = self.record
+        return record is None or record.phase is Phase.READY
+
+    @property
+    def boot_disk(self) -> tuple[str, str] | None:
+        """The one of its own disks that it boots from."""
+        from_volume = any(attachment.boot for attachment in self.attached)
+        return self.own_disks[0] if self.own_disks and not from_volume else None
 
     def booted(self, now: float, seconds: float) -> "Guest":
         """The guest right after it was started; its firmware and kernel have printed."""
         lines = (
             f"[    0.000000] fake-bios: {self.name} ({self.uuid}), boot {self.boots + 1}",
             f"[    0.100000] fake-bios: {self.vcpus} vCPU, {self.memory_bytes // 1024**2} MiB",
+            *(() if self.rescue is None else (f"[    0.150000] rescue system: {self.rescue}",)),
+            *(f"[    0.200000] volume{index}: {volume.id}" for index, volume in enumerate(self.attached)),
             *(f"[    0.200000] disk{index}: {name}" for index, (_, name) in enumerate(self.own_disks)),
             *(f"[    0.300000] eth{index}: {name}" for index, name in enumerate(self.ports)),
         )
-        started = replace(self, power_state=PowerState.RUNNING, boots=self.boots + 1, health=HEALTHY)
-        printed = started.printed(lines)
+        started = replace(self, power_state=PowerState.RUNNING, boots=self.boots + 1, health=HEALTHY, started_at=now)
+        printed = started.met(Incident(at=now, kind="start", message=f"boot {started.boots}")).printed(lines)
         return replace(printed, ready_at=now + seconds) if seconds else printed.settled()
 
     def settled(self) -> "Guest":
         """The guest when its boot is over: it prompts for a login and has its addresses."""
-        return replace(self, ready_at=None).printed(("", f"{self.hostname or self.name} login: "))
+        hostname = "rescue" if self.rescue is not None else self.hostname or self.name
+        return replace(self, ready_at=None).printed(("", f"{hostname} login: "))
 
     def stopped(self, to: PowerState = PowerState.SHUTDOWN) -> "Guest":
         """The guest without a boot in progress, in a state in which it does not run."""
         return replace(self, power_state=to, ready_at=None)
+
+    def met(self, incident: Incident) -> "Guest":
+        """The guest after something happened to it."""
+        return replace(self, incidents=(incident, *self.incidents)[:INCIDENT_LIMIT])
 
     def printed(self, lines: tuple[str, ...]) -> "Guest":
         """The guest after it printed these lines."""
@@ -134,7 +184,8 @@ class Volume:
         size_bytes: what it takes from the pool.
         uuid: the guest that it was made for; None for an image.
         owner: whose guest that is; None for a guest without a mark.
-        content: what was first written to it, in words.
+        content: what is on it, in words.
+        image: what image it was made from, in words; empty where it was made from none.
         bus: the bus on which the guest sees it; None for what is no disk.
     """
 
@@ -145,6 +196,7 @@ class Volume:
     uuid: UUID | None = None
     owner: str | None = None
     content: str = ""
+    image: str = ""
     bus: DiskBus | None = None
 
     @property
@@ -170,6 +222,7 @@ class Port:
         owner: whose guest that is; None for a guest without a mark.
         mac: MAC address.
         model: the network card that the guest sees.
+        vif_id: a network service's id for it.
     """
 
     name: str
@@ -179,6 +232,7 @@ class Port:
     owner: str | None = None
     mac: str
     model: NicModel = NicModel.VIRTIO
+    vif_id: str | None = None
 
     @property
     def ip(self) -> IPv4Address:

@@ -6,7 +6,7 @@ from nova_virt_api.driver.operation import Operation
 from nova_virt_api.errors import ImageNotFound, InvalidSpec
 from nova_virt_api.fake.connection import Connection
 from nova_virt_api.model.disk import Blank, Disk
-from nova_virt_api.model.image import ImageFormat, LocalFile, Native, Store, Url
+from nova_virt_api.model.image import BackendUrl, ImageFormat, ImageSource, LocalFile, Native, Store, Url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,10 +16,12 @@ class Content:
     Args:
         size_bytes: size of the disk.
         text: where its content is from, in words.
+        from_image: whether that is an image.
     """
 
     size_bytes: int
     text: str
+    from_image: bool = True
 
 
 def content_of(connection: Connection, disk: Disk, field: str, op: Operation) -> Content:
@@ -32,16 +34,30 @@ def content_of(connection: Connection, disk: Disk, field: str, op: Operation) ->
     """
     source = disk.source
     if isinstance(source, Blank):
-        return Content(size_bytes=disk.size_bytes or 0, text="nothing")
+        return Content(size_bytes=disk.size_bytes or 0, text="nothing", from_image=False)
+    image = image_of(connection, source, f"{field}.source", op)
+    if disk.size_bytes is not None and disk.size_bytes < image.size_bytes:
+        allowed = f"at least {image.size_bytes}, the image's own size"
+        raise InvalidSpec(f"{field}.size_bytes", disk.size_bytes, allowed)
+    return Content(size_bytes=disk.size_bytes or image.size_bytes, text=image.text)
+
+
+def image_of(connection: Connection, source: ImageSource, field: str, op: Operation) -> Content:
+    """What a disk that is made from an image begins with, in the image's own size.
+
+    Raises:
+        ImageNotFound: there is no such image.
+        ImageRejected: it is not what was promised, or not safe.
+        InvalidSpec: the source is of a kind that the fake hypervisor does not take.
+    """
     if isinstance(source, Native):
-        image_size, text = native_size(connection, source.ref), f"image {source.ref}"
-    elif isinstance(source, LocalFile | Url | Store):
-        image_size, text = fetched_size(connection, source, op), f"{type(source).__name__} image"
-    else:
-        raise InvalidSpec(f"{field}.source", source, "LocalFile, Url, Store, Native or Blank()")
-    if disk.size_bytes is not None and disk.size_bytes < image_size:
-        raise InvalidSpec(f"{field}.size_bytes", disk.size_bytes, f"at least {image_size}, the image's own size")
-    return Content(size_bytes=disk.size_bytes or image_size, text=text)
+        return Content(size_bytes=native_size(connection, source.ref), text=f"image {source.ref}")
+    text = f"{type(source).__name__} image"
+    if isinstance(source, BackendUrl):  # this hypervisor lives in the client's process, and fetches there
+        source = Url(source.url, format=source.format, checksum=source.checksum)
+    if isinstance(source, LocalFile | Url | Store):
+        return Content(size_bytes=fetched_size(connection, source, op), text=text)
+    raise InvalidSpec(field, source, "LocalFile, Url, BackendUrl, Store, Native or Blank()")
 
 
 def native_size(connection: Connection, ref: str) -> int:

@@ -33,6 +33,12 @@ OPTIONS = (
         min=0.0,
         help="How long a guest boots, in seconds: so long it has no addresses and no login prompt.",
     ),
+    cfg.BoolOpt(
+        "whole_nodes",
+        default=False,
+        help="Let guests be whole hosts, as bare metal's are: a host has one guest at most, and a spec's CPUs and"
+        " memory are the least that the host must have.",
+    ),
     cfg.StrOpt(
         "password",
         secret=True,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeAlias
@@ -10,10 +11,12 @@ from uuid import UUID, uuid5
 from nova_virt_api.errors import InvalidSpec
 from nova_virt_api.fake.guest import Guest, Image, Parts
 from nova_virt_api.fake.listing import find
+from nova_virt_api.model.diagnostics import Incident
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import Condition, Health, Instance, PowerState
 from nova_virt_api.model.labels import NO_LABELS, Labels
 from nova_virt_api.model.record import Phase, Record
+from nova_virt_api.model.spec import require_one
 from nova_virt_api.model.units import GiB
 
 if TYPE_CHECKING:
@@ -115,7 +118,8 @@ class Outside:
 
     def crash(self, guest: GuestLike) -> None:
         """Let a guest crash."""
-        self._change(guest, lambda before: before.stopped(PowerState.CRASHED))
+        crash = Incident(at=time.time(), kind="crash", message="the guest crashed", error=True)
+        self._change(guest, lambda before: before.stopped(PowerState.CRASHED).met(crash))
 
     def shut_down(self, guest: GuestLike) -> None:
         """Let a guest stop of its own will."""
@@ -136,6 +140,20 @@ class Outside:
     def print(self, guest: GuestLike, *lines: str) -> None:
         """Let a guest write lines to its serial console."""
         self._change(guest, lambda before: before.printed(lines))
+
+    def write_disk(self, guest: GuestLike, text: str) -> None:
+        """Let a guest write to its boot disk: what a rebuild wipes and a snapshot shows."""
+        with self._world().changing() as state:
+            found = self._find(state, guest)
+            if found.boot_disk is None:
+                raise InvalidSpec("guest", found.name, "a guest with a boot disk of its own")
+            volume = state.volumes[found.boot_disk]
+            state.put_volume(replace(volume, content=f"{volume.content}; {text}"))
+
+    def set_maintenance(self, node: str, reason: str | None) -> None:
+        """Take a host out of use natively, for this reason, or back with None."""
+        with self._world().changing() as state:
+            state.set_maintenance(require_one("node", node, self._world().shape.nodes), reason)
 
     def add_image(self, name: str, virtual_size_bytes: int = GiB(1)) -> None:
         """Give the hypervisor an image, to be named by ``Native(name)``."""
@@ -171,6 +189,11 @@ class Outside:
         with self._world().reading() as state:
             return self._find(state, guest).boots
 
+    def interrupts(self, guest: GuestLike) -> int:
+        """How often a guest was interrupted for a crash dump."""
+        with self._world().reading() as state:
+            return self._find(state, guest).interrupts
+
     def objects(self) -> tuple[str, ...]:
         """Everything that exists, whoever made it, sorted: for checks that nothing is left."""
         with self._world().reading() as state:
@@ -199,12 +222,13 @@ class Outside:
 
     def _new(self, state: State, name: str) -> Guest:
         world = self._world()
+        nodes = [name for name in world.shape.nodes if not world.shape.whole_nodes or not state.guests_on(name)]
         native_id = state.new_native_id()
         return Guest(
             native_id=native_id,
             native_uuid=uuid5(NAMESPACE, f"{world.name} {native_id}"),
             name=name,
-            node=world.shape.nodes[0],
+            node=nodes[0] if nodes else world.shape.nodes[0],
             vcpus=1,
             memory_bytes=GiB(1),
             log=None,

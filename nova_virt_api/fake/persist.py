@@ -33,6 +33,7 @@ class Contents(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     volumes: list[Volume]
     ports: list[Port]
     images: list[Image]
+    maintenance: dict[str, str] = {}
 
 
 class FileStore:
@@ -146,6 +147,7 @@ def pack(state: State) -> Contents:
         volumes=list(state.volumes.values()),
         ports=list(state.ports.values()),
         images=list(state.images.values()),
+        maintenance=dict(state.maintenance),
     )
 
 
@@ -153,6 +155,7 @@ def unpack(contents: Contents) -> State:
     """The state that a file holds."""
     state = State()
     state.next_guest, state.next_port = contents.next_guest, contents.next_port
+    state.maintenance.update(contents.maintenance)
     for record in contents.records:
         state.put_record(record)
     for volume in contents.volumes:

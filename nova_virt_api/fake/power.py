@@ -9,10 +9,14 @@ from nova_virt_api.fake.guest import Guest
 from nova_virt_api.fake.places import check_host
 from nova_virt_api.fake.state import HOLDS_MEMORY, State
 from nova_virt_api.fake.steps import Step
+from nova_virt_api.fake.world import World
 from nova_virt_api.model.identity import InstanceRef
-from nova_virt_api.model.instance import PowerOff, PowerState
+from nova_virt_api.model.instance import Lifecycle, PowerOff, PowerState
 
 STOPPED = (PowerState.SHUTDOWN, PowerState.CRASHED)
+RESCUED = (Lifecycle.RESCUED,)
+"""The power of a rescued guest can be switched; it is the rescue system's."""
+
 STOPPABLE = (PowerState.RUNNING, PowerState.PAUSED, PowerState.CRASHED)
 
 
@@ -28,20 +32,20 @@ class Power:
 
     def on(self, guest: InstanceRef, op: Operation) -> None:
         """See ``Driver.power_on``."""
-        self._connection.transit(guest, op, Step.POWER_ON, STOPPED, PowerState.RUNNING, self._start)
+        self._connection.transit(guest, op, Step.POWER_ON, STOPPED, PowerState.RUNNING, self._start, RESCUED)
 
     def off(self, guest: InstanceRef, op: Operation, mode: PowerOff, grace_seconds: float) -> None:
         """See ``Driver.power_off``."""
         with self._connection.hold(guest.uuid, "power off"):
             with self._connection.world.reading() as state:
-                found = self._connection.ready(state, guest)
+                found = self._connection.ready(state, guest, *RESCUED)
             if found.power_state is PowerState.SHUTDOWN:
                 return
             require(found, STOPPABLE, PowerState.SHUTDOWN)
             self._connection.step(Step.POWER_OFF, op)
             self._ask(found, op, mode, grace_seconds)
             with self._connection.world.changing() as state:
-                found = self._connection.ready(state, guest)
+                found = self._connection.ready(state, guest, *RESCUED)
                 if found.power_state is not PowerState.SHUTDOWN:
                     require(found, STOPPABLE, PowerState.SHUTDOWN)
                     state.put(found.stopped())
@@ -50,22 +54,17 @@ class Power:
         """See ``Driver.reboot``. One step, so that a cancelled one leaves the guest as it was."""
         with self._connection.hold(guest.uuid, "reboot"):
             with self._connection.world.reading() as state:
-                found = self._connection.ready(state, guest)
+                found = self._connection.ready(state, guest, *RESCUED)
             require(found, (*STOPPABLE, PowerState.SHUTDOWN))
             self._connection.step(Step.REBOOT, op)
             self._ask(found, op, mode, grace_seconds)
             with self._connection.world.changing() as state:
-                found = self._connection.ready(state, guest)
+                found = self._connection.ready(state, guest, *RESCUED)
                 require(found, (*STOPPABLE, PowerState.SHUTDOWN))
                 self._start(state, found)
 
     def _start(self, state: State, guest: Guest) -> None:
-        """Start a guest, after stopping it if it runs."""
-        if guest.power_state in HOLDS_MEMORY:
-            guest = state.put(guest.stopped())
-        else:
-            check_host(state, self._connection.world.shape, guest.node, guest.vcpus, guest.memory_bytes)
-        self._connection.world.boot(state, guest)
+        restart(self._connection.world, state, guest)
 
     def _ask(self, guest: Guest, op: Operation, mode: PowerOff, grace_seconds: float) -> None:
         """Ask a guest to stop; one that does not obey gets its grace time, or less if something else stops it."""
@@ -80,6 +79,19 @@ class Power:
 
         with closing(world.watch(lambda _: switches.wake(), self._connection.listing.events)):
             switches.wait(op, grace_seconds, stopped)
+
+
+def restart(world: World, state: State, guest: Guest) -> Guest:
+    """Start a guest, after stopping it if it runs.
+
+    Raises:
+        NoCapacity: it did not run, and its host has no room for it.
+    """
+    if guest.power_state in HOLDS_MEMORY:
+        guest = state.put(guest.stopped())
+    else:
+        check_host(state, world.shape, guest.node, guest.vcpus, guest.memory_bytes)
+    return world.boot(state, guest)
 
 
 def require(guest: Guest, allowed: tuple[PowerState, ...], *also: PowerState) -> None:

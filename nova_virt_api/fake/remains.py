@@ -5,7 +5,6 @@ from uuid import UUID
 
 from nova_virt_api.fake.connection import Connection
 from nova_virt_api.fake.state import State
-from nova_virt_api.model.instance import Lifecycle
 from nova_virt_api.model.leftover import Leftover
 
 
@@ -50,7 +49,7 @@ def leftovers(connection: Connection) -> Sequence[Leftover]:
 
 def finished(state: State, uuid: UUID) -> bool:
     """Whether there is a guest that is all there."""
-    return any(guest.lifecycle is Lifecycle.READY for guest in state.claimants(uuid))
+    return any(guest.finished for guest in state.claimants(uuid))
 
 
 def worked_on(connection: Connection, state: State, uuid: UUID) -> bool:

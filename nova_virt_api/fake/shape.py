@@ -23,6 +23,7 @@ class Shape:
         networks: names of the networks.
         images: names of the images that are there from the start.
         boot_seconds: how long a guest boots.
+        whole_nodes: whether a guest is a whole host.
     """
 
     nodes: tuple[str, ...]
@@ -33,6 +34,7 @@ class Shape:
     networks: tuple[str, ...]
     images: tuple[str, ...]
     boot_seconds: float
+    whole_nodes: bool = False
 
     @classmethod
     def of(cls, options: Any) -> "Shape":
@@ -46,11 +48,12 @@ class Shape:
             networks=tuple(dict.fromkeys(options.networks)),
             images=tuple(dict.fromkeys(options.images)),
             boot_seconds=options.boot_seconds,
+            whole_nodes=options.whole_nodes,
         )
 
-    def node(self, name: str) -> Node:
+    def node(self, name: str, maintenance: str | None = None) -> Node:
         """A host as the API shows it."""
-        return Node(id=name, name=name)
+        return Node(id=name, name=name, maintenance=maintenance)
 
     def pool(self, name: str, used_bytes: int) -> StoragePool:
         """A storage pool as the API shows it."""

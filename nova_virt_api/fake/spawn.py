@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING
 from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.errors import InstanceExists, StateAfter, VirtError
 from nova_virt_api.fake import remains
-from nova_virt_api.fake.guest import Guest, Port, Volume, mac_of
+from nova_virt_api.fake.guest import Attachment, Guest, Port, Volume, mac_of
 from nova_virt_api.fake.images import Content, content_of
 from nova_virt_api.fake.listing import ambiguous
-from nova_virt_api.fake.places import Places, check_host, check_pool, choose_places
+from nova_virt_api.fake.places import Places, check_host, check_pool, choose_places, node_for
 from nova_virt_api.fake.steps import STAGES, Step
 from nova_virt_api.fake.switches import SimulatedCrash
 from nova_virt_api.model.disk import DiskBus
-from nova_virt_api.model.instance import Lifecycle, PowerState
+from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.nic import NicModel
 from nova_virt_api.model.record import Phase, Record, fingerprint
 from nova_virt_api.model.spec import Firmware, frozen_labels
 from nova_virt_api.model.units import MiB
+from nova_virt_api.model.volume import OpaqueVolume, Volume as StorageVolume
 
 if TYPE_CHECKING:
     from nova_virt_api.driver.operation import Operation
@@ -88,9 +89,14 @@ class Spawn:
         if any(other.uuid != spec.uuid for other in state.named(spec.name)):
             hint = "choose another name, or another uuid if it is the same guest that is meant"
             raise InstanceExists(f"another guest is called {spec.name!r}", hint=hint)
-        if guest is None and spec.power_on:
-            check_host(state, self._world.shape, self._places.node, spec.vcpus, spec.memory_bytes)
-        return guest if guest is not None and guest.lifecycle is Lifecycle.READY else None
+        if guest is None:
+            node = self._node(state)
+            if spec.power_on:
+                check_host(state, self._world.shape, node, spec.vcpus, spec.memory_bytes)
+        return guest if guest is not None and guest.finished else None
+
+    def _node(self, state: State) -> str:
+        return node_for(state, self._world.shape, self._places.node, self._spec.vcpus, self._spec.memory_bytes)
 
     def _check_claim(self, guest: Guest | None, record: Record | None) -> None:
         owner = self._connection.owner
@@ -105,6 +111,8 @@ class Spawn:
     def _looks_alike(self, guest: Guest) -> bool:
         """Whether an unmarked guest has what the spec says: without a mark this is all that can be compared."""
         spec = self._spec
+        if self._world.shape.whole_nodes:
+            spec = replace(spec, vcpus=guest.vcpus, memory_bytes=guest.memory_bytes)
         asked = (spec.name, spec.vcpus, spec.memory_bytes, len(spec.disks), len(spec.nics), spec.labels)
         return asked == (
             guest.name,
@@ -161,6 +169,7 @@ class Spawn:
             replace(
                 self._volume(self._places.pools[index], f"disk{index}", "disk", content.size_bytes, content.text),
                 bus=disk.bus or DiskBus.VIRTIO,
+                image=content.text if content.from_image else "",
             )
             for index, (disk, content) in enumerate(zip(self._spec.disks, contents, strict=True))
         ]
@@ -213,6 +222,7 @@ class Spawn:
                             owner=self._connection.owner,
                             mac=nic.mac or mac_of(number),
                             model=nic.model or NicModel.VIRTIO,
+                            vif_id=nic.vif_id,
                         )
                     )
             names.append(name)
@@ -224,20 +234,22 @@ class Spawn:
             self._finished(state)
             if state.claimants(spec.uuid):
                 return
+            shape, node = self._world.shape, self._node(state)
             native_id = state.new_native_id()
             guest = Guest(
                 native_id=native_id,
                 native_uuid=spec.uuid,
                 name=spec.name,
-                node=self._places.node,
-                vcpus=spec.vcpus,
-                memory_bytes=spec.memory_bytes,
+                node=node,
+                vcpus=shape.vcpus if shape.whole_nodes else spec.vcpus,
+                memory_bytes=shape.memory_bytes if shape.whole_nodes else spec.memory_bytes,
                 labels=frozen_labels(spec.labels),
                 disks=volumes,
                 ports=ports,
                 firmware=spec.firmware or Firmware.BIOS,
                 hostname=(spec.cloud_init.hostname if spec.cloud_init else None) or spec.name,
                 has_agent=True,
+                attached=tuple(attachment_of(volume) for volume in sorted(spec.volumes, key=lambda v: not v.boot)),
             )
             record = state.records.get(spec.uuid)
             if record is not None:
@@ -277,3 +289,9 @@ class Spawn:
     def _remains(self) -> list[Leftover]:
         with self._world.reading() as state:
             return remains.of(state, self._spec.uuid)
+
+
+def attachment_of(volume: StorageVolume) -> Attachment:
+    """What a guest knows of a storage service's volume: nothing secret."""
+    kind = volume.connection.kind if isinstance(volume.connection, OpaqueVolume) else "iscsi"
+    return Attachment(id=volume.id, boot=volume.boot, kind=kind)

@@ -19,7 +19,7 @@ HOLDS_MEMORY = frozenset({PowerState.RUNNING, PowerState.PAUSED})
 
 
 class State:
-    """Guests, records, volumes, ports and images. Not thread-safe: :class:`World` guards it.
+    """Guests, records, volumes, ports, images, hosts in maintenance. Not thread-safe: :class:`World` guards it.
 
     ``touched`` collects every change of a guest, each with the guest as it was then, or None when it went, until
     somebody empties it; ``revision`` counts changes.
@@ -31,6 +31,7 @@ class State:
         self.volumes: dict[tuple[str, str], Volume] = {}
         self.ports: dict[str, Port] = {}
         self.images = {name: Image(name=name, virtual_size_bytes=IMAGE_SIZE) for name in images}
+        self.maintenance: dict[str, str] = {}
         self.next_guest = 1
         self.next_port = 0
         self.revision = 0
@@ -149,11 +150,25 @@ class State:
             self.drop_volume(image.volume)
         self.revision += 1
 
+    # --- hosts ----------------------------------------------------------------------------------------------------
+
+    def set_maintenance(self, node: str, reason: str | None) -> None:
+        """Take a host out of use for this reason, or back with None."""
+        if reason is None:
+            self.maintenance.pop(node, None)
+        else:
+            self.maintenance[node] = reason
+        self.revision += 1
+
     # --- sums -----------------------------------------------------------------------------------------------------
 
     def running_on(self, node: str) -> Iterator[Guest]:
         """The guests that take memory and CPUs from a host."""
         return (guest for guest in self.guests.values() if guest.node == node and guest.power_state in HOLDS_MEMORY)
+
+    def guests_on(self, node: str) -> list[Guest]:
+        """The guests that live on a host."""
+        return [guest for guest in self.guests.values() if guest.node == node]
 
     def used_bytes(self, pool: str) -> int:
         """What the volumes of a pool take."""

@@ -68,6 +68,30 @@ class Step(enum.Enum):
     SNAPSHOT_WRITE = "snapshot: write"
     """The image appears at its target."""
 
+    REBUILD_IMAGE = "rebuild: image"
+    """The new image is fetched and inspected; until here a rebuild leaves the guest as it was."""
+
+    REBUILD_STOP = "rebuild: stop"
+    """The guest is stopped and counts as torn; until here a rebuild can be cancelled."""
+
+    REBUILD_WRITE = "rebuild: write"
+    """The boot disk is written."""
+
+    REBUILD_START = "rebuild: start"
+    """The guest is started."""
+
+    RESCUE_IMAGE = "rescue: image"
+    """The rescue system's image is fetched and inspected."""
+
+    RESCUE = "rescue"
+    UNRESCUE = "unrescue"
+    ATTACH_INTERFACE = "attach interface"
+    DETACH_INTERFACE = "detach interface"
+    CRASH_DUMP = "crash dump"
+    ENTER_MAINTENANCE = "enter maintenance"
+    LEAVE_MAINTENANCE = "leave maintenance"
+    ADOPT = "adopt"
+    RELEASE = "release"
     CONSOLE = "console"
     """A console ticket is made."""
 
@@ -97,6 +121,20 @@ STAGES: Final[dict[Step, Stage | str]] = {
     Step.RESUME: "restore memory",
     Step.SNAPSHOT_READ: "read disk",
     Step.SNAPSHOT_WRITE: "write image",
+    Step.REBUILD_IMAGE: Stage.IMAGE,
+    Step.REBUILD_STOP: Stage.STOP,
+    Step.REBUILD_WRITE: Stage.DISKS,
+    Step.REBUILD_START: Stage.START,
+    Step.RESCUE_IMAGE: Stage.IMAGE,
+    Step.RESCUE: "start rescue system",
+    Step.UNRESCUE: "stop rescue system",
+    Step.ATTACH_INTERFACE: "attach interface",
+    Step.DETACH_INTERFACE: "detach interface",
+    Step.CRASH_DUMP: "interrupt",
+    Step.ENTER_MAINTENANCE: "enter maintenance",
+    Step.LEAVE_MAINTENANCE: "leave maintenance",
+    Step.ADOPT: "adopt",
+    Step.RELEASE: "release",
 }
 """The stage that an operation shows while a step is under way."""
 
@@ -123,3 +161,6 @@ DESTROY_STEPS: Final = (
     Step.DESTROY_RECORD,
 )
 """What a destroy of a running guest goes through, in this order."""
+
+REBUILD_STEPS: Final = (Step.REBUILD_IMAGE, Step.REBUILD_STOP, Step.REBUILD_WRITE, Step.REBUILD_START)
+"""What a rebuild goes through, in this order."""

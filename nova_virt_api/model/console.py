@@ -49,5 +49,20 @@ class PtyConsole:
     kind: ConsoleKind = ConsoleKind.SERIAL
 
 
-ConsoleAddress = TcpConsole | PtyConsole
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebConsole:
+    """A console in a page that a browser opens.
+
+    Args:
+        kind: what the page shows.
+        url: the page; a secret, as who has it has the console: it may bear the ticket.
+        expires_seconds: for how long it is good, from now; None when it does not expire, or nobody says.
+    """
+
+    kind: ConsoleKind
+    url: Secret
+    expires_seconds: float | None = None
+
+
+ConsoleAddress = TcpConsole | PtyConsole | WebConsole
 """Where a console is."""

@@ -77,7 +77,7 @@ class Instance:
         owner: who made it by this API (see ``connect(owner=...)``); None for a guest of other making.
         owned: whether that owner is the one of this connection, so that verbs may change it.
         power_state: whether it runs.
-        lifecycle: where it stands; always READY for guests of other making.
+        lifecycle: where it stands; READY for guests of other making unless the backend itself tells otherwise.
         health: whether the backend can talk to it.
         native_id: the backend's id, e.g. a domain's uuid or a managed object's reference.
         native_state: the backend's own word for the state.

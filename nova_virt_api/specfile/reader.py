@@ -27,6 +27,7 @@ from nova_virt_api.specfile.kinds import (
     inside,
 )
 from nova_virt_api.specfile.source import Source
+from nova_virt_api.specfile.volume import VOLUME
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,7 +57,10 @@ class CloudInitFields(Fields):
 DISK: Final = Fields(
     Disk, {"source": Source(), "size_bytes": Size(), "pool": Text(maxLength=255), "bus": Choice(DiskBus)}
 )
-NIC: Final = Fields(Nic, {"network": Text(maxLength=255), "mac": Text(), "model": Choice(NicModel)})
+NIC: Final = Fields(
+    Nic,
+    {"network": Text(maxLength=255), "mac": Text(), "model": Choice(NicModel), "vif_id": Text(maxLength=255)},
+)
 CLOUD_INIT: Final = CloudInitFields(
     CloudInit,
     {
@@ -84,6 +88,7 @@ SPEC_KINDS: Final[dict[str, Kind]] = {
     "vcpus": Integer(1, MOST_VCPUS),
     "memory_bytes": Size(),
     "disks": List(DISK),
+    "volumes": List(VOLUME),
     "nics": List(NIC),
     "cloud_init": CLOUD_INIT,
     "placement": PLACEMENT,

@@ -25,6 +25,10 @@ Run = Callable[..., Any]
         (["pause web", "unpause web"], "running"),
         (["suspend web"], "suspended"),
         (["suspend web", "resume web"], "running"),
+        (["rescue web"], "running"),
+        (["rescue web --image native:cirros", "unrescue web"], "running"),
+        (["crash-dump web"], "running"),
+        (["release web"], "running"),
     ],
 )
 def test_a_verb_changes_the_state(nova_virt: Run, web: str, lines: list[str], state: str) -> None:

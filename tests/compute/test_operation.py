@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from nova_virt_api.compute.face import run
 from nova_virt_api.compute.operation import DriverSide, Operation, OperationState
-from nova_virt_api.compute.submit import run
 from nova_virt_api.compute.turns import MOST_ABANDONED, Turns
 from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.errors import Busy, Cancelled, DriverBug, HookFailed, StateAfter, StorageError, Timeout, Unavailable

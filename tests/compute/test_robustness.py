@@ -16,9 +16,9 @@ import pytest
 
 import nova_virt_api as virt
 from nova_virt_api import aio, until
+from nova_virt_api.compute.face import run
 from nova_virt_api.compute.hub import Slots
 from nova_virt_api.compute.operation import DriverSide, Operation, OperationState
-from nova_virt_api.compute.submit import run
 from nova_virt_api.compute.turns import Turns
 from nova_virt_api.events import Changed, Gap
 from nova_virt_api.fake.steps import Step

@@ -11,8 +11,8 @@ from nova_virt_api.driver.role import roles_of
 from nova_virt_api.fake.driver import FakeDriver
 from nova_virt_api.fake.switches import Switches
 
-OFF = {virt.Feature.EXTRAS}
-"""What the fake hypervisor never has."""
+OFF = {virt.Feature.EXTRAS, virt.Feature.WHOLE_NODES}
+"""What the fake hypervisor does not have unless told."""
 
 USES: dict[virt.Capability, Callable[[virt.Compute, Any, Path], Any]] = {
     virt.Capability.PAUSE: lambda compute, guest, _: compute.pause(guest),
@@ -20,7 +20,20 @@ USES: dict[virt.Capability, Callable[[virt.Compute, Any, Path], Any]] = {
     virt.Capability.SNAPSHOT: lambda compute, guest, path: compute.snapshot(guest, virt.LocalTarget(path / "image")),
     virt.Capability.CONSOLE: lambda compute, guest, _: compute.console(guest, virt.ConsoleKind.VNC),
     virt.Capability.CONSOLE_LOG: lambda compute, guest, _: compute.console_log(guest),
+    virt.Capability.REBUILD: lambda compute, guest, _: compute.rebuild(guest),
+    virt.Capability.RESCUE: lambda compute, guest, _: compute.rescue(guest),
+    virt.Capability.INTERFACES: lambda compute, guest, _: compute.attach_interface(guest, virt.Nic()),
+    virt.Capability.VOLUMES: lambda compute, guest, _: compute.volume_connector(),
+    virt.Capability.CRASH_DUMP: lambda compute, guest, _: compute.trigger_crash_dump(guest),
+    virt.Capability.DIAGNOSTICS: lambda compute, guest, _: compute.diagnostics(guest),
+    virt.Capability.HOST_CONTROL: lambda compute, guest, _: compute.enter_maintenance("fake-host", "a fan"),
+    virt.Capability.ADOPT: lambda compute, guest, _: compute.release(guest),
+    virt.Capability.DEVICES: lambda compute, guest, _: compute.devices(),
 }
+
+VOLUME = virt.Volume(
+    id="data", connection=virt.IscsiVolume(portal="192.0.2.7:3260", iqn="iqn.2001-04.com.example:data")
+)
 
 
 def test_every_role_and_every_feature_has_an_answer(fake_compute: virt.Compute) -> None:
@@ -58,6 +71,8 @@ def test_a_role_can_be_switched_off_and_on(
         (virt.Feature.MULTIPLE_NICS, {"nics": [virt.Nic(), virt.Nic()]}),
         (virt.Feature.NIC_MAC, {"nics": [virt.Nic(mac="52:54:00:00:00:07")]}),
         (virt.Feature.NIC_MODEL, {"nics": [virt.Nic(model=virt.NicModel.E1000)]}),
+        (virt.Feature.NIC_VIF, {"nics": [virt.Nic(vif_id="port-1")]}),
+        (virt.Feature.SPAWN_VOLUMES, {"volumes": [VOLUME]}),
         (virt.Feature.BLANK_DISK, {"disks": [virt.Disk(source=virt.Blank(), size_bytes=1)]}),
         (virt.Feature.DISK_BUS, {"disks": [virt.Disk(source=virt.Native("cirros"), bus=virt.DiskBus.SATA)]}),
         (virt.Feature.MULTIPLE_DISKS, {"disks": [virt.Disk(source=virt.Native("cirros"))] * 2}),

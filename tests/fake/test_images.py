@@ -1,8 +1,12 @@
 """Where disks come from and where snapshots go."""
 
+import hashlib
 import os
 import stat
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +71,38 @@ def test_an_image_that_cannot_be_used_is_refused_and_leaves_nothing(
     with pytest.raises(error):
         fake_compute.spawn(make_spec(disks=[disk]))
     assert fake_switches.outside.objects() == ()
+
+
+@pytest.fixture
+def site(image: Path) -> Iterator[str]:
+    """A web server on this machine that has the image; its address."""
+
+    class Quiet(SimpleHTTPRequestHandler):
+        def log_message(self, *words: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(image.parent))) as server:
+        serving = threading.Thread(target=server.serve_forever)
+        serving.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        serving.join()
+
+
+def test_an_image_that_the_hypervisor_fetches_itself(
+    site: str, image: Path, fake_compute: virt.Compute, fake_switches: Switches, make_spec: Any
+) -> None:
+    checksum = virt.Checksum(digest=hashlib.sha256(image.read_bytes()).hexdigest())
+    disk = virt.Disk(source=virt.BackendUrl(f"{site}/{image.name}", checksum))
+    guest = fake_compute.spawn(make_spec(disks=[disk], cloud_init=None, firmware=None))
+    assert disk_sizes(fake_switches, fake_compute) == GiB(3)
+    assert fake_switches.outside.parts(guest).volumes[0].content == "BackendUrl image"
+    wrong = virt.BackendUrl(f"{site}/{image.name}", virt.Checksum(digest="0" * 64))
+    with pytest.raises(virt.ImageRejected):
+        fake_compute.rebuild(guest, source=wrong)
+    with pytest.raises(virt.ImageNotFound):
+        fake_compute.rescue(guest, image=virt.BackendUrl(f"{site}/nope", virt.Checksum(digest="1" * 64)))
+    assert fake_compute.instance(guest) is guest
 
 
 def test_an_unknown_native_image_names_those_that_are_there(fake_compute: virt.Compute, make_spec: Any) -> None:

@@ -51,6 +51,13 @@ if action == "hang":
         print("spawned", flush=True)
     except virt.Busy:
         print("busy", flush=True)
+elif action == "rebuild":
+    guest = compute.spawn(spec)
+    hang = switches.hang_at(Step[rest[0]])
+    compute.submit.rebuild(guest)
+    assert hang.wait_reached()
+    print("hanging", flush=True)
+    sys.stdin.readline()
 elif action == "spawn":
     print("ready", flush=True)
     sys.stdin.readline()
@@ -162,6 +169,24 @@ def test_a_killed_spawn_is_finished_or_undone_by_the_next(
         assert compute.destroy(guest) is True
     else:
         assert compute.destroy(make_spec().uuid) is (step is not Step.SPAWN_CLAIM)
+    assert switches(compute).outside.objects() == ()
+
+
+def test_a_killed_rebuild_is_done_again_by_the_next(
+    connect: Connect, switches: SwitchesOf, state_dir: Path, make_spec: Any
+) -> None:
+    process = Process(state_dir, "rebuild", "web", "REBUILD_WRITE")
+    assert process.line() == "hanging"
+    compute = connect(persist=True)
+    guest = compute.find("web")
+    assert guest.lifecycle is virt.Lifecycle.ERROR
+    for call in (compute.rebuild, compute.destroy):
+        with pytest.raises(virt.Busy, match="process"):
+            call(guest)
+    process.kill()
+    assert compute.rebuild(guest).lifecycle is virt.Lifecycle.READY
+    assert compute.spawn(make_spec()).uuid == guest.uuid
+    compute.destroy(guest)
     assert switches(compute).outside.objects() == ()
 
 

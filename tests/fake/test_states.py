@@ -38,6 +38,16 @@ VERBS: Final[dict[str, Verb]] = {
     "update": lambda compute, guest, _: compute.update(guest, virt.InstanceUpdate(labels={"new": "label"})),
     "console": lambda compute, guest, _: compute.console(guest, virt.ConsoleKind.VNC),
     "console_log": lambda compute, guest, _: compute.console_log(guest),
+    "rebuild": lambda compute, guest, _: compute.rebuild(guest, source=virt.Native("cirros")),
+    "rescue": lambda compute, guest, _: compute.rescue(guest),
+    "unrescue": lambda compute, guest, _: compute.unrescue(guest),
+    "interfaces": lambda compute, guest, _: compute.interfaces(guest),
+    "attach_interface": lambda compute, guest, _: compute.attach_interface(guest, virt.Nic(mac="52:54:00:00:aa:01")),
+    "detach_interface": lambda compute, guest, _: compute.detach_interface(guest, f"{guest.uuid}-nic0"),
+    "crash dump": lambda compute, guest, _: compute.trigger_crash_dump(guest),
+    "diagnostics": lambda compute, guest, _: compute.diagnostics(guest),
+    "adopt": lambda compute, guest, _: compute.adopt(guest),
+    "release": lambda compute, guest, _: compute.release(guest),
     "destroy": lambda compute, guest, _: compute.destroy(guest),
 }
 TABLE: Final = {
@@ -55,10 +65,21 @@ TABLE: Final = {
     "update":             (SAME,      SAME,     SAME,     SAME,     SAME),
     "console":            (SAME,      SAME,     NO,       NO,       NO),
     "console_log":        (SAME,      SAME,     SAME,     SAME,     SAME),
+    "rebuild":            (RUNNING,   RUNNING,  RUNNING,  RUNNING,  NO),
+    "rescue":             (RUNNING,   RUNNING,  RUNNING,  RUNNING,  NO),
+    "unrescue":           (SAME,      SAME,     SAME,     SAME,     SAME),
+    "interfaces":         (SAME,      SAME,     SAME,     SAME,     SAME),
+    "attach_interface":   (SAME,      SAME,     SAME,     NO,       NO),
+    "detach_interface":   (SAME,      SAME,     SAME,     NO,       NO),
+    "crash dump":         (SAME,      NO,       NO,       NO,       NO),
+    "diagnostics":        (SAME,      SAME,     SAME,     SAME,     SAME),
+    "adopt":              (SAME,      SAME,     SAME,     SAME,     SAME),
+    "release":            (SAME,      SAME,     SAME,     SAME,     SAME),
     "destroy":            (GONE,      GONE,     GONE,     GONE,     GONE),
 }  # fmt: skip
 
-MUTATING_ONCE: Final = {"reboot graceful", "reboot hard", "update", "snapshot"}
+READS: Final = {"console_log", "interfaces", "diagnostics"}
+MUTATING_ONCE: Final = {"reboot graceful", "reboot hard", "update", "snapshot", "rebuild", "crash dump"}
 """Verbs whose repetition does something again."""
 
 
@@ -135,7 +156,7 @@ def test_destroy_says_that_there_was_nothing(fake_compute: virt.Compute) -> None
     assert fake_compute.destroy(virt.stable_uuid("nobody")) is False
 
 
-@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in {"destroy", "console_log"}])
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in READS | {"destroy"}])
 def test_a_guest_that_was_never_finished_takes_only_destroy(
     verb: str, fake_compute: virt.Compute, fake_switches: Switches, make_spec: Any, tmp_path: Path
 ) -> None:

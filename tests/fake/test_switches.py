@@ -26,6 +26,18 @@ SIMPLE = {
     Step.RESUME: lambda submit, guest: submit.resume(guest),
     Step.SNAPSHOT_READ: lambda submit, guest: submit.snapshot(guest, virt.NativeTarget("image")),
     Step.SNAPSHOT_WRITE: lambda submit, guest: submit.snapshot(guest, virt.NativeTarget("image")),
+    Step.REBUILD_IMAGE: lambda submit, guest: submit.rebuild(guest),
+    Step.REBUILD_STOP: lambda submit, guest: submit.rebuild(guest),
+    Step.RESCUE_IMAGE: lambda submit, guest: submit.rescue(guest, image=virt.Native("cirros")),
+    Step.RESCUE: lambda submit, guest: submit.rescue(guest),
+    Step.UNRESCUE: lambda submit, guest: submit.unrescue(guest),
+    Step.ATTACH_INTERFACE: lambda submit, guest: submit.attach_interface(guest, virt.Nic()),
+    Step.DETACH_INTERFACE: lambda submit, guest: submit.detach_interface(guest, f"{guest.uuid}-nic0"),
+    Step.CRASH_DUMP: lambda submit, guest: submit.trigger_crash_dump(guest),
+    Step.ENTER_MAINTENANCE: lambda submit, guest: submit.enter_maintenance(guest.node, "a fan"),
+    Step.LEAVE_MAINTENANCE: lambda submit, guest: submit.leave_maintenance(guest.node),
+    Step.ADOPT: lambda submit, guest: submit.adopt(guest),
+    Step.RELEASE: lambda submit, guest: submit.release(guest),
 }
 STEPS = pytest.mark.parametrize("step", SIMPLE, ids=lambda step: step.name)
 
@@ -37,12 +49,19 @@ def prepare(compute: virt.Compute, guest: virt.Instance, step: Step) -> virt.Ins
         compute.pause(guest)
     if step is Step.RESUME:
         compute.suspend(guest)
+    if step is Step.UNRESCUE:
+        compute.rescue(guest)
+    if step is Step.ADOPT:
+        compute.release(guest)
     return compute.instance(guest)
 
 
 def test_every_step_of_a_verb_has_a_stage() -> None:
     assert set(Step) - set(STAGES) == {Step.READ, Step.CONSOLE}
-    assert set(SIMPLE) == {step for step in STAGES if not step.name.startswith(("SPAWN_", "DESTROY_"))}
+    without_way_back = {Step.REBUILD_WRITE, Step.REBUILD_START}
+    assert set(SIMPLE) == {
+        step for step in STAGES if not step.name.startswith(("SPAWN_", "DESTROY_")) and step not in without_way_back
+    }
 
 
 @STEPS
@@ -149,6 +168,11 @@ READS: dict[str, Callable[[virt.Compute, virt.Instance], Any]] = {
     "networks": lambda compute, guest: compute.networks(),
     "console_log": lambda compute, guest: compute.console_log(guest),
     "console": lambda compute, guest: compute.console(guest, virt.ConsoleKind.SERIAL),
+    "interfaces": lambda compute, guest: compute.interfaces(guest),
+    "diagnostics": lambda compute, guest: compute.diagnostics(guest),
+    "devices": lambda compute, guest: compute.devices(),
+    "volume_connector": lambda compute, guest: compute.volume_connector(),
+    "adopt_all": lambda compute, guest: compute.adopt_all([guest], dry_run=True),
 }
 
 

@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, strategies as st
 
 from nova_virt_api import (
+    BackendUrl,
     Blank,
+    Checksum,
     CloudInit,
     Disk,
     DiskBus,
@@ -17,14 +19,19 @@ from nova_virt_api import (
     InstanceSpec,
     InstanceUpdate,
     InvalidSpec,
+    IscsiVolume,
     LocalFile,
     MiB,
     Native,
     Nic,
     NicModel,
     Placement,
+    Store,
+    Url,
+    Volume,
     stable_uuid,
 )
+from nova_virt_api.model.image import ImageSource
 from nova_virt_api.model.spec import NAME, Extra, require_one
 
 
@@ -135,7 +142,8 @@ def test_every_field_outside_core_asks_for_one_feature() -> None:
     blank = Disk(source=Blank(), size_bytes=1, bus=DiskBus.SATA)
     everything = spec(
         disks=[Disk(source=Native("x")), blank],
-        nics=[Nic(), Nic(mac="52:54:00:00:00:01", model=NicModel.E1000)],
+        volumes=[Volume(id="v", connection=IscsiVolume(portal="192.0.2.7:3260", iqn="iqn.2001-04.com.example:v"))],
+        nics=[Nic(), Nic(mac="52:54:00:00:00:01", model=NicModel.E1000, vif_id="port")],
         cloud_init=CloudInit(),
         firmware=Firmware.UEFI,
         extras=[Mine()],
@@ -145,9 +153,11 @@ def test_every_field_outside_core_asks_for_one_feature() -> None:
         (Feature.MULTIPLE_DISKS, "disks[1]"),
         (Feature.BLANK_DISK, "disks[1].source"),
         (Feature.DISK_BUS, "disks[1].bus"),
+        (Feature.SPAWN_VOLUMES, "volumes"),
         (Feature.MULTIPLE_NICS, "nics[1]"),
         (Feature.NIC_MAC, "nics[1].mac"),
         (Feature.NIC_MODEL, "nics[1].model"),
+        (Feature.NIC_VIF, "nics[1].vif_id"),
         (Feature.CLOUD_INIT, "cloud_init"),
         (Feature.UEFI, "firmware"),
         (Feature.EXTRAS, "extras"),
@@ -155,6 +165,22 @@ def test_every_field_outside_core_asks_for_one_feature() -> None:
     core = {"uuid", "name", "labels", "vcpus", "memory_bytes", "placement", "power_on"}
     covered = {field.split("[")[0] for _, field in asked}
     assert {field.name for field in fields(InstanceSpec)} == core | covered
+
+
+SHA = Checksum(digest="ab" * 32)
+
+
+@pytest.mark.parametrize(
+    ("source", "feature"),
+    [
+        (LocalFile("x"), Feature.CLIENT_IMAGES),
+        (Url("https://example.org/x"), Feature.CLIENT_IMAGES),
+        (Store("glance", "5"), Feature.CLIENT_IMAGES),
+        (BackendUrl("https://example.org/x", SHA), Feature.BACKEND_URL),
+    ],
+)
+def test_an_image_from_outside_asks_for_the_way_it_comes(source: ImageSource, feature: Feature) -> None:
+    assert list(spec(disks=[Disk(source=source)]).features()) == [(feature, "disks[0].source")]
 
 
 def test_spec_within_core_asks_for_nothing() -> None:

@@ -18,6 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PROJECTS = {
     "nova-virt-api": ".",
     "nova-virt-conformance": "conformance",
+    "nova-virt-ironic": "drivers/ironic",
     "nova-virt-libvirt": "drivers/libvirt",
 }
 NOT_SOURCE = shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__")

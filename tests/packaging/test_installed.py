@@ -24,6 +24,7 @@ print(json.dumps({d.name: [d.distribution, str(d.problem), classes[d.name]] for 
 """
     assert ask(code) == {
         "fake": ["nova-virt-api", "None", "FakeDriver"],
+        "ironic": ["nova-virt-ironic", "None", "IronicDriver"],
         "libvirt": ["nova-virt-libvirt", "None", "LibvirtDriver"],
     }
 
@@ -59,7 +60,7 @@ def test_every_entry_point_of_ours_can_be_loaded(ask: Ask) -> None:
     code = """
 from importlib.metadata import distribution
 broken = {}
-for name in ("nova-virt-api", "nova-virt-conformance", "nova-virt-libvirt"):
+for name in ("nova-virt-api", "nova-virt-conformance", "nova-virt-ironic", "nova-virt-libvirt"):
     for entry_point in distribution(name).entry_points:
         if entry_point.group != "pytest11":  # pytest is not there
             try:
@@ -88,6 +89,7 @@ print(json.dumps([published, own]))
     assert {group: name for group, (name, _) in published.items()} == {
         "nova_virt": "nova_virt_api",
         "fake": "nova_virt_api.fake",
+        "ironic": "nova_virt_ironic",
         "libvirt": "nova_virt_libvirt",
     }
     assert published["nova_virt"][1] == ["cache_dir", "manage", "owner", "state_dir"]
@@ -95,7 +97,8 @@ print(json.dumps([published, own]))
 
 def test_the_sample_configuration_shows_them(installed: Path) -> None:
     command = [str(installed.with_name("oslo-config-generator"))]
-    for namespace in ("nova_virt_api", "nova_virt_api.fake", "nova_virt_libvirt"):
+    for namespace in ("nova_virt_api", "nova_virt_api.fake", "nova_virt_ironic", "nova_virt_libvirt"):
         command += ["--namespace", namespace]
     done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=True, timeout=60)
-    assert [section for section in ("[nova_virt]", "[fake]", "[libvirt]") if section not in done.stdout] == []
+    expected = ("[nova_virt]", "[fake]", "[ironic]", "[libvirt]")
+    assert [section for section in expected if section not in done.stdout] == []

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from nova_virt_api.version import DRIVER_GROUP, __version__
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("nova-virt-api", "nova-virt-conformance", "nova-virt-libvirt")
+NAMES = ("nova-virt-api", "nova-virt-conformance", "nova-virt-ironic", "nova-virt-libvirt")
 
 
 @pytest.fixture(params=NAMES)

@@ -26,8 +26,21 @@ disks:
 - source: {store: glance, id: "5"}
 - source: {blank: true}
   size_bytes: 1073741824
+volumes:
+- id: root
+  boot: true
+  connection:
+    iscsi:
+      portal: 192.0.2.7:3260
+      iqn: iqn.2001-04.com.example:root
+      lun: 3
+      chap_username: me
+      chap_password: {file: password}
+- id: data
+  connection: {opaque: {kind: fibre_channel, properties: {env: THE_PROPERTIES}}}
 nics:
 - {network: default, mac: "52:54:00:00:00:01", model: virtio}
+- {vif_id: port-1}
 - {}
 cloud_init:
   user_data_file: user-data
@@ -45,7 +58,9 @@ def spec(text: str, folder: Path = Path()) -> virt.InstanceSpec:
     return spec_of(parse_document(text, "web.yaml", folder))
 
 
-def test_every_field_is_read(tmp_path: Path) -> None:
+def test_every_field_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("THE_PROPERTIES", '{"lun": 1}')
+    (tmp_path / "password").write_text("hunter2\n")
     (tmp_path / "user-data").write_text("#cloud-config\n")
     (tmp_path / "web.yaml").write_text(FULL)
     checksum = virt.Checksum(digest="ab" * 32)
@@ -69,7 +84,25 @@ def test_every_field_is_read(tmp_path: Path) -> None:
             virt.Disk(source=virt.Store("glance", "5")),
             virt.Disk(source=virt.Blank(), size_bytes=virt.GiB(1)),
         ],
-        nics=[virt.Nic(network="default", mac="52:54:00:00:00:01", model=virt.NicModel.VIRTIO), virt.Nic()],
+        volumes=[
+            virt.Volume(
+                id="root",
+                boot=True,
+                connection=virt.IscsiVolume(
+                    portal="192.0.2.7:3260",
+                    iqn="iqn.2001-04.com.example:root",
+                    lun=3,
+                    chap_username="me",
+                    chap_password=virt.Secret("hunter2"),
+                ),
+            ),
+            virt.Volume(id="data", connection=virt.OpaqueVolume("fibre_channel", virt.Secret('{"lun": 1}'))),
+        ],
+        nics=[
+            virt.Nic(network="default", mac="52:54:00:00:00:01", model=virt.NicModel.VIRTIO),
+            virt.Nic(vif_id="port-1"),
+            virt.Nic(),
+        ],
         cloud_init=virt.CloudInit(
             user_data="#cloud-config\n",
             network_config="version: 2",
@@ -99,6 +132,8 @@ def test_a_mac_address_is_never_a_number(mac: str) -> None:
 
 
 BASE = "name: web\nmemory_bytes: 1G\n"
+VOLUME = BASE + "volumes:\n- id: v\n  connection: "
+PROPERTIES = "volumes[0].connection.opaque.properties"
 
 
 @pytest.mark.parametrize(
@@ -147,6 +182,17 @@ BASE = "name: web\nmemory_bytes: 1G\n"
         (BASE + "cloud_init: {hostname: ''}", "cloud_init.hostname", "text of 1 to 253"),
         (BASE + "placement: {pinned: 1}", "placement.pinned", "True or False"),
         (BASE + "extras: []", "extras", "an unknown field"),
+        (BASE + "volumes: [{id: v}]", "volumes[0].connection", "it must be given"),
+        (VOLUME + "{iscsi: {iqn: a, portal: nowhere}}", "volumes[0].connection.iscsi.portal", "address:port"),
+        (VOLUME + "{nfs: {x: y}}", "volumes[0].connection", "one of the keys: iscsi, opaque"),
+        (VOLUME + "{iscsi: {}, opaque: {}}", "volumes[0].connection", "one of the keys"),
+        (VOLUME + "hunter2", "volumes[0].connection", "one of the keys"),
+        (VOLUME + "{opaque: hunter2}", "volumes[0].connection", "a mapping as its value"),
+        (VOLUME + "{opaque: {kind: fc, properties: hunter2}}", PROPERTIES, "a JSON object"),
+        (VOLUME + "{opaque: {kind: fc, properties: [hunter2]}}", PROPERTIES, "{env: NAME}"),
+        (VOLUME + "{opaque: {kind: fc, properties: {vault: hunter2}}}", PROPERTIES, "{env: NAME}"),
+        (VOLUME + "{opaque: {kind: fc, properties: {env: NOT_SET_AT_ALL}}}", PROPERTIES, "is not set"),
+        (VOLUME + "{opaque: {kind: fc, properties: {file: nope}}}", PROPERTIES, "cannot be read"),
         ("name: &a web\nx: &b [1]\ny: *b", "y", "an alias"),
         ("name: !!python/name:os.system x", "name", "python/name"),
         ("{" * 30 + "a: b" + "}" * 30, None, ""),
@@ -158,6 +204,7 @@ def test_what_is_wrong_is_named(text: str, field: str | None, said: str, tmp_pat
         spec(text, tmp_path)
     assert field is None or caught.value.field == field
     assert said in caught.value.public_message
+    assert "hunter2" not in caught.value.public_message
     assert "\n" not in caught.value.public_message
 
 

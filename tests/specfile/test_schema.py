@@ -15,6 +15,7 @@ from nova_virt_api.specfile import spec_of
 from nova_virt_api.specfile.document import parse_document
 from nova_virt_api.specfile.reader import CLOUD_INIT, DISK, NIC, PLACEMENT, SPEC
 from nova_virt_api.specfile.schema import FILE, schema_text
+from nova_virt_api.specfile.volume import CONNECTIONS, VOLUME
 
 DOC = Path(__file__).parents[2] / "doc" / "reference" / "spec-file.md"
 SCHEMA: dict[str, Any] = json.loads(FILE.read_text())
@@ -26,7 +27,10 @@ def test_the_published_file_is_what_the_reader_accepts() -> None:
     Draft202012Validator.check_schema(SCHEMA)
 
 
-@pytest.mark.parametrize("form", [SPEC, DISK, NIC, CLOUD_INIT, PLACEMENT], ids=lambda form: form.model.__name__)
+FORMS = [SPEC, DISK, NIC, CLOUD_INIT, PLACEMENT, VOLUME, *CONNECTIONS.values()]
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.model.__name__)
 def test_no_field_of_the_model_is_forgotten(form: Any) -> None:
     known = {name for name in form.kinds if not name.endswith("_file")}
     python_only = {"extras"}  # frozen objects of the driver's package
@@ -73,6 +77,10 @@ def test_the_examples_of_the_documentation_are_right(text: str, tmp_path: Path) 
         {"disks": [{"source": {"local_file": "a", "checksum": "md5:0"}}]},
         {"nics": [{"model": "ne2000"}]},
         {"cloud_init": {"user_data": "a", "user_data_file": "b"}},
+        {"volumes": [{"id": "v"}]},
+        {"volumes": [{"id": "v", "connection": {"iscsi": {"portal": "192.0.2.7:3260"}}}]},
+        {"volumes": [{"id": "v", "connection": {"opaque": {"kind": "fc", "properties": {"vault": "x"}}}}]},
+        {"volumes": [{"id": "v", "connection": {"opaque": {"kind": "fc", "properties": {"lun": 1}}}}]},
         {"labels": {"a": 1}},
         {"firmware": "efi"},
         {"power_on": "yes"},

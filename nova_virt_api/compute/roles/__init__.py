@@ -1,0 +1,1 @@
+"""The verbs and reads of the contract's roles, family by family; each file has the three faces of its verbs."""
