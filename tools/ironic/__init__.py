@@ -9,6 +9,7 @@ In a test of the driver, by the fixtures of drivers/ironic/tests/conftest.py:
 
     `ironic`          noauth, sqlite; one for the whole run, so use nodes and resource classes of your own
     `ironic_basic`    http_basic over TLS; `.credentials` has username, password, ca_file
+    `ironic_keystone` with a real Keystone, over TLS: `.keystone.system_user("member")`, `.project_user()`, `.revoke()`
     `ironic_mariadb`  for races and load, where sqlite locks
     `ironic_neutron`  with a real Neutron: `.neutron.create_network()`, `.create_port()`, `.port()`, and `.vifs(node)`
     `redfish_ironic`  http_basic over TLS, and one real machine (QEMU) that is deployed over Redfish: see real_mode.py
@@ -29,6 +30,7 @@ from tools.ironic.api import Api, ApiError
 from tools.ironic.credentials import Credentials
 from tools.ironic.enrolment import EnrolledNode, NodeSpec
 from tools.ironic.installation import NotInstalledError
+from tools.ironic.keystone import ApplicationCredential, Keystone, KeystoneUser
 from tools.ironic.neutron import Neutron, NeutronPort
 from tools.ironic.processes import Service, StartError
 from tools.ironic.script import Script
@@ -38,11 +40,14 @@ from tools.ironic.testbed import Ironic
 __all__ = [
     "Api",
     "ApiError",
+    "ApplicationCredential",
     "Auth",
     "Credentials",
     "Database",
     "EnrolledNode",
     "Ironic",
+    "Keystone",
+    "KeystoneUser",
     "Network",
     "Neutron",
     "NeutronPort",

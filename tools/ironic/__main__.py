@@ -1,6 +1,6 @@
 """Run an Ironic with fake hardware until Ctrl-C, and leave nothing.
 
-python -m tools.ironic run [--nodes N] [--basic] [--mariadb] [--neutron]
+python -m tools.ironic run [--nodes N] [--basic | --keystone] [--mariadb] [--neutron]
 """
 
 import argparse
@@ -16,13 +16,16 @@ def main() -> int:
     verbs = parser.add_subparsers(required=True)
     run = verbs.add_parser("run", help="start an Ironic, say how to reach it, stop it at Ctrl-C")
     run.add_argument("--nodes", type=int, default=24, help="how many nodes it has (24)")
-    run.add_argument("--basic", action="store_true", help="with a password, over TLS")
+    users = run.add_mutually_exclusive_group()
+    users.add_argument("--basic", dest="auth", action="store_const", const=Auth.HTTP_BASIC, help="a password and TLS")
+    users.add_argument("--keystone", dest="auth", action="store_const", const=Auth.KEYSTONE, help="a Keystone and TLS")
+    run.set_defaults(auth=Auth.NOAUTH)
     run.add_argument("--mariadb", action="store_true", help="on MariaDB instead of sqlite")
     run.add_argument("--neutron", action="store_true", help="with a Neutron, whose ports are the nodes' VIFs")
     arguments = parser.parse_args()
     settings = Settings(
-        auth=Auth.HTTP_BASIC if arguments.basic else Auth.NOAUTH,
-        tls=arguments.basic,
+        auth=arguments.auth,
+        tls=arguments.auth is not Auth.NOAUTH,
         database=Database.MARIADB if arguments.mariadb else Database.SQLITE,
         network=Network.NEUTRON if arguments.neutron else Network.NOOP,
     )
@@ -47,20 +50,29 @@ def serve(settings: Settings, nodes: int) -> int:
 
 def how_to_connect(ironic: Ironic) -> str:
     """What to set for Ironic's own client, and where to look."""
-    lines = [f"export OS_ENDPOINT={ironic.endpoint}"]
-    credentials = ironic.credentials
-    if credentials.username is None:
-        lines.append("export OS_AUTH_TYPE=none")
-    else:
-        lines += [
-            "export OS_AUTH_TYPE=http_basic",
-            f"export OS_USERNAME={credentials.username} OS_PASSWORD={credentials.password}",
-        ]
+    lines, credentials = login(ironic), ironic.credentials
     if credentials.ca_file is not None:
         lines.append(f"export OS_CACERT={credentials.ca_file}")
     if ironic.settings.network is Network.NEUTRON:
         lines.append(f"# Neutron, for `openstack --os-auth-type none --os-endpoint ...`: {ironic.neutron.endpoint}")
     return "\n".join([*lines, "baremetal node list", f"# configuration and logs: {ironic.directory}; Ctrl-C ends it"])
+
+
+def login(ironic: Ironic) -> list[str]:
+    """What to set to log in; by Keystone, whose catalog has the endpoint, as the administrator."""
+    credentials = ironic.credentials
+    if ironic.settings.auth is Auth.KEYSTONE:
+        keystone = ironic.keystone
+        return [
+            f"export OS_AUTH_TYPE=password OS_AUTH_URL={keystone.auth_url} OS_SYSTEM_SCOPE=all",
+            f"export OS_USERNAME={keystone.admin.name} OS_PASSWORD={keystone.admin.password}",
+            "export OS_USER_DOMAIN_NAME=Default",
+        ]
+    lines = [f"export OS_ENDPOINT={ironic.endpoint}"]
+    if credentials.username is None:
+        return [*lines, "export OS_AUTH_TYPE=none"]
+    user = f"OS_USERNAME={credentials.username} OS_PASSWORD={credentials.password}"
+    return [*lines, "export OS_AUTH_TYPE=http_basic", f"export {user}"]
 
 
 if __name__ == "__main__":

@@ -77,6 +77,8 @@ def chosen(settings: Settings, directory: Path, json_rpc_port: int) -> Sections:
     sections: Sections = {"DEFAULT": {}}
     if settings.auth is Auth.HTTP_BASIC:
         sections["DEFAULT"] |= {"auth_strategy": "http_basic", "http_basic_auth_user_file": directory / "htpasswd"}
+    if settings.auth is Auth.KEYSTONE:
+        sections["DEFAULT"]["auth_strategy"] = "keystone"
     if settings.tls:
         sections["api"] = {
             "enable_ssl_api": True,
@@ -100,6 +102,31 @@ def neutron(endpoint: str, service_network: str) -> Sections:
     return {
         "DEFAULT": {"enabled_network_interfaces": "flat,neutron,noop", "default_network_interface": "flat"},
         "neutron": {"auth_type": "none", "endpoint_override": endpoint, **networks},
+    }
+
+
+def keystone(auth_url: str, ca_file: Path | None, username: str, password: str, project_id: str | None) -> Sections:
+    """What lets Ironic ask a Keystone whose a token is, for every request anew.
+
+    Args:
+        auth_url: of its API.
+        ca_file: the authority that signed its certificate.
+        username: of Ironic itself.
+        password: of Ironic itself.
+        project_id: in which Ironic has the role `service`.
+    """
+    return {
+        "keystone_authtoken": {
+            "auth_type": "password",
+            "auth_url": auth_url,
+            "www_authenticate_uri": auth_url,
+            "username": username,
+            "password": password,
+            "user_domain_name": "Default",
+            "project_id": project_id,
+            "cafile": ca_file,
+            "token_cache_time": -1,
+        }
     }
 
 

@@ -1,6 +1,7 @@
 """Processes that surely end with this one, and the directory that they may fill."""
 
 import json
+import os
 import random
 import shutil
 import socket
@@ -175,12 +176,23 @@ def is_free(port: int) -> bool:
     return True
 
 
-def run(command: list[str]) -> None:
+def run(command: list[str], environment: Mapping[str, str] | None = None) -> None:
     """Run a command that must succeed.
+
+    Args:
+        command: the program and its arguments.
+        environment: what is added to this process's environment.
 
     Raises:
         StartError: it failed; the text holds what it said.
     """
-    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    done = subprocess.run(
+        command,
+        env={**os.environ, **(environment or {})},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
     if done.returncode != 0:
         raise StartError(f"{' '.join(command)} failed with status {done.returncode}:\n{done.stdout}")

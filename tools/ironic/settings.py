@@ -10,6 +10,8 @@ class Auth(Enum):
 
     NOAUTH = "noauth"
     HTTP_BASIC = "http_basic"
+    KEYSTONE = "keystone"
+    """By tokens of a Keystone of the test's own, which needs `tls=True`."""
 
 
 class Database(Enum):
@@ -49,5 +51,7 @@ class Settings:
     extra: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if self.auth is Auth.KEYSTONE and not self.tls:
+            raise ValueError("auth=Auth.KEYSTONE needs tls=True: Keystone and Ironic share the run's certificate")
         if self.split and self.database is Database.SQLITE:
             raise ValueError("split=True needs database=Database.MARIADB: two processes lock each other out of sqlite")

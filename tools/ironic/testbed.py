@@ -11,10 +11,11 @@ from tools.ironic.api import Api
 from tools.ironic.credentials import Credentials, make_credentials
 from tools.ironic.enrolment import EnrolledNode, Enrolment, NodeSpec
 from tools.ironic.installation import program, version
+from tools.ironic.keystone import Keystone
 from tools.ironic.neutron import Neutron
 from tools.ironic.processes import Processes, Service, free_port, run
 from tools.ironic.script import Script
-from tools.ironic.settings import Database, Network, Settings
+from tools.ironic.settings import Auth, Database, Network, Settings
 
 HEADERS: Final = {"X-OpenStack-Ironic-API-Version": "latest"}
 READY: Final = "/v1/drivers/fake-hardware"
@@ -36,6 +37,7 @@ class Ironic:
     def __init__(self, settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
         self._stack = ExitStack()
+        self._keystone: Keystone | None = None
         self._neutron: Neutron | None = None
 
     def __enter__(self) -> Self:
@@ -82,6 +84,13 @@ class Ironic:
         self.api.post(f"/v1/nodes/{node.uuid}/vendor_passthru?method=proceed", {})
 
     @property
+    def keystone(self) -> Keystone:
+        """The Keystone that knows its users; only with `auth=Auth.KEYSTONE`."""
+        if self._keystone is None:
+            raise LookupError("this Ironic has no Keystone: ask for Settings(auth=Auth.KEYSTONE, tls=True)")
+        return self._keystone
+
+    @property
     def neutron(self) -> Neutron:
         """The Neutron that serves it; only with `network=Network.NEUTRON`."""
         if self._neutron is None:
@@ -126,7 +135,13 @@ class Ironic:
         self.credentials: Credentials = make_credentials(self.directory, self.settings)
         port = free_port(ports)
         self.endpoint = f"{'https' if self.settings.tls else 'http'}://127.0.0.1:{port}"
-        self.api = Api(self.endpoint, self.credentials, HEADERS)
+        users: configuration.Sections = {}
+        headers = HEADERS
+        if self.settings.auth is Auth.KEYSTONE:
+            self._keystone = Keystone(processes, free_port(ports), self.credentials)
+            users = register(self._keystone, self.endpoint)
+            headers = {**HEADERS, "X-Auth-Token": self._keystone.token(self._keystone.admin)}
+        self.api = Api(self.endpoint, self.credentials, headers)
         networks: configuration.Sections = {}
         if self.settings.network is Network.NEUTRON:
             self._neutron = Neutron(processes, free_port(ports))
@@ -139,6 +154,7 @@ class Ironic:
             configuration.base(self.directory, port, connection),
             configuration.fake_hardware(),
             configuration.chosen(self.settings, self.directory, free_port(ports)),
+            users,
             networks,
             self.settings.extra,
         )
@@ -153,6 +169,13 @@ class Ironic:
             self.conductor = self.server = service("ironic", lambda: self.api.answers(READY))
         self._enrolment = Enrolment(self.api, connection)
         self.start()
+
+
+def register(keystone: Keystone, endpoint: str) -> configuration.Sections:
+    """Put Ironic into Keystone's catalog, and tell Ironic to ask Keystone, as a user of its own."""
+    keystone.publish("baremetal", public=endpoint, internal=f"{endpoint}/v1")
+    ironic = keystone.project_user("service")
+    return configuration.keystone(keystone.auth_url, keystone.ca_file, ironic.name, ironic.password, ironic.project_id)
 
 
 def connect_database(processes: Processes, kind: Database) -> str:

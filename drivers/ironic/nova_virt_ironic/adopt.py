@@ -14,9 +14,10 @@ from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import Lifecycle
 from nova_virt_api.model.record import Phase, Record
 from nova_virt_api.toolkit.committed import Committed
-from nova_virt_ironic.claim import Claims, pause
+from nova_virt_ironic.claim import Claims
 from nova_virt_ironic.errors import Conflict
 from nova_virt_ironic.hold import SETTLE
+from nova_virt_ironic.pause import pause
 from nova_virt_ironic.provision_states import meaning_of
 from nova_virt_ironic.record import PATH, GuestRecord
 from nova_virt_ironic.site import OnSite
@@ -72,7 +73,9 @@ class IronicAdopt(OnSite, Adopt):
             patch.insert(0, {"op": "add", "path": "/instance_uuid", "value": str(guest.uuid)})
         try:
             Claims(self.site).patch(guest.row, patch, f"adopt guest {guest.uuid}", Unstoppable(0.0))
-        except (Conflict, Busy):
+        except (Conflict, Busy) as error:
+            if op.remaining() < 2 * SETTLE:
+                raise Busy(error.message, hint="somebody else changes the node; try again later") from error
             pause(op, SETTLE)
             return False
         pause(Committed(op), SETTLE)

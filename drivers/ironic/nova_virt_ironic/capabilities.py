@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from nova_virt_api.capability import Capability, Feature
+from nova_virt_api.driver.endpoint import Manage
 from nova_virt_api.model.capabilities import AVAILABLE, Availability, unavailable
 from nova_virt_ironic.microversions import Call, too_old
 
@@ -72,12 +73,19 @@ BY_INTERFACE: Final[Mapping[Capability | Feature, str]] = {
 """What a node cannot do whose hardware interface of this kind is ``no-...``."""
 
 
-def answers(versions: Versions, row: NodeRow | None = None) -> Mapping[Capability | Feature, Availability]:
+UNCONNECTED: Final = "noop"
+"""The network interface of nodes whose network cards nobody connects."""
+
+
+def answers(
+    versions: Versions, row: NodeRow | None = None, manage: Manage = Manage.OWNED
+) -> Mapping[Capability | Feature, Availability]:
     """One answer for each role and feature known.
 
     Args:
         versions: what the endpoint speaks.
         row: the node that is asked about; None for what some node may be able to do.
+        manage: which guests the connection may change.
     """
     found: dict[Capability | Feature, Availability] = dict.fromkeys(ALWAYS, AVAILABLE)
     found |= {what: unavailable(reason) for what, reason in NEVER.items()}
@@ -88,4 +96,8 @@ def answers(versions: Versions, row: NodeRow | None = None) -> Mapping[Capabilit
         interface = getattr(row, field, None) or ""
         if interface.startswith("no-"):
             found[what] = unavailable(f"the node's {field.replace('_', ' ')} is {interface}")
+    if manage is Manage.ALL:
+        found[Capability.ADOPT] = unavailable("a connection with manage='all' writes no marks")
+    if row is not None and row.network_interface == UNCONNECTED:
+        found[Feature.NIC_VIF] = unavailable(f"the node's network interface is {UNCONNECTED}: nobody would connect it")
     return found

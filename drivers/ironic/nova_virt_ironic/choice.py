@@ -40,10 +40,14 @@ def candidates(spec: InstanceSpec, rows: Collection[NodeRow]) -> list[NodeRow]:
         return [row]
     fitting = [row for row in rows if not misfit(spec, row)]
     if not fitting:
-        raise NoCapacity("nodes", f"none of {len(rows)} nodes is as the guest needs it", hint="relax vcpus, memory or extras")
+        raise NoCapacity(
+            "nodes", f"none of {len(rows)} nodes is as the guest needs it", hint="relax vcpus, memory or extras"
+        )
     free = [row for row in fitting if not taken(row)]
     if not free:
-        raise NoCapacity("nodes", f"none of {len(fitting)} fitting nodes is free", hint="destroy a guest, or wait for one")
+        raise NoCapacity(
+            "nodes", f"none of {len(fitting)} fitting nodes is free", hint="destroy a guest, or wait for one"
+        )
     random.shuffle(free)
     return sorted(free, key=lambda row: (not is_described(row), row.reservation is not None))
 
@@ -134,4 +138,3 @@ def kind(resource_class: str) -> str:
     """A resource class in the form in which two spellings can be compared."""
     plain = resource_class.upper().removeprefix("CUSTOM_")
     return "".join(character if character.isalnum() else "_" for character in plain)
-

@@ -16,10 +16,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nova_virt_api.errors import Busy, ConnectionLost, NoCapacity
 from nova_virt_ironic.choice import candidates, taken
+from nova_virt_ironic.effect import bring_about
 from nova_virt_ironic.errors import Conflict, NotThere
 from nova_virt_ironic.microversions import Call
 from nova_virt_ironic.node import node_row
+from nova_virt_ironic.pause import pause
 from nova_virt_ironic.record import DISPLAY_NAME, KEY
+from nova_virt_ironic.retry import Again
 from nova_virt_ironic.unstoppable import Unstoppable
 
 if TYPE_CHECKING:
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
     from nova_virt_api.driver.operation import Operation
     from nova_virt_api.model.spec import InstanceSpec
     from nova_virt_ironic.node import NodeRow
-    from nova_virt_ironic.record import GuestRecord
     from nova_virt_ironic.site import Site
 
 MOST_TRIES: Final = 2
@@ -77,19 +79,25 @@ class Claims:
         round_ = 0
         while True:
             op.checkpoint()
-            rows = self._site.listing.snapshot(fresh=True).rows.values()
+            snapshot = self._site.listing.begun_after(time.monotonic())
+            rows = snapshot.rows.values()
             if any(row.instance_uuid == spec.uuid for row in rows):
                 return None
             wanted = [row for row in candidates(spec, rows) if row.uuid not in unfit]
             if not wanted:
                 raise NoCapacity("nodes", f"no free node will do: {'; '.join(sorted(set(unfit.values())))}")
-            for row in wanted[:MOST_TRIES]:
-                if reason := fits(row):
-                    unfit[row.uuid] = reason
-                    continue
-                claimed = self._attempt(row, spec.uuid, info(row))
-                if claimed is not None:
-                    return claimed
+            tries = 0
+            for row in wanted:
+                with self._site.tries.one(row.uuid, snapshot.began) as ours:
+                    if not ours:
+                        continue
+                    if reason := fits(row):
+                        unfit[row.uuid] = reason
+                    elif (claimed := self._attempt(row, spec.uuid, info(row))) is not None:
+                        return claimed
+                tries += 1
+                if tries == MOST_TRIES:
+                    break
             round_ += 1
             if round_ > QUICK_ROUNDS:
                 pause(op, random.uniform(0, min(LONGEST_PAUSE, 0.1 * round_)))  # noqa: S311 - to spread racers
@@ -102,9 +110,21 @@ class Claims:
         ]
         if row.instance_name is not None:
             patch.append({"op": "remove", "path": "/instance_name"})
-        self.patch(row, patch, f"give back node {row.label}", op)
 
-    def patch(self, row: NodeRow, patch: Sequence[Mapping[str, Any]], doing: str, op: Operation) -> NodeRow:
+        def is_given_back() -> bool:
+            now = self._site.listing.node(row.uuid, op)
+            return now is None or now.instance_uuid != row.instance_uuid
+
+        bring_about(lambda: self.patch(row, patch, f"give back node {row.label}", op), is_given_back, op)
+
+    def patch(
+        self,
+        row: NodeRow,
+        patch: Sequence[Mapping[str, Any]],
+        doing: str,
+        op: Operation,
+        again: Again = Again.UNHEARD,
+    ) -> NodeRow:
         """Change a node's fields (API reference: "Update Node"); the node as it is then."""
         named = any(change["path"] == "/instance_name" for change in patch)
         found = self._site.connection.change(
@@ -112,6 +132,7 @@ class Claims:
             lambda client: client.node.update(row.uuid, [dict(change) for change in patch]),
             at=Call.INSTANCE_NAME if named else Call.PATCH_NODE,
             op=op,
+            again=again,
         )
         return node_row(vars(found))
 
@@ -145,9 +166,3 @@ def claim_patch(guest: UUID, info: Mapping[str, Any], site: Site) -> Patch:
     if DISPLAY_NAME in info and site.connection.serves(Call.INSTANCE_NAME):
         patch.append({"op": "add", "path": "/instance_name", "value": info[DISPLAY_NAME]})
     return patch
-
-
-def pause(op: Operation, seconds: float) -> None:
-    """Wait; a request to cancel ends it."""
-    until = time.monotonic() + seconds
-    op.wait_until(lambda: time.monotonic() >= until)

@@ -111,7 +111,7 @@ class Connection:
 
     @property
     def request_count(self) -> int:
-        """How many requests were sent so far, logging in included."""
+        """How many requests were sent so far, logging in included; one repeated with a new token counts once."""
         return self._session.count if self._session is not None else 0
 
     @property

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from nova_virt_api.capability import Capability
 from nova_virt_api.driver.console import Console
-from nova_virt_api.errors import BackendError, InvalidState, NotSupported
+from nova_virt_api.errors import BackendError, InvalidState, NotSupported, Timeout
 from nova_virt_api.model.console import ConsoleAddress, ConsoleKind, TcpConsole, WebConsole
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.secret import Secret
@@ -84,7 +84,10 @@ class IronicConsole(OnSite, Console):
         def settled(now: NodeRow | None) -> bool:
             return now is None or now.console_enabled or now.reservation is None
 
-        now = self.site.watcher.wait(within, row.uuid, settled)
+        try:
+            now = self.site.watcher.wait(within, row.uuid, settled)
+        except Timeout as error:
+            raise BackendError(f"{doing}: it is not on after {SWITCHING_SECONDS:.0f} seconds") from error
         if now is None or not now.console_enabled:
             why = f": {cleaned(now.last_error)}" if now is not None and now.last_error else ""
             raise BackendError(f"{doing}: it did not come on{why}")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from nova_virt_api.driver.operation import CancelMode
-from nova_virt_api.errors import BackendError, ConnectionLost, StateAfter, Unavailable, VirtError
+from nova_virt_api.errors import BackendError, VirtError
 from nova_virt_ironic import images
+from nova_virt_ironic.effect import bring_about
 from nova_virt_ironic.errors import Conflict, Refused, cleaned
 from nova_virt_ironic.history import History
 from nova_virt_ironic.microversions import Call
@@ -51,7 +52,10 @@ class Deployment:
         row = self._row
         try:
             found = self._site.connection.read(
-                f"validate node {row.label}", lambda client: client.node.validate(row.uuid), at=Call.VALIDATE, op=self._op
+                f"validate node {row.label}",
+                lambda client: client.node.validate(row.uuid),
+                at=Call.VALIDATE,
+                op=self._op,
             )
         except BackendError as error:
             raise self._trouble(error.message) or error from error
@@ -82,42 +86,40 @@ class Deployment:
         Raises:
             BackendError: the deployment failed, or the guest was destroyed meanwhile; tells why.
         """
-        shown = ""
+        shown, guest = "", self._row.instance_uuid
         while True:
             row = self._site.watcher.wait(
-                self._op, self._row.uuid, lambda row, shown=shown: row is None or words(row) != shown  # type: ignore[misc]
+                self._op,
+                self._row.uuid,
+                lambda row, shown=shown: row is None or row.instance_uuid != guest or words(row) != shown,  # type: ignore[misc]
             )
-            if self._is_done(row):
-                assert row is not None
-                return row
-            shown = words(row) if row is not None else ""
+            under_way = self._see(row)
+            if under_way.provision_state == ACTIVE and under_way.target_provision_state is None:
+                return under_way
+            shown = words(under_way)
             self._op.stage(shown, CancelMode.IMMEDIATE)
 
     def _ask(self, drive: dict[str, Any] | None) -> None:
         row = self._row
-        call = Call.DEPLOY if drive is None else Call.CONFIG_DRIVE
-        while True:
-            try:
-                self._site.connection.change(
-                    f"deploy node {row.label}",
-                    lambda client: client.node.set_provision_state(row.uuid, ACTIVE, configdrive=drive),
-                    at=call,
-                    op=self._op,
-                )
-            except (ConnectionLost, Unavailable) as error:
-                if error.state_after is StateAfter.UNCHANGED:
-                    raise
-                self._op.checkpoint()
-                now = self._site.listing.node(row.uuid, self._op)
-                if now is None or now.provision_state != AVAILABLE:
-                    return
-            except (Refused, Conflict) as error:
-                now = self._site.listing.node(row.uuid, self._op)
-                if now is None or now.instance_uuid != row.instance_uuid or now.provision_state not in BEGUN:
-                    raise self._refusal(error, now) from error
-                return  # somebody else who spawns the same guest was faster
-            else:
-                return
+
+        def ask() -> None:
+            self._site.connection.change(
+                f"deploy node {row.label}",
+                lambda client: client.node.set_provision_state(row.uuid, ACTIVE, configdrive=drive),
+                at=Call.DEPLOY if drive is None else Call.CONFIG_DRIVE,
+                op=self._op,
+            )
+
+        def is_heard() -> bool:
+            now = self._site.listing.node(row.uuid, self._op)
+            return now is None or now.provision_state != AVAILABLE
+
+        try:
+            bring_about(ask, is_heard, self._op)
+        except (Refused, Conflict) as error:
+            now = self._site.listing.node(row.uuid, self._op)
+            if now is None or now.instance_uuid != row.instance_uuid or now.provision_state not in BEGUN:
+                raise self._refusal(error, now) from error  # else another spawn of the same guest was faster
 
     def _refusal(self, error: VirtError, now: NodeRow | None) -> VirtError:
         hint = "look what Ironic misses: openstack baremetal node validate"
@@ -125,25 +127,24 @@ class Deployment:
             hint = f"node {now.label} was put into maintenance; take it out, or leave it out of the choice"
         return self._trouble(error.message) or BackendError(error.message, hint=hint)
 
-    def _is_done(self, row: NodeRow | None) -> bool:
-        """Whether the node is deployed; False while Ironic is at work.
+    def _see(self, row: NodeRow | None) -> NodeRow:
+        """The node, if it is deployed or Ironic is at work on it.
 
         Raises:
-            BackendError: it will not be.
+            BackendError: it will not be deployed.
         """
         before = self._row
         if row is None or row.instance_uuid != before.instance_uuid or row.provision_state == "deleting":
             raise BackendError(f"the guest was destroyed while node {before.label} was deployed")
-        if row.provision_state == ACTIVE and row.target_provision_state is None:
-            return True
         if row.provision_state in BEGUN:
-            return False
+            return row
         cause = History(self._site.connection).cause(row, before, self._op)
         text = f"the deployment of node {row.label} ended as {row.provision_state!r}" + (f": {cause}" if cause else "")
         raise self._trouble(text) or BackendError(text, hint="mend the cause, or name another node")
 
     def _trouble(self, text: str) -> VirtError | None:
-        return images.trouble_with(self._spec, text)
+        disks = self._spec.disks
+        return images.trouble_with(images.image(disks[0].source)["image_source"] if disks else None, text)
 
 
 def words(row: NodeRow) -> str:

@@ -124,7 +124,7 @@ class IronicDriver(
             driver_version=__version__,
             backend=capabilities.BACKEND,
             backend_version=str(versions.highest),
-            answers=capabilities.answers(versions, row),
+            answers=capabilities.answers(versions, row, self.endpoint.manage),
             staleness_seconds=self.site.listing.staleness_seconds,
             event_latency_seconds=self.site.watcher.latency_seconds,
         )

@@ -108,7 +108,8 @@ def cleaned(text: str) -> str:
 
 def answered(error: Any, doing: str) -> VirtError:
     """For an answer of status 400 or more."""
-    status, text = int(error.http_status), text_of(error)
+    status = int(error.http_status)
+    text = TEXTS.get(status) or text_of(error)
     message = f"{doing}: {text}"
     if (locked := LOCKED.search(text)) is not None:
         return Busy(f"{doing}: the node is locked", locked["holder"].rstrip(","), hint="try again later")
@@ -135,8 +136,11 @@ BY_STATUS: Final[dict[int, type[VirtError]]] = {
     409: Conflict,
 }
 
+TEXTS: Final = {401: "the endpoint does not accept the credentials"}
+"""Where Ironic's own text is the bare name of the status."""
+
 HINTS: Final[dict[type[VirtError], str]] = {
-    AuthenticationFailed: "check auth_type, user name and password",
+    AuthenticationFailed: "check auth_type, name and secret, and with Keystone the domain and the scope",
     PermissionDenied: "the account lacks this right at Ironic (its policy, or the node belongs to another project)",
 }
 
@@ -175,7 +179,10 @@ def untrusted(error: Exception, doing: str) -> VirtError:
 
 def no_endpoint(error: Exception, doing: str) -> VirtError:
     """For a catalog without Ironic."""
-    hint = "name the endpoint by the option endpoint, or check region_name and interface"
+    hint = (
+        "name the endpoint by the option endpoint, or check region_name, interface, and that there is a project_name"
+        " or a system_scope: without a scope the catalog is empty"
+    )
     return Unavailable(f"{doing}: {text_of(error)}", hint=hint)
 
 

@@ -19,11 +19,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from nova_virt_api.errors import Busy, VirtError
-from nova_virt_ironic.claim import Claims, pause
+from nova_virt_ironic.claim import Claims
 from nova_virt_ironic.history import seconds_of
 from nova_virt_ironic.holder import is_gone, this_process
+from nova_virt_ironic.pause import pause
 from nova_virt_ironic.provision_states import meaning_of
 from nova_virt_ironic.record import PATH, GuestRecord, record_of
+from nova_virt_ironic.retry import Again
 from nova_virt_ironic.unstoppable import Unstoppable
 
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ SETTLE: Final = 1.0
 """Seconds within which a change that was under way when ours was made has been made too."""
 
 TOKEN_BYTES: Final = 8
+
 
 class HoldLost(Busy):
     """Somebody else holds the record now."""
@@ -64,6 +67,11 @@ def token() -> Iterator[str]:
 def held(record: GuestRecord, token: str) -> GuestRecord:
     """The record with this process as its holder."""
     return replace(record.changed(holder=this_process(), lease_until=time.time() + LEASE), hold=token)
+
+
+def free(record: GuestRecord, phase: Phase) -> GuestRecord:
+    """The record without a holder."""
+    return replace(record.changed(phase=phase, holder=None, lease_until=None), hold="")
 
 
 def worker(row: NodeRow, record: GuestRecord | None) -> str | None:
@@ -137,8 +145,7 @@ class Hold:
     def settle(self, phase: Phase, op: Operation) -> None:
         """Write that nobody holds it, and how far the guest has got."""
         self.end()
-        free = replace(self.record.changed(phase=phase, holder=None, lease_until=None), hold="")
-        write(self._site, self._row, free, op)
+        write(self._site, self._row, free(self.record, phase), op)
 
     def _renew(self) -> None:
         while not self._ended.wait(LEASE / 3):
@@ -151,4 +158,5 @@ class Hold:
 def write(site: Site, row: NodeRow, record: GuestRecord, op: Operation) -> None:
     """Write a guest's record over the one that is there."""
     change: dict[str, Any] = {"op": "add", "path": PATH, "value": record.encode()}
-    Claims(site).patch(row, [change], f"write the record of guest {record.record.uuid}", op)
+    doing = f"write the record of guest {record.record.uuid}"
+    Claims(site).patch(row, [change], doing, op, again=Again.ALWAYS)

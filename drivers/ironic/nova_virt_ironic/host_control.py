@@ -29,12 +29,14 @@ class IronicHostControl(OnSite, HostControl):
     """Takes nodes out of use. Ironic refuses to deploy, rebuild or rescue a node in maintenance; its power works."""
 
     def enter_maintenance(self, node: str, reason: str, op: Operation) -> None:
-        check_text("reason", reason, LONGEST_REASON, shortest=0)
+        check_text("reason", reason, LONGEST_REASON)
         row = self._node_to_control(node)
         self._refuse_guest_of_others(row)
         if row.maintenance and (row.maintenance_reason or "") == reason:
             return
-        self._set_maintenance(row, "take out of use", lambda client: client.node.set_maintenance(row.uuid, True, reason), op)
+        self._set_maintenance(
+            row, "take out of use", lambda client: client.node.set_maintenance(row.uuid, True, reason), op
+        )
 
     def leave_maintenance(self, node: str, op: Operation) -> None:
         row = self._node_to_control(node)

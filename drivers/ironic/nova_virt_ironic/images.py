@@ -25,8 +25,12 @@ RAMDISK: Final = "ramdisk"
 WRITABLE: Final = {ImageFormat.RAW: "raw", ImageFormat.QCOW2: "qcow2"}
 """Formats that Ironic's agent writes to a disk."""
 
-MISSING: Final = re.compile(r"Validation of image href|Image \S+ could not be found|Could not find image|No image found")
-WRONG: Final = re.compile(r"checksum|Image \S+ is unacceptable|hash (value|algorithm)|not (?:an? )?(?:allowed|permitted) image", re.I)
+MISSING: Final = re.compile(
+    r"Validation of image href|Image \S+ could not be found|Could not find image|No image found"
+)
+WRONG: Final = re.compile(
+    r"checksum|Image \S+ is unacceptable|hash (value|algorithm)|not (?:an? )?(?:allowed|permitted) image", re.I
+)
 """What Ironic's conductor and agent say (``ironic.common.exception``, ironic-python-agent's ``errors``)."""
 
 
@@ -83,7 +87,9 @@ def image(source: Any) -> dict[str, Any]:
     if isinstance(source, Native):
         return {"image_source": source.ref}
     if not isinstance(source, BackendUrl):
-        raise NotSupported(Feature.CLIENT_IMAGES, "disks[0].source", "Ironic fetches images itself: Native or BackendUrl")
+        raise NotSupported(
+            Feature.CLIENT_IMAGES, "disks[0].source", "Ironic fetches images itself: Native or BackendUrl"
+        )
     info = {
         "image_source": source.url,
         "image_os_hash_algo": source.checksum.algorithm,
@@ -101,19 +107,18 @@ def size(disk: Disk) -> dict[str, Any]:
     return {} if disk.size_bytes is None else {"root_gb": math.ceil(disk.size_bytes / GIB)}
 
 
-def trouble_with(spec: InstanceSpec, text: str) -> VirtError | None:
+def trouble_with(source: object, text: str) -> VirtError | None:
     """The error for what Ironic says of an image; None if it speaks of something else.
 
     Args:
-        spec: what was asked for.
+        source: the image, as ``instance_info`` has it.
         text: why a deployment is impossible or failed, in Ironic's words.
     """
     if MISSING.search(text):
         hint = "check the reference, and that Ironic's conductors reach the image"
         return ImageNotFound(f"Ironic does not find the image: {text}", hint=hint)
     if WRONG.search(text):
-        name = str(image(spec.disks[0].source)["image_source"]) if spec.disks else "of the guest"
-        return ImageRejected(cleaned(name), text)
+        return ImageRejected(cleaned(str(source or "of the guest")), text)
     return None
 
 

@@ -22,6 +22,7 @@ from nova_virt_api.errors import (
 from nova_virt_api.model.instance import Lifecycle
 from nova_virt_api.model.interface import Interface
 from nova_virt_ironic import vifs
+from nova_virt_ironic.capabilities import UNCONNECTED
 from nova_virt_ironic.ports import Port, Ports
 from nova_virt_ironic.provision_states import meaning_of
 from nova_virt_ironic.site import OnSite
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from nova_virt_api.model.nic import Nic
     from nova_virt_ironic.instances import Guest
     from nova_virt_ironic.node import NodeRow
-
-UNMANAGED: Final = "noop"
-"""The network interface of nodes whose cards nobody connects or disconnects."""
 
 NO_CARD_LEFT: Final = re.compile(r"not enough free physical ports", re.IGNORECASE)
 
@@ -90,7 +88,7 @@ class IronicInterfaces(OnSite, Interfaces):
         """What a node is connected by: three requests at most, whatever the number of interfaces."""
         ports = Ports(self.site.connection)
         cards = ports.of(row, op)
-        if row.network_interface == UNMANAGED:
+        if row.network_interface == UNCONNECTED:
             return tuple(Interface(id=card.uuid, mac=card.address) for card in cards)
         groups = ports.groups_of(row, op) if any(card.group for card in cards) else ()
         return joined(vifs.attached(self.site.connection, row, op), [*cards, *groups])
@@ -120,8 +118,8 @@ def require_managed(row: NodeRow) -> None:
     Raises:
         NotSupported: says so.
     """
-    if row.network_interface == UNMANAGED:
-        reason = f"node {row.label} has the network interface {UNMANAGED}: nobody would connect it"
+    if row.network_interface == UNCONNECTED:
+        reason = f"node {row.label} has the network interface {UNCONNECTED}: nobody would connect it"
         raise NotSupported(Capability.INTERFACES, reason=reason)
 
 

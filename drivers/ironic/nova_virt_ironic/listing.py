@@ -138,6 +138,18 @@ class Listing:
         with self._asking:
             return self._since(wanted) or self._listed()
 
+    def begun_after(self, moment: float) -> Snapshot:
+        """All nodes by a list that was asked for after a moment; what this driver did since need not be in it.
+
+        Any number of threads that want one at the same time share it, while they change nodes.
+
+        Args:
+            moment: on the monotonic clock.
+        """
+        with self._asking:
+            last = self._last
+            return last if last is not None and last.began >= moment else self._listed()
+
     def shown(self) -> Snapshot | None:
         """The last list, if it may be shown again; asks nobody."""
         return self._since(time.monotonic() - self.staleness_seconds)

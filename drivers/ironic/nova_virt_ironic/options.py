@@ -53,6 +53,13 @@ TRANSPORT: Sequence[cfg.Opt] = (
         help="Seconds until a request must be answered. Ironic itself waits for a locked node, and for a node's"
         " management controller while it validates it.",
     ),
+    cfg.IntOpt(
+        "max_requests",
+        default=16,
+        min=1,
+        help="Requests that are under way at the same time at most; others wait for their turn. An API process of"
+        " Ironic's own serves ten at once and resets connections when some more wait.",
+    ),
     cfg.FloatOpt(
         "outage_timeout",
         default=120.0,

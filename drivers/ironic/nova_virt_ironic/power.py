@@ -25,6 +25,7 @@ from nova_virt_api.errors import (
 )
 from nova_virt_api.model.instance import Lifecycle, PowerOff, PowerState
 from nova_virt_api.toolkit.committed import Committed
+from nova_virt_ironic.effect import bring_about
 from nova_virt_ironic.errors import Refused, cleaned
 from nova_virt_ironic.microversions import Call
 from nova_virt_ironic.provision_states import power_settled, power_state_of
@@ -135,33 +136,26 @@ def request(
 ) -> None:
     """Ask Ironic to switch; it goes on by itself.
 
-    Not sent twice if nobody knows whether it was heard, except where twice is as good as once.
+    Raises:
+        ConnectionLost: nobody knows whether a machine is being restarted; twice would be once too often.
     """
-    try:
+
+    def ask() -> None:
         site.connection.change(
             f"switch {target} node {row.label}",
             lambda client: client.node.set_power_state(row.uuid, target, soft=soft, timeout=seconds),
             at=Call.SOFT_POWER if soft else Call.POWER,
             op=op,
         )
-    except VirtError as error:
-        if error.state_after is StateAfter.UNCHANGED:
-            raise
-        if target == REBOOT:
-            raise
-        request_again(site, row, target, op)
 
+    def is_heard() -> bool:
+        now = look(site, row, op)
+        return not power_settled(now) or power_state_of(now) is RESULTS[target]
 
-def request_again(site: Site, row: NodeRow, target: str, op: Operation) -> None:
-    """Ask once more after the connection broke, unless Ironic is on the way or there."""
-    now = look(site, row, op)
-    if power_settled(now) and power_state_of(now) is not RESULTS[target]:
-        site.connection.change(
-            f"switch {target} node {row.label}",
-            lambda client: client.node.set_power_state(row.uuid, target),
-            at=Call.POWER,
-            op=op,
-        )
+    if target == REBOOT:
+        ask()
+    else:
+        bring_about(ask, is_heard, op)
 
 
 def settled(site: Site, row: NodeRow, op: Operation) -> NodeRow:
@@ -198,4 +192,6 @@ def failure(row: NodeRow, target: str) -> VirtError:
             hint="see that its management controller answers: openstack baremetal node validate",
             state_after=StateAfter.UNKNOWN,
         )
-    return Busy(f"{doing}: somebody else switched it meanwhile, it is {row.power_state}", state_after=StateAfter.UNKNOWN)
+    return Busy(
+        f"{doing}: somebody else switched it meanwhile, it is {row.power_state}", state_after=StateAfter.UNKNOWN
+    )

@@ -8,11 +8,19 @@ from typing import TYPE_CHECKING, Any, Final
 from nova_virt_api.capability import Feature
 from nova_virt_api.driver.operation import Stage
 from nova_virt_api.driver.rebuild import Rebuild
-from nova_virt_api.errors import InvalidSpec, InvalidState, NotSupported, StateAfter, VirtError
+from nova_virt_api.errors import (
+    BackendError,
+    InvalidSpec,
+    InvalidState,
+    NotSupported,
+    StateAfter,
+    StorageError,
+    VirtError,
+)
 from nova_virt_api.model.instance import Lifecycle
 from nova_virt_api.model.record import Phase
 from nova_virt_ironic.config_drive import config_drive
-from nova_virt_ironic.images import RAMDISK, image
+from nova_virt_ironic.images import RAMDISK, image, trouble_with
 from nova_virt_ironic.microversions import Call
 from nova_virt_ironic.provision_states import meaning_of
 from nova_virt_ironic.running import leave_running
@@ -86,6 +94,13 @@ class IronicRebuild(OnSite, Rebuild):
             if source is not None and error.state_after is StateAfter.UNCHANGED:
                 with suppress(VirtError):  # the error at hand says more
                     self._describe_image(found, {key: before[key] for key in IMAGE_FIELDS & before.keys()}, op)
+            asked = before if source is None else new_image(source)
+            of_image = trouble_with(asked.get("image_source"), error.message)
+            if of_image is not None:
+                of_image.state_after = error.state_after
+                raise of_image from error
+            if type(error) is BackendError and error.state_after is StateAfter.CHANGED:
+                raise StorageError(error.message, hint=error.hint, state_after=error.state_after) from error
             raise
         leave_running(self.site, row, op)
         return self.site.guests.instance(guest, fresh=True)

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from nova_virt_api.errors import BackendError, ConnectionLost, StateAfter, Unavailable, VirtError
+from nova_virt_api.errors import BackendError, StateAfter, VirtError
+from nova_virt_api.model.instance import PowerState
 from nova_virt_ironic import vifs, volume_targets
 from nova_virt_ironic.claim import Claims
 from nova_virt_ironic.console import switch_off
+from nova_virt_ironic.effect import bring_about
 from nova_virt_ironic.errors import Refused
 from nova_virt_ironic.history import History
 from nova_virt_ironic.instances import guest_on
 from nova_virt_ironic.microversions import Call
 from nova_virt_ironic.power import OFF, switch
 from nova_virt_ironic.provision_states import meaning_of, power_state_of
-from nova_virt_api.model.instance import PowerState
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -46,10 +47,11 @@ UNDEPLOYABLE: Final = frozenset(
 ON_HOLD: Final = frozenset({"deploy hold", "service hold"})
 """States out of which only ``abort`` and ``unhold`` lead."""
 
-NEVER_DEPLOYED: Final = frozenset(
-    {"available", "manageable", "enroll", "inspect failed", "adopt failed", "clean failed", "clean hold"}
-)
+NEVER_DEPLOYED: Final = frozenset({"available", "manageable", "enroll", "inspect failed", "clean failed", "clean hold"})
 """Stable states of nodes on which nothing is deployed: a claim on them is only taken back."""
+
+ADOPT_FAILED: Final = "adopt failed"
+"""Nothing was deployed, though Ironic was told that something was."""
 
 ATTEMPTS: Final = 2
 """Times that an undeployment is tried that ends in ``error``."""
@@ -93,12 +95,15 @@ class Removal:
     def _step(self, row: NodeRow) -> None:
         """The next step that this provision state allows."""
         state = row.provision_state
-        if state in NEVER_DEPLOYED and row.target_provision_state is None or state == "clean failed":
+        if state in NEVER_DEPLOYED:
             self._give_back(row)
         elif state in UNDEPLOYABLE:
             self._undeploy(row)
         elif state in ON_HOLD:
             self._provision(row, "abort", Call.ABORT_DEPLOY if state == "deploy hold" else Call.SERVICE)
+            self._wait_past(row)
+        elif state == ADOPT_FAILED:
+            self._provision(row, "manage", Call.PROVIDE)
             self._wait_past(row)
         else:
             self._wait_past(row)
@@ -120,7 +125,7 @@ class Removal:
         self._wait_past(row)
 
     def _disconnect_volumes(self, row: NodeRow) -> None:
-        """Remove the volume targets, for which the machine has to be off; the record, which tells of them, comes last."""
+        """Remove the volume targets, for which the machine has to be off; the record comes last."""
         connection = self._site.connection
         if not connection.serves(Call.VOLUMES):
             return
@@ -132,32 +137,30 @@ class Removal:
 
     def _provision(self, row: NodeRow, verb: str, call: Call) -> None:
         """Ask for another provision state; that Ironic refuses since the state has changed meanwhile does no harm."""
-        try:
+
+        def has_changed() -> bool:
+            now = self._site.listing.node(row.uuid, self._op)
+            return now is None or stamp(now) != stamp(row)
+
+        def ask() -> None:
             self._site.connection.change(
                 f"{verb} node {row.label}",
                 lambda client: client.node.set_provision_state(row.uuid, verb),
                 at=call,
                 op=self._op,
             )
-        except (Refused, ConnectionLost, Unavailable) as error:
-            now = self._site.listing.node(row.uuid, self._op)
-            changed = now is None or (now.provision_state, now.provision_updated_at) != (
-                row.provision_state,
-                row.provision_updated_at,
-            )
-            if not changed and isinstance(error, Refused):
+
+        try:
+            bring_about(ask, has_changed, self._op)
+        except Refused as error:
+            if not has_changed():
                 raise BackendError(error.message, hint=self._advice(row), state_after=error.state_after) from error
-            if not changed and error.state_after is StateAfter.UNCHANGED:
-                raise
 
     def _wait_past(self, row: NodeRow) -> None:
         """Wait until the node is in another state, or the guest is gone."""
-        before = (row.provision_state, row.provision_updated_at)
 
         def is_past(now: NodeRow | None) -> bool:
-            if now is None or not self._is_there(now):
-                return True
-            return (now.provision_state, now.provision_updated_at) != before
+            return now is None or not self._is_there(now) or stamp(now) != stamp(row)
 
         self._site.watcher.wait(self._op, row.uuid, is_past)
 
@@ -184,7 +187,9 @@ class Removal:
         gone = "the guest is gone, its node is not to be had" if what == "clean" else "the machine may still run"
         return BackendError(
             f"node {row.label} ended as {row.provision_state!r}, {gone}" + (f": {cause}" if cause else ""),
-            hint=f"see to the node, then {what} it anew" if what == "undeploy" else "see to the node, then make it available",
+            hint=f"see to the node, then {what} it anew"
+            if what == "undeploy"
+            else "see to the node, then make it available",
             state_after=StateAfter.CHANGED,
         )
 
@@ -194,3 +199,6 @@ class Removal:
         return f"node {row.label} is {row.provision_state}" if not meaning_of(row).stable else ""
 
 
+def stamp(row: NodeRow) -> tuple[str, str | None]:
+    """What differs once a node's provision state has changed, also if it is the same again."""
+    return row.provision_state, row.provision_updated_at

@@ -22,6 +22,10 @@ LONGEST_PAUSE: Final = 10.0
 """Seconds. A conductor holds a node's lock for milliseconds, or for as long as a slow management controller takes."""
 
 
+LAST_WORDS: Final = 0.2
+"""Seconds before the deadline in which an error still comes to the caller, who otherwise hears of a time-out only."""
+
+
 class Again(enum.Enum):
     """When a request may be sent a second time."""
 
@@ -68,6 +72,7 @@ class Patience:
         self._op = op
         self._outage_seconds = outage_seconds
         self._away_since: float | None = None
+        self._began = time.monotonic()
         self._growing = wait_random_exponential(multiplier=FIRST_PAUSE * 2, max=LONGEST_PAUSE, min=FIRST_PAUSE / 2)
 
     def allows(self, error: BaseException) -> bool:
@@ -83,7 +88,7 @@ class Patience:
         return float(self._growing(state))
 
     def is_over(self, state: RetryCallState) -> bool:
-        """Whether that was the last attempt."""
+        """Whether that was the last attempt; one that would come to its end after the deadline is not begun."""
         error = error_of(state)
         if self._op is None:
             return state.attempt_number > 1 or not isinstance(error, ConnectionLost)
@@ -94,7 +99,8 @@ class Patience:
             now = time.monotonic()
             self._away_since = now if self._away_since is None else self._away_since
             allowed = self._away_since + self._outage_seconds - now
-        return state.upcoming_sleep > min(allowed, self._op.remaining())
+        took = time.monotonic() - self._began
+        return state.upcoming_sleep > min(allowed, self._op.remaining() - took - LAST_WORDS)
 
     def sleep(self, seconds: float) -> None:
         """Wait; a request to cancel the operation ends it.
@@ -102,10 +108,10 @@ class Patience:
         Raises:
             Cancelled: somebody asked to cancel.
         """
-        if self._op is None or seconds <= 0:
-            return
-        until = time.monotonic() + seconds
-        self._op.wait_until(lambda: time.monotonic() >= until)
+        if self._op is not None and seconds > 0:
+            until = time.monotonic() + seconds
+            self._op.wait_until(lambda: time.monotonic() >= until)
+        self._began = time.monotonic()
 
 
 def error_of(state: RetryCallState) -> BaseException | None:

@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 LOG: Final = logging.getLogger(__name__)
 
-POOL: Final = 64
-"""Connections that are kept open; more are made when more threads ask at once."""
-
 MOVED: Final = frozenset({301, 302, 303, 305, 307, 308})
 
 
@@ -36,6 +33,7 @@ class Session(KeystoneSession):
         auth: how to log in.
         verify: False, True, or a file of certificates.
         timeout: seconds until a connection must be there, and until an answer must.
+        most: requests that are under way at the same time; others wait.
         heard: called with every answer.
     """
 
@@ -44,9 +42,10 @@ class Session(KeystoneSession):
         auth: BaseAuthPlugin,
         verify: bool | str,
         timeout: tuple[float, float],
+        most: int,
         heard: Callable[[requests.Response], None],
     ) -> None:
-        super().__init__(auth=auth, session=pooled(), verify=verify, redirect=False, user_agent="nova-virt-ironic")
+        super().__init__(auth=auth, session=pooled(most), verify=verify, redirect=False, user_agent="nova-virt-ironic")
         self._timeouts = timeout
         self._heard = heard
         self._counting = threading.Lock()
@@ -66,12 +65,12 @@ class Session(KeystoneSession):
         return response
 
 
-def pooled() -> requests.Session:
-    """A session whose credentials are ours alone: a ``.netrc`` would replace them."""
+def pooled(most: int) -> requests.Session:
+    """A session with so many connections at most, whose credentials are ours alone: a ``.netrc`` would replace them."""
     session = requests.Session()
     session.auth = unchanged
     for scheme in ("http://", "https://"):
-        session.mount(scheme, TCPKeepAliveAdapter(pool_connections=4, pool_maxsize=POOL))
+        session.mount(scheme, TCPKeepAliveAdapter(pool_connections=4, pool_maxsize=most, pool_block=True))
     return session
 
 
@@ -90,7 +89,7 @@ def open_session(options: Any, heard: Callable[[requests.Response], None]) -> Se
         LOG.warning("the certificate of %s is not verified (insecure)", options.endpoint or options.auth_url)
     verify = False if options.insecure else (options.cafile or True)
     auth = LOGINS[options.auth_type](options)
-    return Session(auth, verify, (options.connect_timeout, options.read_timeout), heard)
+    return Session(auth, verify, (options.connect_timeout, options.read_timeout), options.max_requests, heard)
 
 
 def no_login(options: Any) -> BaseAuthPlugin:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from nova_virt_ironic.tries import Tries
 
 if TYPE_CHECKING:
     from nova_virt_api.driver.endpoint import Endpoint
@@ -23,6 +25,7 @@ class Site:
         listing: reads nodes.
         guests: reads nodes as guests.
         watcher: waits for nodes.
+        tries: which nodes are being claimed from here.
     """
 
     endpoint: Endpoint
@@ -30,6 +33,7 @@ class Site:
     listing: Listing
     guests: Guests
     watcher: Watcher
+    tries: Tries = field(default_factory=Tries)
 
 
 class OnSite:

@@ -9,6 +9,7 @@ from nova_virt_api.driver.endpoint import Manage
 from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.errors import InstanceExists, StateAfter, VirtError
 from nova_virt_api.model.identity import InstanceRef
+from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.labels import Labels
 from nova_virt_api.model.leftover import Leftover
 from nova_virt_api.model.record import Phase, Record, fingerprint
@@ -16,17 +17,16 @@ from nova_virt_ironic import images, vifs, volume_targets
 from nova_virt_ironic.claim import Claims
 from nova_virt_ironic.config_drive import config_drive
 from nova_virt_ironic.deployment import Deployment
-from nova_virt_ironic.hold import Hold, HoldLost, held, token, worker
+from nova_virt_ironic.hold import Hold, HoldLost, free, held, token, worker, write
 from nova_virt_ironic.leftovers import NODE
 from nova_virt_ironic.places import check_places
 from nova_virt_ironic.power import OFF, ON, settled, switch
 from nova_virt_ironic.provision_states import power_state_of
-from nova_virt_ironic.record import DISPLAY_NAME, KEY, GuestRecord
+from nova_virt_ironic.record import DISPLAY_NAME, KEY, GuestRecord, record_of
 from nova_virt_ironic.removal import NEVER_DEPLOYED, Removal
 from nova_virt_ironic.site import OnSite
 from nova_virt_ironic.unstoppable import Unstoppable
 from nova_virt_ironic.waiting import wait_for_worker
-from nova_virt_api.model.instance import PowerState
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,7 +41,9 @@ if TYPE_CHECKING:
 LONGEST_UNDO: Final = 86400.0
 """Seconds that undoing may take: a step of a deployment that Ironic cannot be stopped in has to end first."""
 
-DEPLOYED: Final = frozenset({"active"})
+RESUMABLE: Final = frozenset({"available", "active"})
+"""Provision states from which an interrupted spawn goes on; from all others it begins anew."""
+
 UNDER_WAY: Final = frozenset({"deploying", "wait call-back", "deploy hold"})
 
 
@@ -142,7 +144,8 @@ class Spawn:
             raise InstanceExists(f"guest {found.uuid} belongs to owner {record.owner}", hint="take another uuid")
         if record.phase is not Phase.DELETING and record.fingerprint != self._fingerprint:
             raise InstanceExists(
-                f"guest {found.uuid} was asked for with another spec", hint="take another uuid, or destroy that guest first"
+                f"guest {found.uuid} was asked for with another spec",
+                hint="take another uuid, or destroy that guest first",
             )
         return record.phase is Phase.READY and found.row.provision_state != "deleting"
 
@@ -153,15 +156,11 @@ class Spawn:
             wait_for_worker(self._site, found, holder, self._op)
             return None, None
         state = found.row.provision_state
-        if state in DEPLOYED | UNDER_WAY or state == "available":
-            if found.record is None:
-                return found.row, None
-            hold = None
-            if state not in UNDER_WAY:
-                hold = Hold.take_over(self._site, found.row, found.record, self._taking, self._op)
-                return (found.row, hold) if hold is not None else (None, None)
-            Deployment(self._site, found.row, self._spec, self._op).wait()
-            return None, None
+        if (found.record is None and state in RESUMABLE) or state in UNDER_WAY:
+            return found.row, None  # no record can be changed while Ironic is at work
+        if found.record is not None and state in RESUMABLE:
+            hold = Hold.take_over(self._site, found.row, found.record, self._taking, self._op)
+            return (found.row, hold) if hold is not None else (None, None)
         Removal(self._site, found.uuid, Unstoppable(LONGEST_UNDO, self._op)).run(found.row)
         return None, None
 
@@ -180,9 +179,10 @@ class Spawn:
                     hold.verify(self._op)
                     hold.rest()
                 row = Deployment(self._site, row, self._spec, self._op).make(drive)
+            elif row.provision_state in UNDER_WAY:
+                row = Deployment(self._site, row, self._spec, self._op).wait()
             self._power(row)
-            if hold is not None:
-                hold.settle(Phase.READY, self._op)
+            self._settle(row, hold)
             return True
         except HoldLost:
             return False
@@ -211,6 +211,16 @@ class Spawn:
         if power_state_of(now) is not wanted:
             self._op.stage(Stage.START if self._spec.power_on else Stage.STOP)
             switch(self._site, now, target, self._op)
+
+    def _settle(self, row: NodeRow, hold: Hold | None) -> None:
+        """Write that the guest is complete, unless guests bear no record."""
+        if hold is not None:
+            hold.settle(Phase.READY, self._op)
+            return
+        now = self._site.listing.node(row.uuid, self._op)
+        record = None if now is None else record_of(now)
+        if record is not None:
+            write(self._site, row, free(record, Phase.READY), self._op)
 
     # --- back -----------------------------------------------------------------------------------------------------
 

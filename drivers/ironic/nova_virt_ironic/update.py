@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from nova_virt_api.capability import Feature
 from nova_virt_api.driver.driver import Driver
-from nova_virt_api.errors import NotSupported
+from nova_virt_api.errors import InvalidState, NotSupported
+from nova_virt_api.model.instance import Lifecycle
 from nova_virt_api.model.labels import Labels
 from nova_virt_ironic.claim import Claims
 from nova_virt_ironic.microversions import Call
 from nova_virt_ironic.record import DISPLAY_NAME, PATH
+from nova_virt_ironic.retry import Again
 from nova_virt_ironic.site import OnSite
 
 if TYPE_CHECKING:
@@ -21,17 +23,22 @@ if TYPE_CHECKING:
     from nova_virt_api.model.spec import InstanceUpdate
     from nova_virt_ironic.instances import Guest
 
+CHANGEABLE: Final = (Lifecycle.READY, Lifecycle.ERROR)
+"""In all others somebody is at work on the record, or the guest is not itself."""
+
 
 class IronicUpdate(OnSite, Driver):
     """The verb ``update``."""
 
     def update(self, guest: InstanceRef, update: InstanceUpdate, op: Operation) -> Instance:
         found = self.site.guests.owned(guest, op)
+        if found.lifecycle not in CHANGEABLE:
+            raise InvalidState(found.lifecycle, CHANGEABLE, hint=f"its node is {found.row.provision_state!r}")
         if update.labels is not None and found.record is None:
             raise NotSupported(Feature.UPDATE_LABELS, "labels", "the guest bears no record of this API")
         patch = self._changes(found, update)
         if patch:
-            Claims(self.site).patch(found.row, patch, f"change guest {guest}", op)
+            Claims(self.site).patch(found.row, patch, f"change guest {guest}", op, again=Again.ALWAYS)
         return self.site.guests.instance(guest, fresh=True)
 
     def _changes(self, guest: Guest, update: InstanceUpdate) -> list[dict[str, Any]]:

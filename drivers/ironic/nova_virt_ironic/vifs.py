@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nova_virt_api.errors import ConnectionLost, InvalidSpec, NetworkError
+from nova_virt_api.errors import InvalidSpec, NetworkError
+from nova_virt_ironic.effect import bring_about
 from nova_virt_ironic.errors import Conflict, NotThere, Refused
 from nova_virt_ironic.microversions import Call
 
@@ -59,12 +60,16 @@ def attach(connection: Connection, row: NodeRow, vif: str, op: Operation) -> Non
     """
     doing = f"attach VIF {vif} to node {row.label}"
     try:
-        connection.change(doing, lambda client: client.node.vif_attach(row.uuid, vif), at=Call.VIFS, op=op)
-    except (Conflict, ConnectionLost, NotThere, Refused) as error:
+        bring_about(
+            lambda: connection.change(doing, lambda client: client.node.vif_attach(row.uuid, vif), at=Call.VIFS, op=op),
+            lambda: vif in attached(connection, row, op),
+            op,
+        )
+    except (Conflict, NotThere, Refused) as error:
         if vif not in attached(connection, row, op):
-            if isinstance(error, ConnectionLost):
-                raise
-            raise NetworkError(error.message, hint="see that the VIF is there, unused, and on a network of a free port") from error
+            raise NetworkError(
+                error.message, hint="see that the VIF is there, unused, and on a network of a free port"
+            ) from error
 
 
 def detach(connection: Connection, row: NodeRow, vif: str, op: Operation) -> None:
@@ -75,9 +80,11 @@ def detach(connection: Connection, row: NodeRow, vif: str, op: Operation) -> Non
     """
     doing = f"detach VIF {vif} from node {row.label}"
     try:
-        connection.change(doing, lambda client: client.node.vif_detach(row.uuid, vif), at=Call.VIFS, op=op)
-    except (Conflict, ConnectionLost, NotThere, Refused) as error:
+        bring_about(
+            lambda: connection.change(doing, lambda client: client.node.vif_detach(row.uuid, vif), at=Call.VIFS, op=op),
+            lambda: vif not in attached(connection, row, op),
+            op,
+        )
+    except (Conflict, NotThere, Refused) as error:
         if vif in attached(connection, row, op):
-            if isinstance(error, ConnectionLost):
-                raise
             raise NetworkError(error.message) from error

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from nova_virt_api.errors import ConnectionLost, StateAfter, StorageError
+from nova_virt_api.errors import StateAfter, StorageError
 from nova_virt_api.model.volume import IscsiVolume
+from nova_virt_ironic.effect import bring_about
 from nova_virt_ironic.errors import Conflict, NotThere, Refused
 from nova_virt_ironic.microversions import Call
+from nova_virt_ironic.retry import Again
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -67,7 +69,6 @@ def create(
     for index, volume in enumerate(ordered, start=first):
         if volume.id in there:
             continue
-        doing = f"connect volume {volume.id} to node {row.label}"
         kind, properties = connection_of(volume)
         request: dict[str, Any] = {
             "node_uuid": row.uuid,
@@ -77,13 +78,27 @@ def create(
             "properties": properties,
             "extra": {TAG: {"guest": str(guest), "owner": owner}},
         }
-        try:
-            connection.change(doing, lambda client: client.volume_target.create(**request), at=Call.VOLUMES, op=op)  # noqa: B023 - called at once
-        except (Conflict, NotThere, Refused) as error:
-            raise StorageError(error.message) from error
-        except ConnectionLost:
-            if volume.id not in {target.volume_id for target in targets(connection, op, row) if target.guest == guest}:
-                raise
+        create_one(connection, row, request, guest, op)
+
+
+def create_one(connection: Connection, row: NodeRow, request: dict[str, Any], guest: UUID, op: Operation) -> None:
+    """Make one target.
+
+    Raises:
+        StorageError: Ironic does not take it.
+    """
+    volume = request["volume_id"]
+    doing = f"connect volume {volume} to node {row.label}"
+    try:
+        bring_about(
+            lambda: connection.change(
+                doing, lambda client: client.volume_target.create(**request), at=Call.VOLUMES, op=op
+            ),
+            lambda: any((one.volume_id, one.guest) == (volume, guest) for one in targets(connection, op, row)),
+            op,
+        )
+    except (Conflict, NotThere, Refused) as error:
+        raise StorageError(error.message) from error
 
 
 def connection_of(volume: Volume) -> tuple[str, dict[str, Any]]:
@@ -139,11 +154,14 @@ def remove(connection: Connection, row: NodeRow, target: Target, op: Operation) 
     """
     doing = f"disconnect volume {target.volume_id} from node {row.label}"
     try:
-        connection.change(doing, lambda client: client.volume_target.delete(target.uuid), at=Call.VOLUMES, op=op)
+        connection.change(
+            doing,
+            lambda client: client.volume_target.delete(target.uuid),
+            at=Call.VOLUMES,
+            op=op,
+            again=Again.ALWAYS,
+        )
     except NotThere:
         return
-    except ConnectionLost:
-        if any(there.uuid == target.uuid for there in targets(connection, op, row)):
-            raise
     except (Conflict, Refused) as error:
         raise StorageError(error.message, state_after=StateAfter.CHANGED) from error

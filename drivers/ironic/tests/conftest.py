@@ -54,6 +54,12 @@ def ironic_basic(start_shared: StartIronic) -> Ironic:
 
 
 @pytest.fixture(scope="session")
+def ironic_keystone(start_shared: StartIronic) -> Ironic:
+    """Ironic with a Keystone, whose tokens it asks for, over TLS. Shared."""
+    return start_shared(Settings(auth=Auth.KEYSTONE, tls=True))
+
+
+@pytest.fixture(scope="session")
 def ironic_mariadb(start_shared: StartIronic) -> Ironic:
     """Ironic on MariaDB, for races and load. Shared."""
     return start_shared(Settings(database=Database.MARIADB))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from nova_virt_api.errors import AuthenticationFailed, Unavailable
+from nova_virt_api.errors import AuthenticationFailed, InvalidState, NoCapacity, StorageError, Unavailable
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.nic import Nic
 from nova_virt_api.model.secret import Secret
@@ -22,7 +22,7 @@ from nova_virt_ironic.rig.native import Native
 from nova_virt_ironic.rig.network import Ports
 from nova_virt_ironic.rig.nodes import Nodes
 from nova_virt_ironic.rig.objects import Objects, vif_of
-from nova_virt_ironic.rig.refusal import REFUSALS, unauthorized
+from nova_virt_ironic.rig.refusal import NEVER, REFUSALS, unauthorized
 from nova_virt_ironic.rig.relay import Relay
 
 if TYPE_CHECKING:
@@ -146,8 +146,14 @@ class IronicRig(Rig):
     @contextmanager
     def hang(self, guest: Instance) -> Iterator[None]:
         """The machine's management controller cannot be reached."""
+        with self._failing(guest, "power"):
+            yield
+
+    @contextmanager
+    def _failing(self, guest: Instance, what: str) -> Iterator[None]:
+        """Something that Ironic wants of the guest's machine fails."""
         node = self._scripted(guest)
-        self._script(node, fail=["power"])
+        self._script(node, fail=[what])
         try:
             yield
         finally:
@@ -200,7 +206,7 @@ class IronicRig(Rig):
 
     @contextmanager
     def foreign_guest(self, name: str) -> Iterator[UUID]:
-        with self._deployed({"display_name": name, "image_source": "http://192.0.2.1/foreign"}) as guest:
+        with self._deployed({"display_name": name, "image_source": "http://127.0.0.1:9/foreign"}) as guest:
             yield guest
 
     @contextmanager
@@ -240,11 +246,48 @@ class IronicRig(Rig):
 
     @contextmanager
     def provoke(self, compute: Compute, method: str, error: type[VirtError], guest: Instance | None) -> Iterator[None]:
-        refusal = REFUSALS.get((method, error))
-        if refusal is None:
-            raise NotVerified(f"the rig cannot provoke {error.__name__} in {method}")
-        with self._relay(compute).answering(refusal):
+        if (method, error) in NEVER:
+            raise NotApplicable(NEVER[method, error])
+        with ExitStack() as stack:
+            if (refusal := REFUSALS.get((method, error))) is not None:
+                stack.enter_context(self._relay(compute).answering(refusal))
+            elif (method, error) == ("Rebuild.rebuild", StorageError) and guest is not None:
+                stack.enter_context(self._failing(guest, "deploy"))
+            elif error is InvalidState and guest is not None:
+                stack.enter_context(self._being_rebuilt(guest))
+            elif (method, error) == ("Interfaces.attach_interface", NoCapacity) and guest is not None:
+                stack.enter_context(self._all_cards_taken(guest))
+            else:
+                raise NotVerified(f"the rig cannot provoke {error.__name__} in {method}")
             yield
+
+    @contextmanager
+    def _being_rebuilt(self, guest: Instance) -> Iterator[None]:
+        """A deployment of the guest's node is under way, for as long as it takes."""
+        node = self._scripted(guest)
+        path = f"/nodes/{node['uuid']}"
+        self._script(node, wait=["deploy"])
+        self._nodes.provision(node["uuid"], "rebuild", "wait call-back")
+        try:
+            yield
+        finally:
+            self._native.send("POST", f"{path}/vendor_passthru?method=proceed", {})
+            self._native.wait(node["uuid"], lambda now: now["provision_state"] == "active", "the deployment is over")
+            self._script(node, wait=[])
+
+    @contextmanager
+    def _all_cards_taken(self, guest: Instance) -> Iterator[None]:
+        """All network cards of the guest's node are connected."""
+        path = f"/nodes/{self._nodes.of(guest.uuid)['uuid']}/vifs"
+        free = [port for port in self._ports_of(self._nodes.of(guest.uuid)) if vif_of(port) is None]
+        vifs = [self.new_vif().vif_id for _ in free]
+        for vif in vifs:
+            self._native.send("POST", path, {"id": vif})
+        try:
+            yield
+        finally:
+            for vif in vifs:
+                self._native.send("DELETE", f"{path}/{vif}")
 
     def broken_options(self, error: type[VirtError]) -> dict[str, object]:
         relay = self._led_through()

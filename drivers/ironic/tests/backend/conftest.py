@@ -105,7 +105,7 @@ def make_spec() -> Callable[..., InstanceSpec]:
     """Makes specs of small guests from an image that fake hardware never fetches."""
 
     def make(**more: Any) -> InstanceSpec:
-        usual = {
+        usual: dict[str, Any] = {
             "uuid": uuid.uuid4(),
             "name": "guest",
             "memory_bytes": 1024**3,

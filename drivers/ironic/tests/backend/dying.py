@@ -26,7 +26,10 @@ def die() -> None:
 def spec_of(guest: str) -> virt.InstanceSpec:
     """What is spawned; the test asks for the same."""
     return virt.InstanceSpec(
-        uuid=uuid.UUID(guest), name="guest", memory_bytes=1024**3, disks=[virt.Disk(source=Native("http://127.0.0.1/image"))]
+        uuid=uuid.UUID(guest),
+        name="guest",
+        memory_bytes=1024**3,
+        disks=[virt.Disk(source=Native("http://127.0.0.1/image"))],
     )
 
 
@@ -55,7 +58,7 @@ def main() -> None:
             compute.spawn(spec_of(asked["guest"]), timeout=60)
         else:
             compute.destroy(uuid.UUID(asked["guest"]), timeout=60)
-    print("done")
+    sys.stdout.write("done\n")
 
 
 if __name__ == "__main__":

@@ -127,13 +127,17 @@ def test_hardware_is_chosen(
         driver.spawn(make_spec(extras=[Hardware(traits=["CUSTOM_SLOW"])]), op)
     with pytest.raises(InvalidSpec, match=plain.name):
         driver.spawn(make_spec(placement=Placement(node="nobody")), op)
-    fast = make_spec(extras=[Hardware(resource_class=f"CUSTOM_{kind}", traits=["CUSTOM_FAST"], capabilities={"raid": "10"})])
+    fast = make_spec(
+        extras=[Hardware(resource_class=f"CUSTOM_{kind}", traits=["CUSTOM_FAST"], capabilities={"raid": "10"})]
+    )
     assert driver.spawn(fast, op).native_id == special.uuid
     assert driver.spawn(make_spec(memory_bytes=200 * 1024**3), op).native_id == strong.uuid
     assert driver.spawn(make_spec(placement=Placement(node=plain.uuid)), op).native_id == plain.uuid
 
 
-def test_two_guests_of_one_name(enroll: Enroll, make_driver: MakeDriver, make_spec: MakeSpec, op: DriverSide, kind: str) -> None:
+def test_two_guests_of_one_name(
+    enroll: Enroll, make_driver: MakeDriver, make_spec: MakeSpec, op: DriverSide, kind: str
+) -> None:
     """Names need not be unique; uuids are."""
     enroll(2, NodeSpec(resource_class=kind))
     driver = make_driver(resource_class=kind)

@@ -68,7 +68,11 @@ STEPS = {"service_steps": [{"interface": "deploy", "step": "service"}]}
         (Script(), [("rescue", "rescue", RESCUE)], "rescue"),
         (Script(wait=["rescue"]), [("rescue", "rescue wait", RESCUE)], "rescue wait"),
         (Script(fail=["rescue"]), [("rescue", "rescue failed", RESCUE)], "rescue failed"),
-        (Script(fail=["unrescue"]), [("rescue", "rescue", RESCUE), ("unrescue", "unrescue failed", {})], "unrescue failed"),
+        (
+            Script(fail=["unrescue"]),
+            [("rescue", "rescue", RESCUE), ("unrescue", "unrescue failed", {})],
+            "unrescue failed",
+        ),
         (Script(wait=["service"]), [("service", "service wait", STEPS)], "service wait"),
         (Script(fail=["service"]), [("service", "service failed", STEPS)], "service failed"),
         (Script(wait=["deploy"]), [("rebuild", "wait call-back", {})], "wait call-back"),
@@ -115,7 +119,9 @@ def test_disks_are_not_kept(driver: IronicDriver, give: Give, make_spec: MakeSpe
     assert driver.instance(guest.ref, fresh=True) == guest
 
 
-def test_node_that_is_cleaned(ironic: Ironic, driver: IronicDriver, give: Give, make_spec: MakeSpec, operation: NewOp) -> None:
+def test_node_that_is_cleaned(
+    ironic: Ironic, driver: IronicDriver, give: Give, make_spec: MakeSpec, operation: NewOp
+) -> None:
     """The guest is gone when cleaning begins; its node is not to be had before it is over."""
     node = give(script=Script(wait=["clean"]), fields={"automated_clean": True})
     spec = make_spec()
@@ -129,7 +135,9 @@ def test_node_that_is_cleaned(ironic: Ironic, driver: IronicDriver, give: Give, 
     assert driver.spawn(spec, DriverSide(operation())).lifecycle is Lifecycle.READY
 
 
-def test_cleaning_that_fails(ironic: Ironic, driver: IronicDriver, give: Give, make_spec: MakeSpec, operation: NewOp) -> None:
+def test_cleaning_that_fails(
+    ironic: Ironic, driver: IronicDriver, give: Give, make_spec: MakeSpec, operation: NewOp
+) -> None:
     """The guest is gone, its node is not to be had, and the node says why; nothing of the guest is left."""
     node = give(script=Script(fail=["clean"]), fields={"automated_clean": True})
     spec = make_spec()
@@ -147,7 +155,9 @@ def test_cleaning_that_fails(ironic: Ironic, driver: IronicDriver, give: Give, m
         driver.spawn(spec, DriverSide(operation()))
 
 
-def test_undeployment_that_fails(ironic: Ironic, driver: IronicDriver, give: Give, make_spec: MakeSpec, operation: NewOp) -> None:
+def test_undeployment_that_fails(
+    ironic: Ironic, driver: IronicDriver, give: Give, make_spec: MakeSpec, operation: NewOp
+) -> None:
     """Ironic forgets the guest although its machine may still run: the error says so with the cause."""
     node = give(script=Script())
     guest = driver.spawn(make_spec(), DriverSide(operation())).ref
@@ -172,7 +182,9 @@ def test_undeployment_that_fails_once(
     assert look(ironic, node)["provision_state"] == "available"
 
 
-def test_node_in_maintenance(ironic: Ironic, driver: IronicDriver, give: Give, make_spec: MakeSpec, operation: NewOp) -> None:
+def test_node_in_maintenance(
+    ironic: Ironic, driver: IronicDriver, give: Give, make_spec: MakeSpec, operation: NewOp
+) -> None:
     """A guest on a node in maintenance goes as any other; maintenance stays the operator's affair."""
     node = give(script=Script())
     guest = driver.spawn(make_spec(), DriverSide(operation())).ref
@@ -182,7 +194,9 @@ def test_node_in_maintenance(ironic: Ironic, driver: IronicDriver, give: Give, m
     assert (shown["instance_uuid"], shown["maintenance"]) == (None, True)
 
 
-def test_node_that_is_locked(ironic: Ironic, driver: IronicDriver, give: Give, make_spec: MakeSpec, operation: NewOp) -> None:
+def test_node_that_is_locked(
+    ironic: Ironic, driver: IronicDriver, give: Give, make_spec: MakeSpec, operation: NewOp
+) -> None:
     """While a conductor holds the node's lock, destroy waits for it, until its deadline; then it gets through."""
     node = give(script=Script())
     guest = driver.spawn(make_spec(), DriverSide(operation())).ref
@@ -193,7 +207,9 @@ def test_node_that_is_locked(ironic: Ironic, driver: IronicDriver, give: Give, m
     assert look(ironic, node)["instance_uuid"] is None
 
 
-def test_half_claimed(ironic: Ironic, driver: IronicDriver, give: Give, make_driver: MakeDriver, kind: str, op: DriverSide) -> None:
+def test_half_claimed(
+    ironic: Ironic, driver: IronicDriver, give: Give, make_driver: MakeDriver, kind: str, op: DriverSide
+) -> None:
     """A node that somebody claimed by other means and never deployed is not ours to give back."""
     node = give()
     guest = uuid.uuid4()
@@ -207,7 +223,9 @@ def test_half_claimed(ironic: Ironic, driver: IronicDriver, give: Give, make_dri
     assert look(ironic, node)["instance_uuid"] is None
 
 
-def test_guest_of_another_owner(driver: IronicDriver, give: Give, make_spec: MakeSpec, make_driver: MakeDriver, kind: str, op: DriverSide) -> None:
+def test_guest_of_another_owner(
+    driver: IronicDriver, give: Give, make_spec: MakeSpec, make_driver: MakeDriver, kind: str, op: DriverSide
+) -> None:
     """Another owner's guest is refused and stays."""
     give()
     guest = driver.spawn(make_spec(), op)

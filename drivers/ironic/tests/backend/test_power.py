@@ -1,9 +1,11 @@
 """The power of machines on a real Ironic."""
 
+import sqlite3
 import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any
 
 import pytest
@@ -57,7 +59,9 @@ def restarts(ironic: Ironic, node: EnrolledNode) -> int:
 
 
 @pytest.mark.parametrize("mode", PowerOff)
-def test_off_and_on(ironic: Ironic, driver: IronicDriver, node: EnrolledNode, guest: Instance, op: DriverSide, mode: PowerOff) -> None:
+def test_off_and_on(
+    ironic: Ironic, driver: IronicDriver, node: EnrolledNode, guest: Instance, op: DriverSide, mode: PowerOff
+) -> None:
     """Both ways of stopping stop it, both verbs are idempotent, and each does one thing."""
     before = restarts(ironic, node)
     driver.power_on(guest.ref, op)
@@ -135,7 +139,9 @@ def test_unknown_power_is_not_off(
     ironic: Ironic, driver: IronicDriver, node: EnrolledNode, guest: Instance, op: DriverSide
 ) -> None:
     """A machine whose state is not known is NOSTATE, and power_off really switches it off."""
-    ironic.set_field(node, power_state=None)
+    (file,) = ironic.directory.glob("*.sqlite")
+    with closing(sqlite3.connect(file, timeout=30)) as database, database:
+        database.execute("UPDATE nodes SET power_state = NULL WHERE uuid = ?", (node.uuid,))
     assert power(driver, guest) is PowerState.NOSTATE
     before = restarts(ironic, node)
     driver.power_off(guest.ref, op, mode=PowerOff.HARD, grace_seconds=0)

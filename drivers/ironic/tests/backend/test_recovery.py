@@ -49,7 +49,9 @@ def new_op(operation: Callable[..., Any]) -> NewOp:
 
 def spec_of(guest: uuid.UUID) -> InstanceSpec:
     """What the process that dies asks for."""
-    return InstanceSpec(uuid=guest, name="guest", memory_bytes=1024**3, disks=[Disk(source=Native("http://127.0.0.1/image"))])
+    return InstanceSpec(
+        uuid=guest, name="guest", memory_bytes=1024**3, disks=[Disk(source=Native("http://127.0.0.1/image"))]
+    )
 
 
 def moments(ironic: Ironic, kind: str, verb: str, prepare: Callable[[], uuid.UUID]) -> Iterator[tuple[int, uuid.UUID]]:

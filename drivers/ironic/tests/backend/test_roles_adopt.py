@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from nova_virt_api.capability import Capability
+from nova_virt_api.compute.operation import DriverSide
+from nova_virt_api.driver.endpoint import Manage
 from nova_virt_api.errors import InstanceExists, InstanceNotFound, InvalidState, PermissionDenied, VirtError
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import Instance, PowerState
@@ -99,6 +102,11 @@ def test_guests_of_others_are_theirs(
         driver.adopt(InstanceRef(uuid=uuid.uuid4()), op)
 
 
+def test_a_connection_that_writes_no_marks_adopts_nothing(make_driver: MakeDriver) -> None:
+    answer = make_driver(manage=Manage.ALL).capabilities().answer(Capability.ADOPT)
+    assert (answer.available, "marks" in answer.reason) == (False, True)
+
+
 def test_a_guest_in_the_middle_of_something_is_left_alone(driver: IronicDriver, foreign: Deploy, op: Any) -> None:
     guest = foreign(uuid.uuid4(), script=Script(wait=["deploy"]))
     for act in (lambda: driver.check_adoptable(guest), lambda: driver.adopt(guest, op)):
@@ -109,8 +117,6 @@ def test_a_guest_in_the_middle_of_something_is_left_alone(driver: IronicDriver, 
 def test_of_two_that_adopt_at_once_one_wins(
     make_driver: MakeDriver, foreign: Deploy, operation: Callable[..., Any]
 ) -> None:
-    from nova_virt_api.compute.operation import DriverSide
-
     guest = foreign()
     drivers = [make_driver(owner=f"owner-{index}") for index in range(4)]
     start = threading.Barrier(len(drivers))

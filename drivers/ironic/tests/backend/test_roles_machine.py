@@ -1,6 +1,7 @@
 """What is about the machine: crash dumps, diagnostics, maintenance, devices, volume connectors, on a real Ironic."""
 
 import sqlite3
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -8,10 +9,22 @@ from typing import Any
 import pytest
 
 from nova_virt_api.capability import Capability
+from nova_virt_api.compute.operation import DriverSide
 from nova_virt_api.driver.endpoint import Manage
-from nova_virt_api.errors import BackendError, InvalidSpec, InvalidState, NotSupported, PermissionDenied
+from nova_virt_api.errors import (
+    BackendError,
+    Busy,
+    InvalidSpec,
+    InvalidState,
+    NoCapacity,
+    NotSupported,
+    PermissionDenied,
+    Timeout,
+)
 from nova_virt_api.model.device import Device, DeviceKind
-from nova_virt_api.model.instance import Condition, Instance, PowerOff
+from nova_virt_api.model.instance import Condition, Instance, Lifecycle, PowerOff
+from nova_virt_api.model.placement import Placement
+from nova_virt_api.model.secret import Secret
 from nova_virt_ironic.driver import IronicDriver
 from tools.ironic import Ironic, NodeSpec, Script
 
@@ -56,6 +69,35 @@ def test_a_controller_that_does_not_answer_is_an_error(
         make_driver(owner="somebody-else").trigger_crash_dump(guest.ref, op)
 
 
+def test_a_node_that_is_locked_is_waited_for(
+    driver: IronicDriver, ironic: Ironic, deployed: Callable[..., Instance], op: Any
+) -> None:
+    guest = deployed(script=Script(delay_s={"nmi": 3}))
+    path = f"/v1/nodes/{guest.native_id}"
+    locking = threading.Thread(target=ironic.api.put, args=(f"{path}/management/inject_nmi", {}))
+    locking.start()
+    ironic.api.wait(path, lambda node: node["reservation"] is not None)
+    driver.rescue(guest.ref, op, password=Secret("correct-horse"))
+    locking.join()
+    assert interrupts(ironic, guest) == 1
+    assert driver.instance(guest.ref, fresh=True).lifecycle is Lifecycle.RESCUED
+
+
+def test_a_lock_that_outlasts_the_deadline_is_told_with_its_holder(
+    driver: IronicDriver, ironic: Ironic, deployed: Callable[..., Instance], operation: Callable[..., Any]
+) -> None:
+    guest = deployed(script=Script(delay_s={"nmi": 12}))
+    path = f"/v1/nodes/{guest.native_id}"
+    locking = threading.Thread(target=ironic.api.put, args=(f"{path}/management/inject_nmi", {}))
+    locking.start()
+    ironic.api.wait(path, lambda node: node["reservation"] is not None)
+    with pytest.raises((Busy, Timeout)) as caught:
+        driver.rescue(guest.ref, DriverSide(operation(4)), password=Secret("correct-horse"))
+    locking.join()
+    assert not isinstance(caught.value, Busy) or caught.value.holder == "localhost"
+    assert driver.instance(guest.ref, fresh=True).lifecycle is Lifecycle.READY
+
+
 # --- diagnostics ------------------------------------------------------------------------------------------------------
 
 
@@ -82,8 +124,6 @@ def test_what_went_wrong_is_told_with_its_cause(
     ironic.api.patch(
         f"/v1/nodes/{guest.native_id}", {"op": "add", "path": "/driver_info/script", "value": {"fail": ["rescue"]}}
     )
-    from nova_virt_api.model.secret import Secret
-
     with pytest.raises(BackendError, match="rescue fails as scripted") as caught:
         driver.rescue(guest.ref, op, password=Secret("correct-horse"))
     assert "'rescue failed'" in caught.value.message
@@ -109,7 +149,7 @@ def test_a_guest_of_others_may_be_looked_at(
 
 
 def test_a_node_is_taken_out_of_use_and_back(
-    driver: IronicDriver, ironic: Ironic, deployed: Callable[..., Instance], op: Any
+    driver: IronicDriver, ironic: Ironic, deployed: Callable[..., Instance], eventually: Callable[..., None], op: Any
 ) -> None:
     guest = deployed()
     assert guest.node is not None
@@ -128,17 +168,16 @@ def test_a_node_is_taken_out_of_use_and_back(
     for _ in range(2):
         driver.leave_maintenance(guest.node, op)
     assert reason() is None
-    driver.enter_maintenance(guest.node, "", op)
-    assert reason() == ""
-    assert ironic.api.get(f"/v1/nodes/{guest.native_id}")["maintenance"] is True
+    ironic.api.put(f"/v1/nodes/{guest.native_id}/maintenance", {})
+    assert driver.instance(guest.ref, fresh=True).health.condition is Condition.DEGRADED
+    eventually(lambda: reason() == "", "somebody else's maintenance, without a reason, is seen")
+    with pytest.raises(InvalidSpec, match="reason"):
+        driver.enter_maintenance(guest.node, "", op)
 
 
 def test_a_free_node_in_maintenance_gets_no_guest(
     driver: IronicDriver, enroll: Callable[..., Any], make_spec: Callable[..., Any], op: Any
 ) -> None:
-    from nova_virt_api.errors import NoCapacity
-    from nova_virt_api.model.placement import Placement
-
     (node,) = enroll()
     driver.enter_maintenance(node.name, "fan broken", op)
     with pytest.raises(NoCapacity, match="maintenance"):

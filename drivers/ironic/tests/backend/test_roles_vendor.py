@@ -11,6 +11,7 @@ import pytest
 
 from nova_virt_api.errors import BackendError, InvalidSpec, InvalidState, PermissionDenied
 from nova_virt_api.model.instance import Instance, Lifecycle, PowerState
+from nova_virt_api.model.secret import Secret
 from nova_virt_ironic.driver import IronicDriver
 from nova_virt_ironic.firmware import BiosSetting, Firmware, FirmwareComponent
 from nova_virt_ironic.service_steps import Service, ServiceStep, ServiceSteps
@@ -111,8 +112,6 @@ def test_arguments_are_kept_out_of_sight() -> None:
 
 
 def test_a_rescued_guest_is_not_serviced(driver: IronicDriver, deployed: Callable[..., Instance], op: Any) -> None:
-    from nova_virt_api.model.secret import Secret
-
     guest = deployed()
     driver.rescue(guest.ref, op, password=Secret("correct-horse"))
     with pytest.raises(InvalidState):

@@ -71,7 +71,7 @@ def see_free(ironic: Ironic, node: EnrolledNode) -> None:
 def test_what_ironic_is_given(
     ironic: Ironic, driver: IronicDriver, give: Callable[..., EnrolledNode], make_spec: MakeSpec, op: DriverSide
 ) -> None:
-    """The image with its checksum, sizes, boot mode, name and our record are in instance_info; secrets are not shown."""
+    """Image with checksum, size, boot mode, name and our record are in instance_info; secrets are not shown."""
     node = give()
     source = BackendUrl("http://127.0.0.1/image?token=s3cret", Checksum(digest="0" * 64))
     spec = make_spec(
@@ -110,7 +110,12 @@ def test_same_spawn_is_the_same_guest(
 
 
 def test_guest_of_another_owner(
-    driver: IronicDriver, make_driver: MakeDriver, give: Callable[..., EnrolledNode], make_spec: MakeSpec, op: DriverSide, kind: str
+    driver: IronicDriver,
+    make_driver: MakeDriver,
+    give: Callable[..., EnrolledNode],
+    make_spec: MakeSpec,
+    op: DriverSide,
+    kind: str,
 ) -> None:
     """A uuid that another owner's guest has is refused; the guest stays as it is."""
     give()
@@ -121,14 +126,21 @@ def test_guest_of_another_owner(
     assert driver.instance(made.ref, fresh=True) == made
 
 
-def test_without_power(driver: IronicDriver, give: Callable[..., EnrolledNode], make_spec: MakeSpec, op: DriverSide) -> None:
+def test_without_power(
+    driver: IronicDriver, give: Callable[..., EnrolledNode], make_spec: MakeSpec, op: DriverSide
+) -> None:
     """power_on=False leaves the machine off, whatever the deployment did."""
     give(script=Script())
     assert driver.spawn(make_spec(power_on=False), op).power_state is PowerState.SHUTDOWN
 
 
 def test_manage_all_writes_no_record(
-    ironic: Ironic, make_driver: MakeDriver, give: Callable[..., EnrolledNode], make_spec: MakeSpec, op: DriverSide, kind: str
+    ironic: Ironic,
+    make_driver: MakeDriver,
+    give: Callable[..., EnrolledNode],
+    make_spec: MakeSpec,
+    op: DriverSide,
+    kind: str,
 ) -> None:
     """With manage="all" a guest bears no record, and the same spawn finds it by what can be seen of it."""
     node = give()
@@ -292,7 +304,7 @@ def test_volumes(
 ) -> None:
     """Volumes become targets, the one to boot from first; they go with the guest, and with a spawn that fails."""
     node = give(fields={"storage_interface": "fake"})
-    chap = {"chap_username": "me", "chap_password": Secret("s3cret")}
+    chap: dict[str, Any] = {"chap_username": "me", "chap_password": Secret("s3cret")}
     data = Volume(id="data", connection=IscsiVolume(portal="192.0.2.7:3260", iqn="iqn.2026-11:data"))
     boot = Volume(id="boot", connection=IscsiVolume(portal="192.0.2.7:3260", iqn="iqn.2026-11:boot", **chap), boot=True)
     spec = make_spec(disks=(), volumes=[data, boot])
@@ -314,15 +326,19 @@ def test_volumes(
     see_free(ironic, node)
 
 
-def test_too_few_ports(driver: IronicDriver, give: Callable[..., EnrolledNode], make_spec: MakeSpec, op: DriverSide) -> None:
+def test_too_few_ports(
+    driver: IronicDriver, give: Callable[..., EnrolledNode], make_spec: MakeSpec, op: DriverSide
+) -> None:
     """A machine has the ports that it has."""
     give(ports=2)
     with pytest.raises(NoCapacity, match="2 ports"):
         driver.spawn(make_spec(nics=[Nic(), Nic(), Nic()]), op)
-    assert driver.spawn(make_spec(nics=[Nic(), Nic()]), op)
+    assert driver.spawn(make_spec(nics=[Nic(), Nic()]), op).lifecycle is Lifecycle.READY
 
 
-def test_places_that_there_are_not(driver: IronicDriver, give: Callable[..., EnrolledNode], make_spec: MakeSpec, op: DriverSide) -> None:
+def test_places_that_there_are_not(
+    driver: IronicDriver, give: Callable[..., EnrolledNode], make_spec: MakeSpec, op: DriverSide
+) -> None:
     """Pools and networks by name mean nothing here."""
     give()
     with pytest.raises(InvalidSpec, match="network"):
@@ -353,7 +369,7 @@ def test_ironic_killed_while_it_waits(
 def test_ironic_killed_while_it_deploys(
     own_ironic: StartIronic, make_driver: MakeDriver, make_spec: MakeSpec, operation: NewOp
 ) -> None:
-    """Ironic that is killed at a step of a deployment gives it up when it is back: the spawn fails, the node is free."""
+    """Ironic that is killed at a step of a deployment gives it up when it is back: the spawn fails, nothing is left."""
     ironic = own_ironic(Settings(database=Database.MARIADB))
     (node,) = ironic.enroll(1, NodeSpec(script=Script(delay_s={"deploy": 30})))
     driver = make_driver(to=ironic)

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import requests
 
-from tools.ironic import Api, ApiError, Credentials, Database, Ironic, NodeSpec, Settings
+from tools.ironic import Api, ApiError, Auth, Credentials, Database, Ironic, NodeSpec, Settings
 
 StartIronic = Callable[[Settings], Ironic]
 
@@ -96,3 +96,8 @@ def test_conductor_and_api_end_apart(own_ironic: StartIronic) -> None:
 def test_two_processes_on_sqlite_are_refused() -> None:
     with pytest.raises(ValueError, match="MARIADB"):
         Settings(split=True)
+
+
+def test_a_keystone_without_a_certificate_is_refused() -> None:
+    with pytest.raises(ValueError, match="tls=True"):
+        Settings(auth=Auth.KEYSTONE)

@@ -98,6 +98,7 @@ def session_to(port: int, **more: float) -> Session:
         insecure = False
         connect_timeout = more.get("connect", 2.0)
         read_timeout = more.get("read", 2.0)
+        max_requests = 4
 
     return open_session(Options, lambda _: None)
 
