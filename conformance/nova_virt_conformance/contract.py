@@ -19,12 +19,9 @@ if TYPE_CHECKING:
 RAISES: Final = re.compile(r"^\s*Raises:\n((?:\s+.*\n?)+)", re.MULTILINE)
 NAMED: Final = re.compile(r"^\s+(\w+): ", re.MULTILINE)
 
-READS: Final = frozenset({"capabilities", "inventory", "instances", "instance", "leftovers", "nodes"}) | {
-    "storage_pools",
-    "networks",
-    "console",
-    "console_log",
-}
+READS: Final = frozenset(
+    {"capabilities", "inventory", "instances", "instance", "leftovers", "nodes", "storage_pools", "networks"}
+) | {"console", "console_log", "interfaces", "diagnostics", "check_adoptable", "volume_connector", "devices"}
 """Methods that take no operation."""
 
 OF_EVERY_METHOD: Final = frozenset(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import uuid4
 
@@ -10,6 +13,8 @@ from nova_virt_api.compute.connect import connect
 from nova_virt_api.errors import (
     AuthenticationFailed,
     Busy,
+    ImageNotFound,
+    ImageRejected,
     InstanceNotFound,
     InvalidState,
     NetworkError,
@@ -20,8 +25,14 @@ from nova_virt_api.errors import (
 )
 from nova_virt_api.fake.steps import Step
 from nova_virt_api.fake.worlds import forget
+from nova_virt_api.model.image import BackendUrl, Checksum
 from nova_virt_api.model.instance import Condition, PowerState
+from nova_virt_api.model.nic import Nic
+from nova_virt_api.model.secret import Secret
+from nova_virt_api.model.volume import IscsiVolume, Volume
 from nova_virt_conformance.hardware import HardDisk, Hardware, NetworkCard
+from nova_virt_conformance.image_files import QCOW2
+from nova_virt_conformance.image_server import serving
 from nova_virt_conformance.outcome import NotVerified
 from nova_virt_conformance.rig import Rig
 
@@ -37,16 +48,34 @@ if TYPE_CHECKING:
 
 
 STEPS: Final[dict[object, Step]] = {
+    ("Driver.spawn", ImageNotFound): Step.SPAWN_IMAGE,
+    ("Driver.spawn", ImageRejected): Step.SPAWN_IMAGE,
     ("Driver.spawn", NetworkError): Step.SPAWN_PORT,
     ("Driver.spawn", NoCapacity): Step.SPAWN_START,
     ("Driver.spawn", StorageError): Step.SPAWN_DISK,
+    ("Rebuild.rebuild", ImageNotFound): Step.REBUILD_IMAGE,
+    ("Rebuild.rebuild", ImageRejected): Step.REBUILD_IMAGE,
+    ("Rebuild.rebuild", StorageError): Step.REBUILD_WRITE,
+    "Adopt.adopt": Step.ADOPT,
+    "Adopt.check_adoptable": Step.READ,
+    "Adopt.release": Step.RELEASE,
+    "CrashDump.trigger_crash_dump": Step.CRASH_DUMP,
     "Driver.destroy": Step.DESTROY_DISK,
     "Driver.power_off": Step.POWER_OFF,
     "Driver.power_on": Step.POWER_ON,
     "Driver.reboot": Step.REBOOT,
     "Driver.update": Step.UPDATE,
+    "HostControl.enter_maintenance": Step.ENTER_MAINTENANCE,
+    "HostControl.leave_maintenance": Step.LEAVE_MAINTENANCE,
+    "Interfaces.attach_interface": Step.ATTACH_INTERFACE,
+    "Interfaces.detach_interface": Step.DETACH_INTERFACE,
     "Pause.pause": Step.PAUSE,
     "Pause.unpause": Step.UNPAUSE,
+    "Rebuild.rebuild": Step.REBUILD_STOP,
+    ("Rescue.rescue", ImageNotFound): Step.RESCUE_IMAGE,
+    ("Rescue.rescue", ImageRejected): Step.RESCUE_IMAGE,
+    "Rescue.rescue": Step.RESCUE,
+    "Rescue.unrescue": Step.UNRESCUE,
     "Snapshot.snapshot": Step.SNAPSHOT_WRITE,
     "Suspend.resume": Step.RESUME,
     "Suspend.suspend": Step.SUSPEND,
@@ -55,12 +84,16 @@ STEPS: Final[dict[object, Step]] = {
 
 MADE: Final[dict[type[VirtError], Callable[[], VirtError]]] = {
     Busy: lambda: Busy("the hypervisor is doing something else with it", "its console", hint="try again"),
+    ImageNotFound: lambda: ImageNotFound("the image is not there any more", hint="name another one"),
+    ImageRejected: lambda: ImageRejected("the image has another checksum", "it was changed"),
     InvalidState: lambda: InvalidState(PowerState.RUNNING, [PowerState.SHUTDOWN], hint="stop it first"),
     NetworkError: lambda: NetworkError("network default takes no more ports", hint="remove unused ones"),
     NoCapacity: lambda: NoCapacity("memory_bytes", hint="stop other guests"),
     StorageError: lambda: StorageError("pool default has failed", hint="look at the pool"),
 }
 """What the hypervisor refuses it with."""
+
+SCRIBBLE: Final = "something that only the kit writes"
 
 
 class FakeRig(Rig):
@@ -69,11 +102,14 @@ class FakeRig(Rig):
     def __init__(self, target: Target) -> None:
         super().__init__(target)
         self._own_world = f"conformance-{uuid4().hex}"
+        self._images = ExitStack()
+        self._address: str | None = None
 
     def open(self) -> None:
         self._door = connect(self.target.driver, owner="conformance-rig", **self.options())
 
     def close(self) -> None:
+        self._images.close()
         self._door.close()
         forget(self._own_world)
 
@@ -108,10 +144,47 @@ class FakeRig(Rig):
             vcpus=parts.guest.vcpus,
             memory_bytes=parts.guest.memory_bytes,
             disks=tuple(HardDisk(size_bytes=disk.size_bytes, bus=disk.bus) for disk in disks),
-            nics=tuple(NetworkCard(network=port.network, mac=port.mac, model=port.model) for port in parts.ports),
+            nics=tuple(
+                NetworkCard(network=port.network, mac=port.mac, model=port.model, vif_id=port.vif_id)
+                for port in parts.ports
+            ),
             firmware=parts.guest.firmware,
             first_boot_data=any(volume.kind == "seed" for volume in parts.volumes),
+            volumes=tuple(volume.id for volume in parts.guest.attached),
         )
+
+    def interrupts(self, guest: Instance) -> int:
+        return self.outside.interrupts(guest)
+
+    def scribbled(self, guest: Instance) -> bool:
+        return any(SCRIBBLE in volume.content for volume in self.outside.parts(guest.uuid).volumes)
+
+    def scribble(self, guest: Instance) -> None:
+        self.outside.write_disk(guest, SCRIBBLE)
+
+    def new_vif(self) -> Nic:
+        return Nic(vif_id=str(uuid4()))
+
+    def volume(self) -> Volume:
+        name = uuid4()
+        target = IscsiVolume(
+            portal="192.0.2.7:3260",
+            iqn=f"iqn.2001-04.com.example:{name}",
+            chap_username="conformance",
+            chap_password=Secret(f"chap{uuid4().hex}"),
+        )
+        return Volume(id=str(name), connection=target)
+
+    def backend_url(self) -> BackendUrl:
+        """The fake hypervisor fetches from this machine, so it is served here; from where, the first call decides."""
+        if self._address is None:
+            folder = Path(self._images.enter_context(TemporaryDirectory(prefix="nova-virt-rig-")))
+            QCOW2.written(folder)
+            self._address = self._images.enter_context(serving(folder))
+        return BackendUrl(f"{self._address}/{QCOW2.name}", checksum=QCOW2.checksum(), format=QCOW2.format)
+
+    def wrong_backend_url(self) -> BackendUrl:
+        return replace(self.backend_url(), checksum=Checksum(digest="0" * 64))
 
     def enter(self, guest: Instance, state: PowerState) -> None:
         self.outside.alter(guest, power_state=state)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+from nova_virt_api.capability import Feature
 from nova_virt_api.errors import ConfigError, VirtError
 from nova_virt_api.model.instance import Instance
 from nova_virt_conformance.target import OWNER_PREFIX
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from nova_virt_api.compute.compute import Compute
+    from nova_virt_api.driver.driver import Driver
+    from nova_virt_api.model.nic import Nic
     from nova_virt_api.model.place import Network, StoragePool
     from nova_virt_api.model.spec import InstanceSpec
     from nova_virt_conformance.target import Target
@@ -40,6 +43,12 @@ class Fence:
         self._strangers: set[UUID] = set()
         self._closed_places: dict[str, frozenset[str]] = {"pool": frozenset(), "network": frozenset()}
         self._breaches: list[str] = []
+        self.repair: Final = f"{target.owner}: taken out of use by the conformance kit"
+        """The reason to tell for a node that is taken out of use; by it a later run finds the node."""
+
+        self.nodes: set[str] = set()
+        """Names of nodes that the kit may have taken out of use."""
+
         self.refusals: list[str] = []
         """Limits of the target that something was kept from the driver for, since they were last cleared."""
 
@@ -47,16 +56,20 @@ class Fence:
         """See what is there and not ours, before the first verb.
 
         Raises:
-            ConfigError: a pool or network of the target is not there.
+            ConfigError: a pool, a network or a node of the target is not there.
         """
         pools = {name for pool in compute.storage_pools() for name in (pool.name, pool.id)}
         networks = {name for network in compute.networks() for name in (network.name, network.id)}
+        check_named("pools", self._target.pools, pools)
+        check_named("networks", self._target.networks, networks)
         check_there("pools", self._target.pools, pools)
         check_there("networks", self._target.networks, networks)
+        check_there("nodes", self._target.nodes, {name for node in compute.nodes() for name in (node.name, node.id)})
         self._closed_places = {
             "pool": names_beside(compute.storage_pools(), self._target.pools),
             "network": names_beside(compute.networks(), self._target.networks),
         }
+        self.nodes |= {node.name for node in compute.nodes() if node.maintenance == self.repair}
         for guest in compute.instances(fresh=True):
             if not self._owns(guest):
                 self._strangers.add(guest.uuid)
@@ -106,6 +119,30 @@ class Fence:
         if over:
             raise self._refusal(f"the quota does not allow it: {over}")
 
+    def admit_nic(self, nic: Nic) -> None:
+        """Let an interface pass if its network is one of the target's."""
+        if nic.network in self._closed_places["network"]:
+            raise self._refusal(f"the network {nic.network} is not one that the kit may use")
+
+    def admit_node(self, method: str, node: str, driver: Driver) -> None:
+        """Let a verb on a node pass if the target names the node, or the node is one of the kit's guests.
+
+        Args:
+            method: the verb.
+            node: the node; one that is not there passes.
+            driver: tells what is there.
+        """
+        same = next((each for each in driver.nodes() if node in (each.name, each.id)), None)
+        if same is None:
+            return
+        known = {same.name, same.id} & {*self._target.nodes, *self.nodes}
+        if not known and not (
+            driver.capabilities().has(Feature.WHOLE_NODES)
+            and any(guest.node in (same.name, same.id) and self._owns(guest) for guest in driver.instances(fresh=True))
+        ):
+            raise self._refusal(f"{method}: the node {node} is not one that the kit may take out of use")
+        self.nodes.add(same.name)
+
     def forget(self, guest: UUID) -> None:
         """A guest is gone and counts no more."""
         with self._lock:
@@ -146,6 +183,13 @@ def names_beside(places: Iterable[StoragePool | Network], allowed: Iterable[str]
     """The names and ids of all places that are not among the allowed ones."""
     wanted = set(allowed)
     return frozenset(name for place in places if not {place.name, place.id} & wanted for name in (place.name, place.id))
+
+
+def check_named(field: str, wanted: tuple[str, ...], found: set[str]) -> None:
+    """Refuse to go without places where the endpoint has some: they may be other people's."""
+    if found and not wanted:
+        hint = f"name those that the kit may use; there are: {', '.join(sorted(found))}"
+        raise ConfigError(field, "none is named", hint=hint)
 
 
 def check_there(field: str, wanted: Iterable[str], found: set[str]) -> None:

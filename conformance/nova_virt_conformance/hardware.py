@@ -32,11 +32,13 @@ class NetworkCard:
         network: name or id of the network.
         mac: lower-case MAC address; None when the backend does not tell.
         model: the card that the guest sees; None when the backend does not tell.
+        vif_id: the network service's id for it; None when it has none, or the backend does not tell.
     """
 
     network: str
     mac: str | None = None
     model: NicModel | None = None
+    vif_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,11 +48,12 @@ class Hardware:
     Args:
         vcpus: virtual CPUs.
         memory_bytes: memory.
-        disks: its own disks in order, without media for the first boot.
-        nics: its network interfaces in order.
+        disks: its own disks in order, without media for the first boot; of a whole machine those that it has.
+        nics: its network interfaces in order; of a whole machine those that are connected.
         firmware: what starts it; None when the backend does not tell.
         first_boot_data: whether it gets data for cloud-init, by a medium or otherwise; None when the backend does not
             tell.
+        volumes: ids of the storage service's volumes that it uses; None when the backend does not tell.
     """
 
     vcpus: int
@@ -59,3 +62,4 @@ class Hardware:
     nics: tuple[NetworkCard, ...] = ()
     firmware: Firmware | None = None
     first_boot_data: bool | None = None
+    volumes: tuple[str, ...] | None = None

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Any, Final
 
-from nova_virt_conformance.lab import PATIENCE
-
 if TYPE_CHECKING:
     from types import TracebackType
 
     from nova_virt_api.compute.operation import Operation
+
+LONGEST: Final = 1800.0
+"""Seconds after which nobody comes any more who could release it."""
 
 
 class Held:
@@ -25,7 +26,7 @@ class Held:
     def __call__(self, operation: Operation[Any]) -> None:
         """What runs as the hook."""
         self.reached.set()
-        self._released.wait(PATIENCE)
+        self._released.wait(LONGEST)
 
     def wait_reached(self, operation: Operation[Any]) -> None:
         """Wait until this operation is held.
@@ -34,7 +35,7 @@ class Held:
             AssertionError: it ended before.
         """
         operation.add_done_callback(lambda _: self.reached.set())
-        self.reached.wait(PATIENCE)
+        self.reached.wait(LONGEST)
         assert not operation.done(), f"{operation.verb} never came to its hook: {operation.error or 'it is done'}"
 
     def release(self) -> None:

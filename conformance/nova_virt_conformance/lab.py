@@ -1,50 +1,49 @@
-"""Where the tests work: connections to the target, guests in the state that a test wants, and no remains."""
+"""Where the tests work: guests in the state that a test wants, over any connection, and no remains."""
 
 from __future__ import annotations
 
 import logging
 import uuid
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from nova_virt_api.capability import Capability, Feature
-from nova_virt_api.compute.compute import Compute
-from nova_virt_api.compute.connect import make_driver
-from nova_virt_api.compute.guard import guarded
 from nova_virt_api.errors import VirtError
-from nova_virt_api.model.disk import Blank, Disk
+from nova_virt_api.model.disk import Blank, Disk, source_features
 from nova_virt_api.model.instance import Instance, PowerState, Scope
 from nova_virt_api.model.nic import Nic
 from nova_virt_api.model.placement import Placement
-from nova_virt_api.model.secret import Secret
 from nova_virt_api.model.spec import InstanceSpec
 from nova_virt_api.model.units import MiB
 from nova_virt_conformance.booted import BootedGuests
 from nova_virt_conformance.built_in import with_built_image
-from nova_virt_conformance.fence import Fence
-from nova_virt_conformance.loopback.codec import Codec
-from nova_virt_conformance.loopback.passage import Direct, Loopback
-from nova_virt_conformance.observed import Observer, observed
+from nova_virt_conformance.connections import Connections
+from nova_virt_conformance.image_files import QCOW2
 from nova_virt_conformance.only_run import only_run_on
 from nova_virt_conformance.outcome import NotApplicable, NotVerified
-from nova_virt_conformance.secret_watch import SecretWatch
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
     from uuid import UUID
 
-    from nova_virt_api.driver.driver import Driver
     from nova_virt_api.model.capabilities import Capabilities
+    from nova_virt_api.model.image import ImageSource
+    from nova_virt_conformance.hardware import Hardware
     from nova_virt_conformance.rig import Rig
 
 LOG: Final = logging.getLogger(__name__)
 SMALL_DISK: Final = MiB(4)
 SMALL_MEMORY: Final = MiB(32)
-PATIENCE: Final = 60.0
-"""Seconds that any one verb of a test may take."""
+
+NEEDED_FOR: Final = {PowerState.PAUSED: (Capability.PAUSE,), PowerState.SUSPENDED: (Capability.SUSPEND,)}
+"""What an endpoint must declare so that the contract's verbs lead into a power state."""
+
+OF_THE_CONTRACT: Final = frozenset({PowerState.RUNNING, PowerState.SHUTDOWN, *NEEDED_FOR})
+"""States that the contract's verbs lead into."""
 
 
-class Lab:
+class Lab(Connections):
     """One target, opened for tests.
 
     Args:
@@ -54,25 +53,19 @@ class Lab:
     """
 
     def __init__(self, rig: Rig, directory: Path, *, loopback: bool = False) -> None:
-        self.rig: Final = rig
-        self.target = rig.target
-        self.directory: Final = directory
-        self.loopback: Final = loopback
-        self.fence: Final = Fence(rig.target)
-        self.observer: Final = Observer()
+        super().__init__(rig, directory, loopback=loopback)
+        self.patience = rig.target.seconds_per_test / 2
+        """Seconds that any one verb of a test may take: half of a test's time, so that one that hangs is told."""
+
         self.booted: Final = BootedGuests(self)
-        self.secrets: Final = SecretWatch(self.observer.violate)
-        self._connections: dict[str, Compute] = {}
-        self._raw: dict[Compute, Driver] = {}
         self.declared: Capabilities
         """What the endpoint said of itself when it was opened."""
 
+        self._no_way: dict[PowerState, NotApplicable | NotVerified] = {}
         self._kept: set[UUID] = set()
         self._given_up: set[UUID] = set()
         self._known_objects: frozenset[str] = frozenset()
         self._exits: Final = ExitStack()
-
-    # --- connections ----------------------------------------------------------------------------------------------
 
     def open(self) -> None:
         """Connect, see that the target is as described, and remove what an earlier run left.
@@ -85,7 +78,7 @@ class Lab:
         self.target = with_built_image(self.target, LOG.info)
         self.rig.open()
         self._exits.callback(self.rig.close)
-        self._exits.callback(self._disconnect_all)
+        self._exits.callback(self.disconnect_all)
         self.secrets.add(self.rig.secrets())
         self.declared = self.compute.capabilities()
         self.fence.look_around(self.compute)
@@ -98,84 +91,6 @@ class Lab:
         self._kept.clear()
         self._given_up.clear()
         self._exits.close()
-
-    def connect(self, *, owner: str | None = None, **options: Any) -> Compute:
-        """A new connection, seen by the observer; closed at the end if not before.
-
-        Args:
-            owner: the owner; None takes the target's.
-            options: options that differ from the target's.
-        """
-        raw = self.make_driver(owner=owner, **options)
-        return self._opened(raw, self.seen(raw))
-
-    def connect_apart(self) -> Compute:
-        """A new connection whose driver could be in another process, whatever kind of run this is."""
-        raw = self.make_driver()
-        apart = Loopback(Codec(raw.extras), self.observer.violate)
-        return self._opened(raw, observed(raw, self.observer, self.fence, self.secrets, apart))
-
-    def _opened(self, raw: Driver, seen: Driver) -> Compute:
-        compute = Compute(seen)
-        try:
-            guarded("connect", None, compute._driver.open)
-        except BaseException:
-            raw.close()
-            raise
-        self._raw[compute] = raw
-        return compute
-
-    def make_driver(self, *, owner: str | None = None, **options: Any) -> Driver:
-        """The driver itself, not opened and not seen by anybody; who opens it closes it."""
-        places = {"cache_dir": str(self.directory / "cache"), "state_dir": str(self.directory / "state")}
-        given = {**places, **self.rig.options(), **options}
-        driver = make_driver(self.target.driver, owner=owner or self.target.owner, **given)
-        self.secrets.add(value.reveal() for value in driver.endpoint.options.values() if isinstance(value, Secret))
-        return driver
-
-    def seen(self, raw: Driver) -> Driver:
-        """A driver of :meth:`make_driver` with the observer around it, for what is called without a ``Compute``."""
-        way = Loopback if self.loopback else Direct
-        passage = way(Codec(raw.extras), self.observer.violate)
-        return observed(raw, self.observer, self.fence, self.secrets, passage)
-
-    def driver(self, compute: Compute) -> Driver:
-        """The driver behind a connection with the observer around it, for what a ``Compute`` does not pass on."""
-        return compute._driver
-
-    def disconnect(self, compute: Compute) -> None:
-        """Close a connection of :meth:`connect`."""
-        compute.close(cancel=True)
-        self._raw.pop(compute, None)
-
-    def raw(self, compute: Compute) -> Driver:
-        """The driver itself behind a connection."""
-        return self._raw[compute]
-
-    @property
-    def compute(self) -> Compute:
-        """The connection that most tests use."""
-        return self._connection("first", self.target.owner)
-
-    @property
-    def second(self) -> Compute:
-        """Another connection of the same owner; plays another process."""
-        return self._connection("second", self.target.owner)
-
-    @property
-    def other(self) -> Compute:
-        """A connection of another owner."""
-        return self._connection("other", self.target.other_owner)
-
-    def _disconnect_all(self) -> None:
-        with ExitStack() as closings:
-            for compute in list(self._raw):
-                closings.callback(self.disconnect, compute)
-
-    def _connection(self, name: str, owner: str) -> Compute:
-        if name not in self._connections:
-            self._connections[name] = self.connect(owner=owner)
-        return self._connections[name]
 
     # --- guests ---------------------------------------------------------------------------------------------------
 
@@ -191,22 +106,49 @@ class Lab:
             "name": f"conformance-{new.hex[:12]}",
             "memory_bytes": SMALL_MEMORY,
             "disks": (self.disk(),),
-            "nics": (Nic(network=self.target.networks[0]),),
-            "placement": Placement(pool=self.target.pools[0]),
+            "nics": (Nic(network=self.target.network),),
+            "placement": Placement(pool=self.target.pool),
         }
         return InstanceSpec(**(standard | fields))
 
     def disk(self) -> Disk:
         """A disk without an operating system where the endpoint makes such, else one from the target's image."""
-        if self.compute.capabilities().has(Feature.BLANK_DISK):
+        has = self.compute.capabilities().has
+        if has(Feature.BLANK_DISK):
             return Disk(source=Blank(), size_bytes=SMALL_DISK)
         if self.target.image is None:
             raise NotVerified("the endpoint makes no blank disks and the target names no image")
+        if not all(map(has, source_features(self.target.image))):
+            raise NotVerified("the endpoint makes no blank disks, and the target's image is of a kind that it lacks")
         return Disk(source=self.target.image)
+
+    def check_size(self, guest: Instance | Hardware, spec: InstanceSpec) -> None:
+        """See that a guest has the CPUs and the memory of its spec, or as a whole node at least these.
+
+        Raises:
+            AssertionError: it has not.
+        """
+        has, asked = (guest.vcpus, guest.memory_bytes), (spec.vcpus, spec.memory_bytes)
+        enough = has[0] >= asked[0] and has[1] >= asked[1] if self.whole_nodes else has == asked
+        assert enough, f"CPUs and memory are {has}, {asked} were asked for"
+
+    def image(self) -> ImageSource:
+        """An image for a boot disk, of a kind that the endpoint takes; its disk is smaller than :meth:`disk`."""
+        has = self.compute.capabilities().has
+        if has(Feature.CLIENT_IMAGES):
+            return QCOW2.source(self.directory)
+        if self.target.image is None or not all(map(has, source_features(self.target.image))):
+            raise NotVerified("the target names no image of a kind that the endpoint takes")
+        return self.target.image
+
+    @property
+    def whole_nodes(self) -> bool:
+        """Whether a guest is a whole node, which may have more than was asked for."""
+        return self.compute.capabilities().has(Feature.WHOLE_NODES)
 
     def spawn(self, **fields: Any) -> Instance:
         """A guest made from :meth:`spec`."""
-        return self.compute.spawn(self.spec(**fields), timeout=PATIENCE)
+        return self.compute.spawn(self.spec(**fields), timeout=self.patience)
 
     def guest(self, state: PowerState) -> Instance:
         """A new guest in this power state.
@@ -215,21 +157,65 @@ class Lab:
             NotApplicable: the endpoint has no way into this state.
             NotVerified: neither the contract nor the rig has.
         """
+        self.require(*NEEDED_FOR.get(state, ()))
+        if state not in OF_THE_CONTRACT:
+            self.check_way(state)
         guest = self.spawn(power_on=state is not PowerState.SHUTDOWN)
         match state:
             case PowerState.RUNNING | PowerState.SHUTDOWN:
                 pass
             case PowerState.PAUSED:
-                self.require(Capability.PAUSE)
-                self.compute.pause(guest, timeout=PATIENCE)
+                self.compute.pause(guest, timeout=self.patience)
             case PowerState.SUSPENDED:
-                self.require(Capability.SUSPEND)
-                self.compute.suspend(guest, timeout=PATIENCE)
+                self.compute.suspend(guest, timeout=self.patience)
             case _:
-                self.rig.enter(guest, state)
+                self.enter(guest, state)
         seen = self.compute.instance(guest, fresh=True)
         assert seen.power_state is state, f"the guest should be {state.value} and is shown as {seen.power_state.value}"
         return seen
+
+    @contextmanager
+    def hurried(self, seconds: float) -> Iterator[None]:
+        """Let verbs have no more time than this for a while: a driver may wait as long as it has."""
+        usual, self.patience = self.patience, seconds
+        try:
+            yield
+        finally:
+            self.patience = usual
+
+    def enter(self, guest: Instance, state: PowerState) -> None:
+        """Bring a guest natively into a state; that there is no way is kept, so that no guest is made for it again.
+
+        Raises:
+            NotApplicable: the backend has no such state.
+            NotVerified: the rig cannot do it.
+        """
+        try:
+            self.rig.enter(guest, state)
+        except (NotApplicable, NotVerified) as error:
+            self._no_way[state] = error
+            raise
+
+    def spare_node(self) -> str:
+        """The name of a node that may be taken out of use: the one that a new guest is, or one that the target names.
+
+        Raises:
+            NotVerified: the target names none.
+        """
+        if self.whole_nodes:
+            guest = self.spawn(power_on=False)
+            assert guest.node is not None, "a guest that is a whole node is on none"
+            return guest.node
+        if not self.target.nodes:
+            raise NotVerified("the target names no node that the kit may take out of use")
+        same = [node.name for node in self.compute.nodes() if self.target.nodes[0] in (node.name, node.id)]
+        assert same, f"the target's node {self.target.nodes[0]} is not there any more"
+        return same[0]
+
+    def check_way(self, state: PowerState) -> None:
+        """Raise what :meth:`enter` is known to raise for a state, before a guest is made for it."""
+        if state in self._no_way:
+            raise self._no_way[state]
 
     def require(self, *members: Capability | Feature) -> None:
         """End the test as not applicable unless the endpoint declares all of these."""
@@ -314,6 +300,8 @@ class Lab:
             VirtError: something could not be removed; all else is.
         """
         failures: list[VirtError] = []
+        for node in sorted(self.fence.nodes):
+            self.compute.leave_maintenance(node, timeout=self.patience)
         for compute in (self.compute, self.other):
             guests = [guest.uuid for guest in compute.instances(scope=Scope.OWNED, fresh=True)]
             remains = [leftover.uuid for leftover in compute.leftovers()]
@@ -321,7 +309,7 @@ class Lab:
                 if guest in self._kept | self._given_up:
                     continue
                 try:
-                    compute.destroy(guest, timeout=PATIENCE)
+                    compute.destroy(guest, timeout=self.patience)
                 except VirtError as error:
                     self._given_up.add(guest)
                     failures.append(error)

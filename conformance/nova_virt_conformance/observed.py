@@ -11,6 +11,7 @@ from nova_virt_api.driver.driver import Driver
 from nova_virt_api.driver.role import Role
 from nova_virt_api.errors import VirtError, shorten
 from nova_virt_api.model.identity import InstanceRef
+from nova_virt_api.model.nic import Nic
 from nova_virt_api.model.spec import InstanceSpec
 from nova_virt_conformance.contract import READS, allowed_errors, methods
 from nova_virt_conformance.fence import OutOfBounds
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from nova_virt_conformance.secret_watch import SecretWatch
 
 METHODS: Final = methods()
+VERBS_ON_NODES: Final = frozenset({"enter_maintenance", "leave_maintenance"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,8 @@ def forward(method: str) -> Callable[..., Any]:
 
     def call(self: Any, *arguments: Any, **named: Any) -> Any:
         guests = admit(self.fence, name, arguments)
+        if name in VERBS_ON_NODES:
+            self.fence.admit_node(name, arguments[0], self.observed_driver)
         own = getattr(self.observed_driver, name)
         seen = [watched(self.observer, argument) for argument in arguments]
         self.observer.began(method)
@@ -160,6 +164,8 @@ def forward(method: str) -> Callable[..., Any]:
         self.fence.saw(result)
         if name == "destroy":
             self.fence.forget(guests[0])
+        elif name == "leave_maintenance":
+            self.fence.nodes.discard(arguments[0])
         return result
 
     call.__name__ = name
@@ -173,6 +179,8 @@ def admit(fence: Fence, name: str, arguments: tuple[Any, ...]) -> list[UUID]:
     for argument in arguments:
         if isinstance(argument, InstanceSpec):
             fence.admit_spec(argument)
+        elif isinstance(argument, Nic):
+            fence.admit_nic(argument)
     if name not in READS:
         for guest in guests:
             fence.admit_verb(name, guest)

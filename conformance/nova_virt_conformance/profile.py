@@ -63,15 +63,15 @@ CORE: Final = Profile(
 )
 LIFECYCLE: Final = Profile(
     name="Lifecycle",
-    sentence="Put guests away and take them back, shut them down politely, rename and label them, copy their disks.",
+    sentence="Shut guests down politely, rename and label them.",
     above=CORE,
-    requires=(  # no pause: vSphere has none, and what it has serves the same ends
-        Capability.SUSPEND,
-        Capability.SNAPSHOT,
-        Feature.GRACEFUL_POWER_OFF,
-        Feature.UPDATE_NAME,
-        Feature.UPDATE_LABELS,
-    ),
+    requires=(Feature.GRACEFUL_POWER_OFF, Feature.UPDATE_NAME, Feature.UPDATE_LABELS),
+)
+CAPTURE: Final = Profile(
+    name="Capture",
+    sentence="Put guests away with their memory and take them back, copy their disks.",
+    above=CORE,
+    requires=(Capability.SUSPEND, Capability.SNAPSHOT),  # no pause: vSphere has none, and what it has serves the same
 )
 BLOCK: Final = Profile(
     name="Block",
@@ -81,9 +81,15 @@ BLOCK: Final = Profile(
 )
 NETWORK: Final = Profile(
     name="Network",
-    sentence="Give guests several network interfaces of a chosen kind and address, and see their IP addresses.",
+    sentence="Give guests several network interfaces, see them, and attach and detach more while they live.",
     above=CORE,
-    requires=(Feature.MULTIPLE_NICS, Feature.NIC_MAC, Feature.NIC_MODEL, Feature.GUEST_ADDRESSES),
+    requires=(Feature.MULTIPLE_NICS, Capability.INTERFACES),
+)
+VIRTUAL_NICS: Final = Profile(
+    name="Virtual NICs",
+    sentence="Choose the kind and the address of a guest's network interfaces, and see its IP addresses.",
+    above=NETWORK,
+    requires=(Feature.NIC_MAC, Feature.NIC_MODEL, Feature.GUEST_ADDRESSES),
 )
 MIGRATION: Final = Profile(
     name="Migration",
@@ -93,12 +99,20 @@ MIGRATION: Final = Profile(
 )
 BARE_METAL: Final = Profile(
     name="Bare metal",
-    sentence="Deploy, rescue and deploy anew machines that are not virtual.",
+    sentence="Deploy, rescue, look after and deploy anew machines that are not virtual.",
     above=CORE,
-    awaits=("Rebuild", "Rescue"),
+    requires=(
+        Feature.WHOLE_NODES,
+        Capability.REBUILD,
+        Capability.RESCUE,
+        Capability.DIAGNOSTICS,
+        Capability.HOST_CONTROL,
+        Feature.CLOUD_INIT,
+        Feature.BACKEND_URL,
+    ),
 )
 
-PROFILES: Final = (CORE, LIFECYCLE, BLOCK, NETWORK, MIGRATION, BARE_METAL)
+PROFILES: Final = (CORE, LIFECYCLE, CAPTURE, BLOCK, NETWORK, VIRTUAL_NICS, MIGRATION, BARE_METAL)
 """All profiles; each comes after the one that it builds on."""
 
 

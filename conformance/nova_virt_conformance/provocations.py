@@ -6,64 +6,39 @@ import threading
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 
-from nova_virt_api.capability import Feature
+from nova_virt_api.capability import Capability, Feature
 from nova_virt_api.driver.operation import Stage
 from nova_virt_api.errors import (
     Ambiguous,
     AuthenticationFailed,
     Busy,
-    ImageNotFound,
-    ImageRejected,
     InstanceExists,
     InstanceNotFound,
     InvalidSpec,
     InvalidState,
+    NoCapacity,
     NotSupported,
     PermissionDenied,
     Unavailable,
     VirtError,
 )
 from nova_virt_api.model.console import ConsoleKind
-from nova_virt_api.model.disk import Disk
-from nova_virt_api.model.image import ImageFormat, ImageSource, LocalFile, LocalTarget
+from nova_virt_api.model.image import LocalTarget
 from nova_virt_api.model.instance import Instance, PowerState
 from nova_virt_api.model.placement import Placement
-from nova_virt_api.model.spec import InstanceSpec, InstanceUpdate
+from nova_virt_api.model.spec import InstanceUpdate
 from nova_virt_api.model.units import MiB
+from nova_virt_conformance.image_provocations import OF_IMAGES
 from nova_virt_conformance.outcome import NotApplicable, NotVerified
-from nova_virt_conformance.verbs import STATES, VERBS, Verb
+from nova_virt_conformance.role_provocations import OF_ROLES, rescued
+from nova_virt_conformance.scene import BRIEF, NOWHERE, Recipe, Scene, act, refused_by_the_backend, verb_of
+from nova_virt_conformance.verbs import STATES, VERBS
 
 if TYPE_CHECKING:
     from nova_virt_conformance.lab import Lab
-
-PATIENCE: Final = 60.0
-BRIEF: Final = 3.0
-"""Seconds; as long as its deadline allows, a driver may wait for who works on a guest."""
-
-NOWHERE: Final = "conformance-not-there"
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """All is set so that a call has to fail.
-
-    Args:
-        call: makes the call.
-        guest: the guest that it is about, if there is one.
-        unless: why the call may succeed all the same; empty if it may not.
-    """
-
-    call: Callable[[], object]
-    guest: Instance | None = None
-    unless: str = ""
-
-
-Recipe: TypeAlias = Callable[["Lab", str, type[VirtError]], AbstractContextManager[Scene]]
-"""Sets the scene for a method, by its qualified name, and an error."""
 
 
 def scene(lab: Lab, method: str, error: type[VirtError]) -> AbstractContextManager[Scene]:
@@ -97,7 +72,7 @@ def unknown_guest(lab: Lab, method: str, _: type[VirtError]) -> Iterator[Scene]:
 @contextmanager
 def guest_of_another_owner(lab: Lab, method: str, _: type[VirtError]) -> Iterator[Scene]:
     """Somebody else's guest."""
-    guest = lab.other.spawn(lab.spec(), timeout=PATIENCE)
+    guest = lab.other.spawn(lab.spec(), timeout=lab.patience)
     yield Scene(lambda: act(lab, method, guest), guest)
 
 
@@ -114,32 +89,23 @@ def guest_in_a_wrong_state(lab: Lab, method: str, error: type[VirtError]) -> Ite
             continue
         yield Scene(partial(act, lab, method, guest), guest)
         return
+    if verb.while_rescued is False and lab.compute.capabilities().has(Capability.RESCUE):
+        guest = rescued(lab)
+        yield Scene(partial(act, lab, method, guest), guest)
+        return
     with refused_by_the_backend(lab, method, error) as made:
         yield made
-
-
-@contextmanager
-def refused_by_the_backend(lab: Lab, method: str, error: type[VirtError]) -> Iterator[Scene]:
-    """A request in order, which the backend refuses as the rig lets it."""
-    if method == "Driver.spawn":
-        guest, spec = None, lab.spec()
-        call: Callable[[], object] = lambda: lab.compute.spawn(spec, timeout=PATIENCE)  # noqa: E731
-    else:
-        made = lab.guest(workable_state(lab, method))
-        guest, call = made, lambda: act(lab, method, made)
-    with lab.rig.provoke(lab.compute, method, error, guest):
-        yield Scene(call, guest)
 
 
 @contextmanager
 def two_claim_the_uuid(lab: Lab, method: str, _: type[VirtError]) -> Iterator[Scene]:
     """Two objects that claim one uuid."""
     spec = lab.spec(power_on=False)
-    guest = lab.compute.spawn(spec, timeout=PATIENCE)
+    guest = lab.compute.spawn(spec, timeout=lab.patience)
     calls: dict[str, Callable[[], object]] = {
-        "Driver.spawn": lambda: lab.compute.spawn(spec, timeout=PATIENCE),
+        "Driver.spawn": lambda: lab.compute.spawn(spec, timeout=lab.patience),
         "Driver.instance": lambda: lab.compute.instance(guest.uuid, fresh=True),
-        "Driver.destroy": lambda: lab.compute.destroy(guest.uuid, timeout=PATIENCE),
+        "Driver.destroy": lambda: lab.compute.destroy(guest.uuid, timeout=lab.patience),
     }
     with lab.rig.claim_twice(guest):
         yield Scene(calls[method], guest)
@@ -152,12 +118,12 @@ def made_by_another_process(lab: Lab, method: str, _: type[VirtError]) -> Iterat
 
     def hold(_: object) -> None:
         arrived.set()
-        leave.wait(PATIENCE)
+        leave.wait(lab.patience)
 
-    operation = lab.second.submit.spawn(spec, timeout=PATIENCE, hooks={Stage.BEFORE_START: hold})
+    operation = lab.second.submit.spawn(spec, timeout=lab.patience, hooks={Stage.BEFORE_START: hold})
     try:
         operation.add_done_callback(lambda _: arrived.set())
-        arrived.wait(PATIENCE)
+        arrived.wait(lab.patience)
         assert not operation.done(), f"the spawn never came to its hook: {operation.error or 'it is done'}"
         calls: dict[str, Callable[[], object]] = {
             "Driver.spawn": lambda: lab.compute.spawn(spec, timeout=BRIEF),
@@ -166,7 +132,7 @@ def made_by_another_process(lab: Lab, method: str, _: type[VirtError]) -> Iterat
         yield Scene(calls[method])
     finally:
         leave.set()
-        operation.wait(PATIENCE)
+        operation.wait(lab.patience)
     assert operation.result().power_state is PowerState.RUNNING, "the other process was disturbed"
 
 
@@ -191,16 +157,16 @@ def closed_door(lab: Lab, _: str, error: type[VirtError]) -> Iterator[Scene]:
 def unknown_pool(lab: Lab, _: str, __: type[VirtError]) -> Iterator[Scene]:
     """A spec that names a pool that is not there."""
     spec = lab.spec(placement=Placement(pool=NOWHERE))
-    yield Scene(lambda: lab.compute.spawn(spec, timeout=PATIENCE))
+    yield Scene(lambda: lab.compute.spawn(spec, timeout=lab.patience))
 
 
 @contextmanager
 def another_spec(lab: Lab, _: str, __: type[VirtError]) -> Iterator[Scene]:
     """A spec that has the uuid of a guest that was made from another."""
     spec = lab.spec(power_on=False)
-    guest = lab.compute.spawn(spec, timeout=PATIENCE)
+    guest = lab.compute.spawn(spec, timeout=lab.patience)
     other = lab.spec(uuid=spec.uuid, name=spec.name, vcpus=spec.vcpus + 1, power_on=False)
-    yield Scene(lambda: lab.compute.spawn(other, timeout=PATIENCE), guest)
+    yield Scene(lambda: lab.compute.spawn(other, timeout=lab.patience), guest)
 
 
 @contextmanager
@@ -210,25 +176,20 @@ def taken_name(lab: Lab, _: str, __: type[VirtError]) -> Iterator[Scene]:
     guest, other = lab.spawn(power_on=False), lab.spawn(power_on=False)
     update = InstanceUpdate(name=other.name)
     yield Scene(
-        lambda: lab.compute.update(guest, update, timeout=PATIENCE), guest, unless="names need not be unique here"
+        lambda: lab.compute.update(guest, update, timeout=lab.patience), guest, unless="names need not be unique here"
     )
 
 
 @contextmanager
-def missing_image(lab: Lab, _: str, __: type[VirtError]) -> Iterator[Scene]:
-    """A file that is not there."""
-    spec = from_image(lab, LocalFile(lab.directory / f"{NOWHERE}.qcow2"))
-    yield Scene(lambda: lab.compute.spawn(spec, timeout=PATIENCE))
-
-
-@contextmanager
-def wrong_image(lab: Lab, _: str, __: type[VirtError]) -> Iterator[Scene]:
-    """A file that is not of the format that it is said to be."""
-    path = lab.directory / "not-an-image.qcow2"
-    path.write_bytes(bytes(MiB(1)))
-    spec = from_image(lab, LocalFile(path, format=ImageFormat.QCOW2))
-    yield Scene(lambda: lab.compute.spawn(spec, timeout=PATIENCE))
-    path.unlink()
+def no_room(lab: Lab, method: str, error: type[VirtError]) -> Iterator[Scene]:
+    """A node that another guest is, where guests are whole nodes."""
+    if not lab.whole_nodes:
+        with refused_by_the_backend(lab, method, error) as made:
+            yield made
+        return
+    there = lab.spawn(power_on=False)
+    spec = lab.spec(placement=Placement(node=there.node, pool=lab.target.pool))
+    yield Scene(lambda: lab.compute.spawn(spec, timeout=lab.patience))
 
 
 @contextmanager
@@ -236,7 +197,7 @@ def target_without_a_directory(lab: Lab, _: str, __: type[VirtError]) -> Iterato
     """A snapshot's target in a directory that is not there."""
     guest = lab.guest(PowerState.SHUTDOWN)
     target = LocalTarget(lab.directory / NOWHERE / "snapshot.qcow2")
-    yield Scene(lambda: lab.compute.snapshot(guest, target, timeout=PATIENCE), guest)
+    yield Scene(lambda: lab.compute.snapshot(guest, target, timeout=lab.patience), guest)
 
 
 @contextmanager
@@ -259,45 +220,6 @@ def foreign_console_log(lab: Lab, _: str, __: type[VirtError]) -> Iterator[Scene
         yield Scene(lambda: lab.compute.console_log(guest), guest, unless="guests of other making have a log here too")
 
 
-# --- parts ------------------------------------------------------------------------------------------------------------
-
-
-def act(lab: Lab, method: str, guest: Instance) -> object:
-    """Call a method for a guest in the simplest way."""
-    if method == "Driver.instance":
-        return lab.compute.instance(guest, fresh=True)
-    if method == "Driver.destroy":
-        return lab.compute.destroy(guest, timeout=PATIENCE)
-    return verb_of(lab, method).call(lab.compute, guest, lab.directory)
-
-
-def verb_of(lab: Lab, method: str) -> Verb:
-    """What is known of a verb, of the first way to call it that the endpoint has.
-
-    Raises:
-        NotApplicable: it has none.
-    """
-    ways = [verb for verb in VERBS if verb.method.__qualname__ == method]
-    answers = lab.compute.capabilities()
-    for verb in ways:
-        if all(answers.has(what) for what in verb.required):
-            return verb
-    raise NotApplicable(f"{method}: {answers.answer(ways[0].required[0]).reason}")
-
-
-def workable_state(lab: Lab, method: str) -> PowerState:
-    """A state in which a method has something to do."""
-    if method == "Driver.destroy":
-        return PowerState.RUNNING
-    becomes = verb_of(lab, method).becomes
-    return next((state for state, after in becomes.items() if after is not state), PowerState.SHUTDOWN)
-
-
-def from_image(lab: Lab, source: ImageSource) -> InstanceSpec:
-    """A guest whose disk comes from an image."""
-    return lab.spec(disks=(Disk(source=source),))
-
-
 GENERAL: Final[dict[type[VirtError], Recipe]] = {
     Ambiguous: two_claim_the_uuid,
     InstanceNotFound: unknown_guest,
@@ -307,6 +229,8 @@ GENERAL: Final[dict[type[VirtError], Recipe]] = {
 """Ways that serve every method; what is not here is the rig's to provoke."""
 
 SPECIAL: Final[dict[tuple[str, type[VirtError]], Recipe]] = {
+    **OF_IMAGES,
+    **OF_ROLES,
     ("Console.console", NotSupported): unknown_console,
     ("ConsoleLog.console_log", NotSupported): foreign_console_log,
     ("Driver.capabilities", InvalidSpec): unknown_node,
@@ -316,10 +240,9 @@ SPECIAL: Final[dict[tuple[str, type[VirtError]], Recipe]] = {
     ("Driver.open", AuthenticationFailed): closed_door,
     ("Driver.open", Unavailable): closed_door,
     ("Driver.spawn", Busy): made_by_another_process,
-    ("Driver.spawn", ImageNotFound): missing_image,
-    ("Driver.spawn", ImageRejected): wrong_image,
     ("Driver.spawn", InstanceExists): another_spec,
     ("Driver.spawn", InvalidSpec): unknown_pool,
+    ("Driver.spawn", NoCapacity): no_room,
     ("Driver.update", InstanceExists): taken_name,
     ("Snapshot.snapshot", InvalidSpec): target_without_a_directory,
 }

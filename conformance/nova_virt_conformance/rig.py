@@ -5,6 +5,8 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+from nova_virt_api.model.image import BackendUrl
+from nova_virt_api.model.nic import Nic
 from nova_virt_conformance.outcome import NotVerified
 
 if TYPE_CHECKING:
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from nova_virt_api.compute.compute import Compute
     from nova_virt_api.errors import VirtError
     from nova_virt_api.model.instance import Instance, PowerState
+    from nova_virt_api.model.volume import Volume
     from nova_virt_conformance.hardware import Hardware
     from nova_virt_conformance.target import Target
 
@@ -70,6 +73,22 @@ class Rig:
         """What a guest, of whatever making, is made of."""
         raise NotVerified("the rig has no hardware()")
 
+    def guest_log(self, guest: UUID) -> bytes:
+        """All that a guest wrote to its serial port; nothing of one that was never there.
+
+        Asked only where the endpoint itself has no console log. Where no guest runs an operating system, e.g. on a
+        simulator, this raises ``NotApplicable``.
+        """
+        raise NotVerified("the endpoint has no console log and the rig has no guest_log()")
+
+    def interrupts(self, guest: Instance) -> int:
+        """How many non-maskable interrupts a guest has got since it was made."""
+        raise NotVerified("the rig has no interrupts()")
+
+    def scribbled(self, guest: Instance) -> bool:
+        """Whether what :meth:`scribble` wrote is still on the guest's boot disk."""
+        raise NotVerified("the rig has no scribbled()")
+
     def secrets(self) -> Sequence[str]:
         """Passwords and the like in the target's options; none of them may appear in a log or an error."""
         return ()
@@ -77,14 +96,51 @@ class Rig:
     # --- hands --------------------------------------------------------------------------------------------------
 
     def enter(self, guest: Instance, state: PowerState) -> None:
-        """Bring a guest natively into a power state and return once it is there."""
+        """Bring a guest natively into a power state and return once it is there.
+
+        ``NOSTATE``, which is asked for only where guests are whole nodes, is one that the backend itself does not know.
+        """
         raise NotVerified("the rig has no enter()")
 
     def deafen(self, guest: Instance) -> None:
         """Let a guest not obey when it is asked to stop.
 
-        Default: nothing is done, since the kit's blank guests have no operating system that could obey.
+        Default: nothing is done, since the kit's blank guests have no operating system that could obey. Where guests
+        obey whatever is done, e.g. imitated ones, this raises ``NotApplicable``.
         """
+
+    def scribble(self, guest: Instance) -> None:
+        """Write something onto a stopped guest's boot disk that goes only when the disk is written anew."""
+        raise NotVerified("the rig has no scribble()")
+
+    def new_nic(self) -> Nic:
+        """A network interface that a guest can be given beside the one it has; each time another.
+
+        Default: one on the target's first network, of which the backend chooses the rest. What the rig makes for it,
+        e.g. a port of a network service, it removes when it is closed, and does not count to the backend's objects.
+        """
+        return Nic(network=self.target.network)
+
+    def new_vif(self) -> Nic:
+        """The same, of a VIF that the rig made at the network service; ``vif_id`` names it."""
+        raise NotVerified("the rig has no new_vif()")
+
+    def volume(self) -> Volume:
+        """A volume of a storage service that a guest can use, not to boot from; each time another.
+
+        What the rig makes for it is removed when it is closed, and does not count to the backend's objects.
+        """
+        raise NotVerified("the rig has no volume()")
+
+    def backend_url(self) -> BackendUrl:
+        """An image that the backend fetches itself, as large as it may be. Default: the target's, if it is such."""
+        if isinstance(self.target.image, BackendUrl):
+            return self.target.image
+        raise NotVerified("the target's image is no BackendUrl and the rig has no backend_url()")
+
+    def wrong_backend_url(self) -> BackendUrl:
+        """The same with another checksum than its bytes have. Where nothing is fetched, ``NotApplicable``."""
+        raise NotVerified("the rig has no wrong_backend_url()")
 
     def removing_image(self, name: str) -> AbstractContextManager[None]:
         """At the exit, an image of this name that a snapshot left in the target's first pool is removed natively."""
@@ -96,6 +152,10 @@ class Rig:
         At the exit it is removed natively, unless it is gone already.
         """
         raise NotVerified("the rig has no foreign_guest()")
+
+    def adoptable_guest(self, name: str) -> AbstractContextManager[UUID]:
+        """As :meth:`foreign_guest`, of a kind that can be adopted. Default: that one."""
+        return self.foreign_guest(name)
 
     def native_copy(self, guest: Instance, name: str) -> AbstractContextManager[UUID]:
         """A stopped copy of a guest, made natively with all that is written on it; gives the uuid to be shown.
@@ -135,7 +195,7 @@ class Rig:
             compute: the connection that will call it.
             method: the contract's method, e.g. ``Driver.spawn``.
             error: the error that is documented there.
-            guest: the guest that it will be called for; None for a spawn.
+            guest: the guest that it will be called for; None where there is none, as for a spawn.
         """
         raise NotVerified(f"the rig cannot provoke {error.__name__} in {method}")
 

@@ -74,8 +74,10 @@ class Target:
         options: the driver's options.
         owner: mark of the kit's guests; begins with ``conformance``. Everything of this owner, and of the same name
             with ``-other`` behind it, is the kit's to remove.
-        pools: the storage pools that it may use; the first is its own choice.
-        networks: the networks that it may use; the first is its own choice.
+        pools: the storage pools that it may use; the first is its own choice. None where the endpoint has none.
+        networks: the networks that it may use; the first is its own choice. None where the endpoint has none.
+        nodes: nodes that it may take out of use for a while, whatever runs there. Where guests are whole nodes it
+            takes those that its own guests hold, and needs none here.
         image: a bootable image that speaks the marker protocol; None leaves out what needs a guest that acts.
         quota: how much it may have.
         evidence: what stands behind the endpoint.
@@ -88,8 +90,9 @@ class Target:
     driver: str
     options: Mapping[str, Any] = field(default_factory=dict)
     owner: str
-    pools: tuple[str, ...]
-    networks: tuple[str, ...]
+    pools: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    nodes: tuple[str, ...] = ()
     image: ImageSource | None = None
     quota: Quota = Quota()
     evidence: Evidence
@@ -101,14 +104,22 @@ class Target:
     def __post_init__(self) -> None:
         begins = isinstance(self.owner, str) and self.owner.startswith(OWNER_PREFIX)
         check(begins, "owner", self.owner, f"a name that begins with {OWNER_PREFIX!r}: the kit removes all it owns")
-        check(bool(self.pools), "pools", self.pools, "at least one storage pool")
-        check(bool(self.networks), "networks", self.networks, "at least one network")
         own = [name for name in ("owner", "manage") if name in self.options]
         check(not own, "options", own, "the driver's own options: the owner is the target's, and manage is the kit's")
         check_seconds("seconds_per_test", self.seconds_per_test)
         check(self.seconds_per_test > 0, "seconds_per_test", self.seconds_per_test, "more than 0 seconds")
         object.__setattr__(self, "options", MappingProxyType(dict(self.options)))
         object.__setattr__(self, "settings", MappingProxyType(dict(self.settings)))
+
+    @property
+    def pool(self) -> str | None:
+        """The pool that the kit chooses by itself; None where the endpoint has none."""
+        return self.pools[0] if self.pools else None
+
+    @property
+    def network(self) -> str | None:
+        """The network that the kit chooses by itself; None where the endpoint has none."""
+        return self.networks[0] if self.networks else None
 
     @property
     def other_owner(self) -> str:

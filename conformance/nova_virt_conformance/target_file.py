@@ -97,6 +97,7 @@ TARGET: Final = Fields(
         "owner": Text(),
         "pools": Names(),
         "networks": Names(),
+        "nodes": Names(),
         "image": Image(),
         "quota": Fields(
             Quota,

@@ -4,32 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from nova_virt_api.capability import Capability, Feature
 from nova_virt_api.compute.compute import Compute
 from nova_virt_api.driver.console import Console
 from nova_virt_api.driver.console_log import ConsoleLog
+from nova_virt_api.driver.crash_dump import CrashDump
+from nova_virt_api.driver.diagnostics import Diagnostics
 from nova_virt_api.driver.driver import Driver
+from nova_virt_api.driver.interfaces import Interfaces
 from nova_virt_api.driver.pause import Pause
+from nova_virt_api.driver.rebuild import Rebuild
+from nova_virt_api.driver.rescue import Rescue
 from nova_virt_api.driver.snapshot import Snapshot
 from nova_virt_api.driver.suspend import Suspend
-from nova_virt_api.errors import NotSupported
-from nova_virt_api.model.console import ConsoleAddress, ConsoleKind
-from nova_virt_api.model.image import LocalTarget
-from nova_virt_api.model.instance import Instance, PowerOff, PowerState
-from nova_virt_api.model.spec import InstanceUpdate
+from nova_virt_api.model.instance import Instance, Lifecycle, PowerState
+from nova_virt_conformance import calls
 from nova_virt_conformance.aftermath import SHOWN
+from nova_virt_conformance.calls import LABELS, new_name
 from nova_virt_conformance.covers import covers, needs
-from nova_virt_conformance.lab import PATIENCE
+from nova_virt_conformance.lab import Lab
 from nova_virt_conformance.promise import Promise
 
 if TYPE_CHECKING:
     import pytest
 
-    from nova_virt_conformance.aftermath import SHOWN
-from nova_virt_conformance.covers import Subject
+    from nova_virt_conformance.covers import Subject
+
 
 RUNNING: Final = PowerState.RUNNING
 PAUSED: Final = PowerState.PAUSED
@@ -40,13 +42,12 @@ CRASHED: Final = PowerState.CRASHED
 STATES: Final = (RUNNING, PAUSED, SHUTDOWN, SUSPENDED, CRASHED)
 """The states that a guest can be in for long; NOSTATE is the answer of a backend that does not know."""
 
-GRACE: Final = 0.2
-"""Seconds; blank guests do not obey, so more would only be waited for."""
+Call: TypeAlias = Callable[[Compute, Instance, Lab], object]
+"""Calls a verb for a guest."""
 
-LABELS: Final = {"conformance": "changed"}
 
-Call: TypeAlias = Callable[[Compute, Instance, Path], object]
-"""Calls a verb for a guest; the path is a directory for what it writes."""
+def nothing(_: Compute, __: Instance, ___: Lab) -> None:
+    """Do nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +64,8 @@ class Verb:
         may_refuse: states that it allows and a driver may refuse all the same.
         needs: what the endpoint must declare beside the subject.
         changes: what becomes of a guest beside its power state.
+        first: what is done to a guest before, so that the verb has something to do.
+        while_rescued: whether it works on a rescued guest, or is refused; None where the contract leaves it open.
     """
 
     name: str
@@ -74,11 +77,19 @@ class Verb:
     may_refuse: frozenset[PowerState] = frozenset()
     needs: tuple[Capability | Feature, ...] = ()
     changes: Callable[[Instance], Mapping[str, Any]] = lambda _: {}
+    first: Call = nothing
+    while_rescued: bool | None = None
 
     @property
     def marks(self) -> tuple[pytest.MarkDecorator, ...]:
         """The marks of a test that is about this verb."""
         return covers(self.subject, self.method), needs(*self.needs)
+
+    def guest(self, lab: Lab, state: PowerState) -> Instance:
+        """A new guest in this state, for which the verb has something to do."""
+        guest = lab.guest(state)
+        self.first(lab.compute, guest, lab)
+        return guest
 
     @property
     def required(self) -> tuple[Capability | Feature, ...]:
@@ -96,84 +107,6 @@ def stays(*states: PowerState) -> dict[PowerState, PowerState]:
     return {state: state for state in states}
 
 
-# --- how each is called -----------------------------------------------------------------------------------------------
-
-
-def power_on(compute: Compute, guest: Instance, _: Path) -> None:
-    """Start it."""
-    compute.power_on(guest, timeout=PATIENCE)
-
-
-def power_off_hard(compute: Compute, guest: Instance, _: Path) -> None:
-    """Cut its power."""
-    compute.power_off(guest, mode=PowerOff.HARD, timeout=PATIENCE)
-
-
-def power_off_graceful(compute: Compute, guest: Instance, _: Path) -> None:
-    """Ask it to stop."""
-    compute.power_off(guest, mode=PowerOff.GRACEFUL, grace_seconds=GRACE, timeout=PATIENCE)
-
-
-def reboot_hard(compute: Compute, guest: Instance, _: Path) -> None:
-    """Cut its power and start it."""
-    compute.reboot(guest, mode=PowerOff.HARD, timeout=PATIENCE)
-
-
-def reboot_graceful(compute: Compute, guest: Instance, _: Path) -> None:
-    """Ask it to stop, and start it."""
-    compute.reboot(guest, mode=PowerOff.GRACEFUL, grace_seconds=GRACE, timeout=PATIENCE)
-
-
-def pause(compute: Compute, guest: Instance, _: Path) -> None:
-    """Stop its CPUs."""
-    compute.pause(guest, timeout=PATIENCE)
-
-
-def unpause(compute: Compute, guest: Instance, _: Path) -> None:
-    """Let its CPUs go on."""
-    compute.unpause(guest, timeout=PATIENCE)
-
-
-def suspend(compute: Compute, guest: Instance, _: Path) -> None:
-    """Save its memory."""
-    compute.suspend(guest, timeout=PATIENCE)
-
-
-def resume(compute: Compute, guest: Instance, _: Path) -> None:
-    """Restore its memory."""
-    compute.resume(guest, timeout=PATIENCE)
-
-
-def snapshot(compute: Compute, guest: Instance, directory: Path) -> None:
-    """Write its disk to a file."""
-    compute.snapshot(guest, LocalTarget(directory / f"{guest.uuid}.qcow2"), timeout=PATIENCE)
-
-
-def rename(compute: Compute, guest: Instance, _: Path) -> None:
-    """Give it another name."""
-    compute.update(guest, InstanceUpdate(name=new_name(guest)), timeout=PATIENCE)
-
-
-def relabel(compute: Compute, guest: Instance, _: Path) -> None:
-    """Give it other labels."""
-    compute.update(guest, InstanceUpdate(labels=LABELS), timeout=PATIENCE)
-
-
-def console(compute: Compute, guest: Instance, _: Path) -> ConsoleAddress:
-    """Ask for the first kind of console that it has."""
-    for kind in ConsoleKind:
-        try:
-            return compute.console(guest, kind)
-        except NotSupported as error:
-            missing = error
-    raise missing
-
-
-def console_log(compute: Compute, guest: Instance, _: Path) -> bytes:
-    """Read what it printed."""
-    return compute.console_log(guest)
-
-
 def shown(guest: Instance) -> dict[str, Any]:
     """What a verb may change of a guest, or must not; where it runs is the backend's choice at each start."""
     return {name: getattr(guest, name) for name in SHOWN if name != "node"}
@@ -186,11 +119,6 @@ def difference(wanted: Mapping[str, Any], found: Mapping[str, Any]) -> str:
     )
 
 
-def new_name(guest: Instance) -> str:
-    """Another name for a guest; the same each time, whether it has it already or not."""
-    return f"{guest.name.removesuffix('-renamed')}-renamed"
-
-
 # --- the table --------------------------------------------------------------------------------------------------------
 
 VERBS: Final = (
@@ -198,70 +126,77 @@ VERBS: Final = (
         name="power_on",
         method=Driver.power_on,
         subject=Promise.POWER,
-        call=power_on,
+        call=calls.power_on,
         becomes=leads_to(RUNNING, SHUTDOWN, CRASHED),
+        while_rescued=True,
     ),
     Verb(
         name="power_off_hard",
         method=Driver.power_off,
         subject=Promise.POWER,
-        call=power_off_hard,
+        call=calls.power_off_hard,
         becomes=leads_to(SHUTDOWN, RUNNING, PAUSED, CRASHED),
+        while_rescued=True,
     ),
     Verb(
         name="power_off_graceful",
         method=Driver.power_off,
         subject=Feature.GRACEFUL_POWER_OFF,
-        call=power_off_graceful,
+        call=calls.power_off_graceful,
         becomes=leads_to(SHUTDOWN, RUNNING, PAUSED, CRASHED),
+        while_rescued=True,
     ),
     Verb(
         name="reboot_hard",
         method=Driver.reboot,
         subject=Promise.POWER,
-        call=reboot_hard,
+        call=calls.reboot_hard,
         becomes=leads_to(RUNNING, PAUSED, CRASHED, SHUTDOWN),
+        while_rescued=True,
     ),
     Verb(
         name="reboot_graceful",
         method=Driver.reboot,
         subject=Feature.GRACEFUL_POWER_OFF,
-        call=reboot_graceful,
+        call=calls.reboot_graceful,
         becomes=leads_to(RUNNING, PAUSED, CRASHED, SHUTDOWN),
+        while_rescued=True,
     ),
     Verb(
         name="pause",
         method=Pause.pause,
         subject=Capability.PAUSE,
-        call=pause,
+        call=calls.pause,
         becomes=leads_to(PAUSED, RUNNING),
+        while_rescued=False,
     ),
     Verb(
         name="unpause",
         method=Pause.unpause,
         subject=Capability.PAUSE,
-        call=unpause,
+        call=calls.unpause,
         becomes=leads_to(RUNNING, PAUSED),
     ),
     Verb(
         name="suspend",
         method=Suspend.suspend,
         subject=Capability.SUSPEND,
-        call=suspend,
+        call=calls.suspend,
         becomes=leads_to(SUSPENDED, RUNNING, PAUSED),
+        while_rescued=False,
     ),
     Verb(
         name="resume",
         method=Suspend.resume,
         subject=Capability.SUSPEND,
-        call=resume,
+        call=calls.resume,
         becomes=leads_to(RUNNING, SUSPENDED),
     ),
     Verb(
         name="snapshot",
         method=Snapshot.snapshot,
         subject=Capability.SNAPSHOT,
-        call=snapshot,
+        call=calls.snapshot,
         becomes=stays(SHUTDOWN, RUNNING, PAUSED),
         only_with={RUNNING: Feature.SNAPSHOT_LIVE, PAUSED: Feature.SNAPSHOT_LIVE},
     ),
@@ -269,35 +204,112 @@ VERBS: Final = (
         name="rename",
         method=Driver.update,
         subject=Feature.UPDATE_NAME,
-        call=rename,
+        call=calls.rename,
         becomes=stays(*STATES),
         may_refuse=frozenset(STATES) - {SHUTDOWN},
         changes=lambda guest: {"name": new_name(guest)},
+        while_rescued=False,
     ),
     Verb(
         name="relabel",
         method=Driver.update,
         subject=Feature.UPDATE_LABELS,
-        call=relabel,
+        call=calls.relabel,
         becomes=stays(*STATES),
         changes=lambda _: {"labels": LABELS},
+        while_rescued=False,
     ),
     Verb(
         name="console",
         method=Console.console,
         subject=Capability.CONSOLE,
-        call=console,
+        call=calls.console,
         becomes=stays(RUNNING, PAUSED),
     ),
     Verb(
         name="console_log",
         method=ConsoleLog.console_log,
         subject=Capability.CONSOLE_LOG,
-        call=console_log,
+        call=calls.console_log,
         becomes=stays(*STATES),
+        while_rescued=True,
+    ),
+    Verb(
+        name="rebuild",
+        method=Rebuild.rebuild,
+        subject=Capability.REBUILD,
+        call=calls.rebuild,
+        becomes=leads_to(RUNNING, SHUTDOWN, PAUSED, CRASHED),
+        while_rescued=False,
+    ),
+    Verb(
+        name="rescue",
+        method=Rescue.rescue,
+        subject=Capability.RESCUE,
+        call=calls.rescue,
+        becomes=leads_to(RUNNING, SHUTDOWN, PAUSED, CRASHED),
+        changes=lambda _: {"lifecycle": Lifecycle.RESCUED},
+        while_rescued=True,
+    ),
+    Verb(
+        name="unrescue",
+        method=Rescue.unrescue,
+        subject=Capability.RESCUE,
+        call=calls.unrescue,
+        becomes=stays(*STATES),
+        first=calls.rescue,
+        while_rescued=True,
+    ),
+    Verb(
+        name="interfaces",
+        method=Interfaces.interfaces,
+        subject=Capability.INTERFACES,
+        call=calls.interfaces,
+        becomes=stays(*STATES),
+        while_rescued=True,
+    ),
+    Verb(
+        name="attach_interface",
+        method=Interfaces.attach_interface,
+        subject=Capability.INTERFACES,
+        call=calls.attach_interface,
+        becomes=stays(RUNNING, PAUSED, SHUTDOWN),
+        while_rescued=False,
+    ),
+    Verb(
+        name="detach_interface",
+        method=Interfaces.detach_interface,
+        subject=Capability.INTERFACES,
+        call=calls.detach_interface,
+        becomes=stays(RUNNING, PAUSED, SHUTDOWN),
+        while_rescued=False,
+    ),
+    Verb(
+        name="crash_dump",
+        method=CrashDump.trigger_crash_dump,
+        subject=Capability.CRASH_DUMP,
+        call=calls.trigger_crash_dump,
+        becomes=stays(RUNNING),
+    ),
+    Verb(
+        name="diagnostics",
+        method=Diagnostics.diagnostics,
+        subject=Capability.DIAGNOSTICS,
+        call=calls.diagnostics,
+        becomes=stays(*STATES),
+        while_rescued=True,
     ),
 )
 """Every verb and read that is about one guest's state; ``spawn`` and ``destroy`` are described by their own tests."""
 
-IDEMPOTENT: Final = tuple(verb for verb in VERBS if verb.method not in (Driver.reboot, Snapshot.snapshot))
+EACH_CALL_COUNTS: Final = (
+    Driver.reboot,
+    Snapshot.snapshot,
+    Rebuild.rebuild,
+    Interfaces.attach_interface,
+    CrashDump.trigger_crash_dump,
+)
+"""Verbs that do something each time that they are called."""
+
+IDEMPOTENT: Final = tuple(verb for verb in VERBS if verb.method not in EACH_CALL_COUNTS)
 """Verbs that change nothing when they are called again."""

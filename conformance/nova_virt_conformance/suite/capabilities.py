@@ -21,6 +21,7 @@ from nova_virt_conformance.promise import Promise
 CHEAP: Final = 0.25
 """Seconds that the middle one of the answers may take: it is asked for before every verb."""
 
+MANY: Final = 20
 LATEST: Final = 60.0
 """Seconds after which a watcher, or a reader who did not ask for fresh data, could as well look for itself."""
 
@@ -97,9 +98,9 @@ def test_capabilities_are_stable_and_cheap(compute: Compute) -> None:
 
 @covers(Promise.CAPABILITIES, Driver.capabilities, Driver.nodes)
 def test_capabilities_of_each_node(compute: Compute) -> None:
-    """Every node has its answers, for the same questions."""
+    """Every node has its answers, for the same questions; of many nodes, some are asked."""
     asked = compute.capabilities().answers.keys()
-    for node in compute.nodes():
+    for node in compute.nodes()[:MANY]:
         assert compute.capabilities(node.name).answers.keys() == asked
 
 

@@ -16,7 +16,7 @@ from nova_virt_api.model.instance import Instance, PowerOff
 from nova_virt_conformance.aftermath import check_gone, present
 from nova_virt_conformance.covers import covers
 from nova_virt_conformance.held import Held, HeldUntilCancelled
-from nova_virt_conformance.lab import PATIENCE, Lab
+from nova_virt_conformance.lab import Lab
 from nova_virt_conformance.promise import Promise
 from nova_virt_conformance.verbs import PAUSED, RUNNING, SHUTDOWN, shown
 
@@ -41,10 +41,10 @@ def test_eight_guests_side_by_side(lab: Lab) -> None:
 
     specs = [lab.spec() for _ in range(CALLERS)]
     hooks = {Stage.BEFORE_START: meet}
-    spawns = [lab.compute.submit.spawn(spec, hooks=hooks, timeout=PATIENCE) for spec in specs]
+    spawns = [lab.compute.submit.spawn(spec, hooks=hooks, timeout=lab.patience) for spec in specs]
     guests = [spawn.result() for spawn in spawns]
     assert [guest.uuid for guest in guests] == [spec.uuid for spec in specs]
-    for stop in [lab.compute.submit.power_off(guest, mode=PowerOff.HARD, timeout=PATIENCE) for guest in guests]:
+    for stop in [lab.compute.submit.power_off(guest, mode=PowerOff.HARD, timeout=lab.patience) for guest in guests]:
         stop.result()
     seen = {guest.uuid: guest for guest in lab.compute.instances(fresh=True)}
     for spec in specs:
@@ -69,8 +69,8 @@ def test_verbs_of_one_guest_are_done_in_order(lab: Lab, running: Instance) -> No
     ended: list[int] = []
     operations: list[Operation[None]] = []
     for number in range(0, CALLERS, 2):
-        stop = lab.compute.submit.power_off(running, mode=PowerOff.HARD, timeout=PATIENCE)
-        start = lab.compute.submit.power_on(running, timeout=PATIENCE)
+        stop = lab.compute.submit.power_off(running, mode=PowerOff.HARD, timeout=lab.patience)
+        start = lab.compute.submit.power_on(running, timeout=lab.patience)
         stop.add_done_callback(lambda _, number=number: ended.append(number))  # type: ignore[misc]
         start.add_done_callback(lambda _, number=number: ended.append(number + 1))  # type: ignore[misc]
         operations += [stop, start]
@@ -84,14 +84,14 @@ def test_verbs_of_one_guest_are_done_in_order(lab: Lab, running: Instance) -> No
 def test_two_connections_at_one_guest(lab: Lab, running: Instance) -> None:
     """Two connections that change one guest get through or are told that it is busy; it is whole afterwards."""
     outcomes = at_once(
-        lambda: lab.compute.power_off(running, mode=PowerOff.HARD, timeout=PATIENCE),
-        lambda: lab.second.reboot(running, mode=PowerOff.HARD, timeout=PATIENCE),
+        lambda: lab.compute.power_off(running, mode=PowerOff.HARD, timeout=lab.patience),
+        lambda: lab.second.reboot(running, mode=PowerOff.HARD, timeout=lab.patience),
     )
     see_only(outcomes, Busy, InvalidState)
     assert None in outcomes, "neither of the two got through"
     see_agreement(lab, running)
-    lab.second.power_off(running, mode=PowerOff.HARD, timeout=PATIENCE)
-    lab.compute.power_on(running, timeout=PATIENCE)
+    lab.second.power_off(running, mode=PowerOff.HARD, timeout=lab.patience)
+    lab.compute.power_on(running, timeout=lab.patience)
     assert shown(lab.second.instance(running, fresh=True)) == shown(running)
 
 
@@ -100,11 +100,12 @@ def test_pause_against_unpause(lab: Lab, running: Instance) -> None:
     """A pause and an unpause at once get through or are told that the guest is busy; it is paused or runs."""
     for _ in range(3):
         outcomes = at_once(
-            lambda: lab.compute.pause(running, timeout=PATIENCE), lambda: lab.second.unpause(running, timeout=PATIENCE)
+            lambda: lab.compute.pause(running, timeout=lab.patience),
+            lambda: lab.second.unpause(running, timeout=lab.patience),
         )
         see_only(outcomes, Busy)
         assert see_agreement(lab, running).power_state in (PAUSED, RUNNING)
-    lab.compute.unpause(running, timeout=PATIENCE)
+    lab.compute.unpause(running, timeout=lab.patience)
 
 
 @covers(Promise.CONCURRENCY, Driver.spawn)
@@ -113,7 +114,7 @@ def test_eight_spawns_of_one_uuid(lab: Lab, spec: InstanceSpec) -> None:
     made: list[Instance] = []
 
     def spawn(compute: Compute) -> Callable[[], None]:
-        return lambda: made.append(compute.spawn(spec, timeout=PATIENCE))
+        return lambda: made.append(compute.spawn(spec, timeout=lab.patience))
 
     see_only(at_once(*[spawn(compute) for compute in (lab.compute, lab.second) * (CALLERS // 2)]), Busy)
     assert made, "nobody got the guest"
@@ -130,14 +131,14 @@ def test_eight_spawns_of_one_uuid(lab: Lab, spec: InstanceSpec) -> None:
 def test_destroy_against_power_on(lab: Lab, stopped: Instance) -> None:
     """A destroy and a power_on of two connections at once: the guest is gone or whole, and never half of it."""
     outcomes = at_once(
-        lambda: lab.compute.power_on(stopped, timeout=PATIENCE),
-        lambda: lab.second.destroy(stopped, timeout=PATIENCE),
+        lambda: lab.compute.power_on(stopped, timeout=lab.patience),
+        lambda: lab.second.destroy(stopped, timeout=lab.patience),
     )
     see_only(outcomes[:1], Busy, InstanceNotFound, InvalidState)
     see_only(outcomes[1:], Busy)
     if outcomes[1] is not None:
         assert present(lab, stopped.uuid)
-        assert lab.second.destroy(stopped, timeout=PATIENCE)
+        assert lab.second.destroy(stopped, timeout=lab.patience)
     check_gone(lab, stopped.uuid)
 
 
@@ -148,8 +149,8 @@ def test_destroy_pre_empts_what_runs(lab: Lab, stopped: Instance) -> None:
         starting = lab.compute.submit.power_on(stopped, hooks={Stage.BEFORE_START: held})
         held.wait_reached(starting)
         waiting = lab.compute.submit.power_off(stopped, mode=PowerOff.HARD)
-        assert lab.compute.destroy(stopped, timeout=PATIENCE)
-    assert starting.wait(PATIENCE)
+        assert lab.compute.destroy(stopped, timeout=lab.patience)
+    assert starting.wait(lab.patience)
     assert isinstance(starting.error, Cancelled), f"it ended with {starting.error}"
     assert waiting.state is OperationState.CANCELLED
     check_gone(lab, stopped.uuid)
@@ -163,7 +164,7 @@ def at_once(*calls: Callable[[], object]) -> list[BaseException | None]:
     start = threading.Barrier(len(calls))
 
     def run(call: Callable[[], object]) -> BaseException | None:
-        start.wait(PATIENCE)
+        start.wait(SIDE_BY_SIDE_SECONDS)
         try:
             call()
         except VirtError as error:

@@ -7,7 +7,7 @@ import pytest
 from nova_virt_api.capability import Capability
 from nova_virt_api.driver.console import Console
 from nova_virt_api.errors import NotSupported
-from nova_virt_api.model.console import ConsoleAddress, ConsoleKind, PtyConsole, TcpConsole
+from nova_virt_api.model.console import ConsoleAddress, ConsoleKind, PtyConsole, TcpConsole, WebConsole
 from nova_virt_api.model.instance import Instance
 from nova_virt_api.model.secret import Secret
 from nova_virt_conformance.covers import covers
@@ -27,6 +27,9 @@ def test_console_address(lab: Lab, running: Instance, kind: ConsoleKind) -> None
     if isinstance(address, PtyConsole):
         assert kind is ConsoleKind.SERIAL
         assert address.path
+    elif isinstance(address, WebConsole):
+        assert address.url.reveal().startswith(("https://", "http://"))
+        assert address.expires_seconds is None or address.expires_seconds > 0
     else:
         assert isinstance(address, TcpConsole)
         assert address.host
@@ -40,16 +43,29 @@ def test_console_address(lab: Lab, running: Instance, kind: ConsoleKind) -> None
 def test_console_ticket_is_a_secret(lab: Lab, running: Instance, kind: ConsoleKind) -> None:
     """A console's ticket does not print, and is bound to its guest: another guest has another."""
     address = address_of(lab, running, kind)
-    if not isinstance(address, TcpConsole) or address.ticket is None:
+    ticket = ticket_of(address)
+    if ticket is None:
         raise NotApplicable(f"a {kind.value} console needs no ticket here")
-    assert isinstance(address.ticket, Secret), "the ticket is plain text"
-    lab.secrets.add([address.ticket.reveal()])
-    assert address.ticket.reveal() not in f"{address} {address!r}"
-    assert len(address.ticket.reveal()) >= 8, "the ticket can be guessed"
+    assert isinstance(ticket, Secret), "the ticket is plain text"
+    lab.secrets.add([ticket.reveal()])
+    assert ticket.reveal() not in f"{address} {address!r}"
+    assert len(ticket.reveal()) >= 8, "the ticket can be guessed"
     other = address_of(lab, lab.spawn(), kind)
-    assert isinstance(other, TcpConsole)
-    assert other.ticket != address.ticket
-    assert (other.host, other.port) != (address.host, address.port)
+    assert ticket_of(other) != ticket
+    if isinstance(address, TcpConsole):
+        assert isinstance(other, TcpConsole)
+        assert (other.host, other.port) != (address.host, address.port)
+
+
+def ticket_of(address: ConsoleAddress) -> Secret | None:
+    """What opens the console to whoever has it; of a page its URL, as that may bear the ticket."""
+    match address:
+        case TcpConsole(ticket=ticket):
+            return ticket
+        case WebConsole(url=url):
+            return url
+        case _:
+            return None
 
 
 def address_of(lab: Lab, guest: Instance, kind: ConsoleKind) -> ConsoleAddress:

@@ -16,7 +16,8 @@ from nova_virt_api.errors import InstanceNotFound
 from nova_virt_api.model.instance import DiskPolicy, Instance, PowerState
 from nova_virt_conformance.aftermath import check_gone, leaving_nothing
 from nova_virt_conformance.covers import covers
-from nova_virt_conformance.lab import PATIENCE, Lab
+from nova_virt_conformance.held import LONGEST
+from nova_virt_conformance.lab import Lab
 from nova_virt_conformance.promise import Promise
 from nova_virt_conformance.verbs import STATES
 
@@ -32,7 +33,7 @@ def test_destroy_in_state(lab: Lab, state: PowerState) -> None:
     """Destroy works in every power state, says that there was something, and takes all that the guest owned."""
     with leaving_nothing(lab, "a guest's life"):
         guest = lab.guest(state)
-        assert lab.compute.destroy(guest, timeout=PATIENCE) is True
+        assert lab.compute.destroy(guest, timeout=lab.patience) is True
     check_gone(lab, guest.uuid)
     with pytest.raises(InstanceNotFound):
         lab.compute.instance(guest, fresh=True)
@@ -41,8 +42,8 @@ def test_destroy_in_state(lab: Lab, state: PowerState) -> None:
 @covers(Promise.DESTROY, Driver.destroy)
 def test_destroy_is_idempotent(lab: Lab, stopped: Instance) -> None:
     """A guest can be destroyed any number of times, over any connection; only the first time there was something."""
-    answers = [lab.compute.destroy(stopped, timeout=PATIENCE) for _ in range(3)]
-    answers += [lab.second.destroy(stopped.uuid, timeout=PATIENCE)]
+    answers = [lab.compute.destroy(stopped, timeout=lab.patience) for _ in range(3)]
+    answers += [lab.second.destroy(stopped.uuid, timeout=lab.patience)]
     assert answers == [True, False, False, False]
 
 
@@ -50,15 +51,15 @@ def test_destroy_is_idempotent(lab: Lab, stopped: Instance) -> None:
 def test_destroy_of_a_guest_that_never_was(lab: Lab) -> None:
     """Destroying a uuid that nobody has ever seen returns False and leaves no trace."""
     with leaving_nothing(lab, "the destroy"):
-        assert lab.compute.destroy(uuid4(), timeout=PATIENCE) is False
+        assert lab.compute.destroy(uuid4(), timeout=lab.patience) is False
 
 
 @covers(Promise.DESTROY, Driver.destroy, Driver.spawn)
 def test_uuid_is_free_after_destroy(lab: Lab, spec: InstanceSpec) -> None:
     """After destroy the same spec makes a new guest."""
-    lab.compute.spawn(spec, timeout=PATIENCE)
-    lab.compute.destroy(spec.uuid, timeout=PATIENCE)
-    again = lab.compute.spawn(spec, timeout=PATIENCE)
+    lab.compute.spawn(spec, timeout=lab.patience)
+    lab.compute.destroy(spec.uuid, timeout=lab.patience)
+    again = lab.compute.spawn(spec, timeout=lab.patience)
     assert lab.compute.instance(again, fresh=True).power_state is PowerState.RUNNING
 
 
@@ -69,9 +70,9 @@ def test_kept_disks_stay(lab: Lab) -> None:
     before = frozenset(lab.rig.backend_objects())
     guest = lab.guest(PowerState.SHUTDOWN)
     try:
-        assert lab.compute.destroy(guest, disks=DiskPolicy.KEEP, timeout=PATIENCE) is True
+        assert lab.compute.destroy(guest, disks=DiskPolicy.KEEP, timeout=lab.patience) is True
         kept = frozenset(lab.rig.backend_objects()) - before
-        assert lab.compute.destroy(guest.uuid, timeout=PATIENCE) is False
+        assert lab.compute.destroy(guest.uuid, timeout=lab.patience) is False
         later = frozenset(lab.rig.backend_objects()) - before
         check_gone(lab, guest.uuid)
     finally:
@@ -87,14 +88,14 @@ def test_destroy_ends_a_spawn_under_way(lab: Lab, spec: InstanceSpec) -> None:
     reached, go_on = threading.Event(), threading.Event()
     with leaving_nothing(lab, "a spawn and its destroy"):
         spawn = lab.compute.submit.spawn(
-            spec, timeout=PATIENCE, hooks={Stage.BEFORE_START: waiting_for(reached, go_on)}
+            spec, timeout=lab.patience, hooks={Stage.BEFORE_START: waiting_for(reached, go_on)}
         )
         try:
-            assert reached.wait(PATIENCE), f"the spawn did not reach its last hook: {spawn.error}"
-            destroy = lab.compute.submit.destroy(spec.uuid, timeout=PATIENCE)
+            assert reached.wait(lab.patience), f"the spawn did not reach its last hook: {spawn.error}"
+            destroy = lab.compute.submit.destroy(spec.uuid, timeout=lab.patience)
         finally:
             go_on.set()
-        assert spawn.wait(PATIENCE)
+        assert spawn.wait(lab.patience)
         in_time = spawn.state is OperationState.CANCELLED
         assert in_time or spawn.state is OperationState.COMPLETED, f"the spawn failed: {spawn.error}"
         assert destroy.result() is not in_time, "who comes too late to cancel finds something to remove, and only he"
@@ -106,6 +107,6 @@ def waiting_for(reached: threading.Event, go_on: threading.Event) -> Callable[[O
 
     def hook(_: Operation[Any]) -> None:
         reached.set()
-        assert go_on.wait(PATIENCE)
+        assert go_on.wait(LONGEST)
 
     return hook

@@ -10,7 +10,7 @@ import pytest
 from nova_virt_api.driver.driver import Driver
 from nova_virt_api.model.instance import Instance, PowerOff
 from nova_virt_conformance.covers import covers
-from nova_virt_conformance.lab import PATIENCE, Lab
+from nova_virt_conformance.lab import Lab
 from nova_virt_conformance.promise import Promise
 from nova_virt_conformance.verbs import IDEMPOTENT, Verb, difference, shown
 
@@ -23,14 +23,14 @@ QUICK_SECONDS: Final = 1.0
 def test_verb_repeated_changes_nothing(lab: Lab, verb: Verb) -> None:
     """A verb whose goal is reached already succeeds again, ten times where it is quick, and changes nothing."""
     start = next(state for state, after in verb.becomes.items() if state not in verb.may_refuse)
-    guest = lab.guest(start)
+    guest = verb.guest(lab, start)
     began = time.monotonic()
-    verb.call(lab.compute, guest, lab.directory)
+    verb.call(lab.compute, guest, lab)
     quick = time.monotonic() - began < QUICK_SECONDS
     reached = shown(lab.compute.instance(guest, fresh=True))
     assert reached["power_state"] is verb.becomes[start]
     for _ in range((OFTEN if quick else SELDOM) - 1):
-        verb.call(lab.compute, guest, lab.directory)
+        verb.call(lab.compute, guest, lab)
         wrong = difference(reached, shown(lab.compute.instance(guest, fresh=True)))
         assert not wrong, f"{verb.name} again changed something: {wrong}"
 
@@ -39,7 +39,7 @@ def test_verb_repeated_changes_nothing(lab: Lab, verb: Verb) -> None:
 def test_power_on_does_not_restart_a_running_guest(lab: Lab, running: Instance) -> None:
     """A guest that runs goes on running when it is started again."""
     before = lab.rig.boots(running)
-    lab.compute.power_on(running, timeout=PATIENCE)
+    lab.compute.power_on(running, timeout=lab.patience)
     assert lab.rig.boots(running) == before, "the guest was started anew"
 
 
@@ -48,6 +48,6 @@ def test_reboot_restarts_once_per_call(lab: Lab, running: Instance) -> None:
     """Each reboot starts the guest anew, once."""
     before = lab.rig.boots(running)
     for number in (1, 2):
-        lab.compute.reboot(running, mode=PowerOff.HARD, timeout=PATIENCE)
+        lab.compute.reboot(running, mode=PowerOff.HARD, timeout=lab.patience)
         started = lab.rig.boots(running) - before
         assert started == number, f"{number} reboots started the guest {started} times"

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import threading
-from contextlib import contextmanager
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
@@ -20,14 +16,12 @@ from nova_virt_api.model.units import MiB
 from nova_virt_conformance.aftermath import check_gone, leaving_nothing
 from nova_virt_conformance.covers import covers, needs
 from nova_virt_conformance.image_files import BAD, GOOD, QCOW2, RAW, VIRTUAL_SIZE, WITH_BACKING_FILE, ImageFile
-from nova_virt_conformance.lab import PATIENCE, Lab
+from nova_virt_conformance.image_server import serving
+from nova_virt_conformance.lab import Lab
 from nova_virt_conformance.outcome import NotApplicable
 from nova_virt_conformance.promise import Promise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from nova_virt_conformance.hardware import Hardware
 
 WRONG: Final = Checksum(digest="0" * 64)
@@ -42,7 +36,7 @@ def made(lab: Lab, disk: Disk) -> Hardware:
     """
     spec = lab.spec(disks=(disk,))
     try:
-        guest = lab.compute.spawn(spec, timeout=PATIENCE)
+        guest = lab.compute.spawn(spec, timeout=lab.patience)
     except VirtError as error:
         require_taken(error, 0)
         raise
@@ -58,7 +52,7 @@ def refusal(lab: Lab, *disks: Disk) -> VirtError:
     """
     spec = lab.spec(disks=disks, power_on=False)
     with leaving_nothing(lab, "the failed spawn"), pytest.raises(VirtError) as caught:
-        lab.compute.spawn(spec, timeout=PATIENCE)
+        lab.compute.spawn(spec, timeout=lab.patience)
     check_gone(lab, spec.uuid)
     require_taken(caught.value, len(disks) - 1)
     assert caught.value.state_after is StateAfter.UNCHANGED
@@ -75,7 +69,7 @@ def require_taken(error: VirtError, index: int) -> None:
 # --- good ones --------------------------------------------------------------------------------------------------------
 
 
-@covers(Promise.IMAGES, Driver.spawn)
+@covers(Promise.IMAGES, Feature.CLIENT_IMAGES, Driver.spawn)
 @pytest.mark.parametrize("image", GOOD, ids=lambda image: image.format.value)
 def test_disk_from_a_file_has_the_images_size(lab: Lab, image: ImageFile) -> None:
     """A disk that is made from a file of the client, with the right checksum, is as large as the image's disk."""
@@ -83,14 +77,14 @@ def test_disk_from_a_file_has_the_images_size(lab: Lab, image: ImageFile) -> Non
     assert [disk.size_bytes for disk in hardware.disks] == [VIRTUAL_SIZE]
 
 
-@covers(Promise.IMAGES, Driver.spawn)
+@covers(Promise.IMAGES, Feature.CLIENT_IMAGES, Driver.spawn)
 def test_disk_may_be_larger_than_its_image(lab: Lab) -> None:
     """A disk is as large as was asked for, where that is more than the image has."""
     hardware = made(lab, Disk(source=QCOW2.source(lab.directory), size_bytes=VIRTUAL_SIZE + MiB(6)))
     assert [disk.size_bytes for disk in hardware.disks] == [VIRTUAL_SIZE + MiB(6)]
 
 
-@covers(Promise.IMAGES, Driver.spawn)
+@covers(Promise.IMAGES, Feature.CLIENT_IMAGES, Driver.spawn)
 def test_image_from_a_url(lab: Lab) -> None:
     """An image is fetched from a URL that the client can reach, and its checksum is checked."""
     with serving(lab.directory) as address:
@@ -103,31 +97,17 @@ def test_image_from_a_url(lab: Lab) -> None:
         assert isinstance(missing, ImageNotFound), repr(missing)
 
 
-class Quiet(SimpleHTTPRequestHandler):
-    """Hands out files and prints nothing."""
-
-    def log_message(self, format: str, *arguments: Any) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def serving(directory: Path) -> Iterator[str]:
-    """A web server for the files of a directory, reached by this machine only; gives the beginning of its URLs."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=str(directory)))
-    thread = threading.Thread(target=server.serve_forever, name="conformance-images")
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+@covers(Promise.IMAGES, Feature.BACKEND_URL, Driver.spawn)
+def test_image_that_the_backend_fetches(lab: Lab) -> None:
+    """An image is fetched by the backend itself, and the guest that is made from it runs."""
+    hardware = made(lab, Disk(source=lab.rig.backend_url()))
+    assert hardware.disks, "the guest has no disk"
 
 
 # --- bad ones ---------------------------------------------------------------------------------------------------------
 
 
-@covers(Promise.IMAGES, Driver.spawn)
+@covers(Promise.IMAGES, Feature.CLIENT_IMAGES, Driver.spawn)
 @pytest.mark.parametrize("image", BAD, ids=lambda image: image.name)
 def test_bad_image_is_rejected(lab: Lab, image: ImageFile) -> None:
     """Bytes that are not what they are declared to be, not whole or not safe are ImageRejected; nothing is left."""
@@ -136,14 +116,14 @@ def test_bad_image_is_rejected(lab: Lab, image: ImageFile) -> None:
     assert error.why
 
 
-@covers(Promise.IMAGES, Driver.spawn)
+@covers(Promise.IMAGES, Feature.CLIENT_IMAGES, Driver.spawn)
 def test_undeclared_image_with_a_backing_file_is_rejected(lab: Lab) -> None:
     """An image that names a backing file is refused also if nobody said what format it is."""
     error = refusal(lab, Disk(source=LocalFile(WITH_BACKING_FILE.written(lab.directory))))
     assert isinstance(error, ImageRejected), repr(error)
 
 
-@covers(Promise.IMAGES, Driver.spawn)
+@covers(Promise.IMAGES, Feature.CLIENT_IMAGES, Driver.spawn)
 def test_wrong_checksum_is_rejected(lab: Lab) -> None:
     """An image with another checksum than the spec says is ImageRejected, also if the same bytes were used before."""
     made(lab, Disk(source=RAW.source(lab.directory, checksum=RAW.checksum())))
@@ -151,11 +131,18 @@ def test_wrong_checksum_is_rejected(lab: Lab) -> None:
     assert isinstance(error, ImageRejected), repr(error)
 
 
-@covers(Promise.IMAGES, Driver.spawn)
+@covers(Promise.IMAGES, Feature.CLIENT_IMAGES, Driver.spawn)
 def test_missing_file_is_not_found(lab: Lab) -> None:
     """A file that is not there is ImageNotFound."""
     error = refusal(lab, Disk(source=LocalFile(lab.directory / UNKNOWN, format=ImageFormat.RAW)))
     assert isinstance(error, ImageNotFound), repr(error)
+
+
+@covers(Feature.BACKEND_URL, Driver.spawn)
+def test_wrong_image_that_the_backend_fetches_is_rejected(lab: Lab) -> None:
+    """An image that the backend fetches and finds to have another checksum is ImageRejected; nothing is left."""
+    error = refusal(lab, Disk(source=lab.rig.wrong_backend_url()))
+    assert isinstance(error, ImageRejected), repr(error)
 
 
 @covers(Promise.IMAGES, Driver.spawn)
@@ -165,17 +152,17 @@ def test_unknown_native_image_is_not_found(lab: Lab) -> None:
     assert isinstance(error, ImageNotFound), repr(error)
 
 
-@covers(Promise.IMAGES, Driver.spawn)
+@covers(Promise.IMAGES, Feature.CLIENT_IMAGES, Driver.spawn)
 def test_unknown_image_store_is_refused(lab: Lab) -> None:
     """An image of a store that no plug-in knows is InvalidSpec."""
     spec = lab.spec(disks=(Disk(source=Store("conformance-none", UNKNOWN)),))
     with leaving_nothing(lab, "the failed spawn"), pytest.raises(InvalidSpec) as caught:
-        lab.compute.spawn(spec, timeout=PATIENCE)
+        lab.compute.spawn(spec, timeout=lab.patience)
     assert "source" in caught.value.field
     check_gone(lab, spec.uuid)
 
 
-@covers(Promise.IMAGES, Driver.spawn)
+@covers(Promise.IMAGES, Feature.CLIENT_IMAGES, Driver.spawn)
 def test_disk_smaller_than_its_image_is_refused(lab: Lab) -> None:
     """A size below the image's own is InvalidSpec and names the field; no guest loses the end of its disk."""
     error = refusal(lab, Disk(source=QCOW2.source(lab.directory), size_bytes=VIRTUAL_SIZE - MiB(1)))
@@ -183,7 +170,7 @@ def test_disk_smaller_than_its_image_is_refused(lab: Lab) -> None:
     assert error.field == "disks[0].size_bytes"
 
 
-@covers(Promise.IMAGES, Driver.spawn)
+@covers(Promise.IMAGES, Feature.CLIENT_IMAGES, Driver.spawn)
 @needs(Feature.MULTIPLE_DISKS)
 def test_bad_image_after_a_good_disk_leaves_nothing(lab: Lab) -> None:
     """When a later disk's image is bad, the disks that were made before it are removed again."""

@@ -15,7 +15,7 @@ from nova_virt_api.model.instance import Instance, Lifecycle, PowerOff, PowerSta
 from nova_virt_conformance.aftermath import leaving_as_is, present
 from nova_virt_conformance.contract import READS
 from nova_virt_conformance.covers import covers
-from nova_virt_conformance.lab import PATIENCE, Lab
+from nova_virt_conformance.lab import Lab
 from nova_virt_conformance.promise import Promise
 from nova_virt_conformance.verbs import VERBS, Verb
 
@@ -47,14 +47,14 @@ def check_denied(lab: Lab, guest: Instance) -> None:
                 passed.append(verb.name)
         for foreign in (False, True):
             with pytest.raises(PermissionDenied):
-                lab.compute.destroy(guest, foreign=foreign, timeout=PATIENCE)
+                lab.compute.destroy(guest, foreign=foreign, timeout=lab.patience)
     assert not passed, f"not refused as PermissionDenied: {', '.join(passed)}"
 
 
 def denied(lab: Lab, verb: Verb, guest: Instance) -> bool:
     """Call a verb; whether it was refused as it should."""
     try:
-        verb.call(lab.compute, guest, lab.directory)
+        verb.call(lab.compute, guest, lab)
     except PermissionDenied as error:
         return error.state_after is StateAfter.UNCHANGED
     except VirtError:
@@ -68,7 +68,7 @@ def denied(lab: Lab, verb: Verb, guest: Instance) -> bool:
 @covers(Promise.OWNERSHIP, Driver.instances)
 def test_guest_of_another_owner_is_seen(lab: Lab) -> None:
     """A guest of another owner is listed with its owner's name and is not owned; Scope.OWNED leaves it out."""
-    theirs = lab.other.spawn(lab.spec(power_on=False), timeout=PATIENCE)
+    theirs = lab.other.spawn(lab.spec(power_on=False), timeout=lab.patience)
     ours = lab.spawn(power_on=False)
     seen = lab.compute.instance(theirs, fresh=True)
     assert (seen.owner, seen.owned) == (lab.target.other_owner, False)
@@ -82,14 +82,14 @@ def test_guest_of_another_owner_is_seen(lab: Lab) -> None:
 @covers(Promise.OWNERSHIP, Driver.power_on, Driver.power_off, Driver.reboot, Driver.destroy)
 def test_guest_of_another_owner_is_not_touched(lab: Lab) -> None:
     """Every verb on a running guest of another owner is PermissionDenied and changes nothing."""
-    theirs = lab.other.spawn(lab.spec(labels={"conformance": "theirs"}), timeout=PATIENCE)
+    theirs = lab.other.spawn(lab.spec(labels={"conformance": "theirs"}), timeout=lab.patience)
     check_denied(lab, theirs)
 
 
 @covers(Promise.OWNERSHIP, Driver.power_on, Driver.power_off, Driver.reboot, Driver.destroy)
 def test_stopped_guest_of_another_owner_is_not_touched(lab: Lab) -> None:
     """Every verb on a stopped guest of another owner is PermissionDenied and changes nothing."""
-    check_denied(lab, lab.other.spawn(lab.spec(power_on=False), timeout=PATIENCE))
+    check_denied(lab, lab.other.spawn(lab.spec(power_on=False), timeout=lab.patience))
 
 
 # --- nobody's ---------------------------------------------------------------------------------------------------------
@@ -120,7 +120,7 @@ def test_uuid_of_a_foreign_guest_is_refused(lab: Lab) -> None:
     """A spawn with the uuid of a guest of other making is InstanceExists, and the guest stays as it is."""
     with lab.rig.foreign_guest(new_name()) as uuid:
         with leaving_as_is(lab, uuid, "a refused spawn"), pytest.raises(InstanceExists):
-            lab.compute.spawn(lab.spec(uuid=uuid), timeout=PATIENCE)
+            lab.compute.spawn(lab.spec(uuid=uuid), timeout=lab.patience)
         assert lab.compute.instance(uuid, fresh=True).owner is None
 
 
@@ -133,7 +133,7 @@ def test_native_copy_is_foreign(lab: Lab, stopped: Instance) -> None:
         assert (copy.owner, copy.owned) == (None, False)
         check_denied(lab, copy)
         assert lab.compute.instance(stopped, fresh=True).owned
-        lab.compute.destroy(stopped, timeout=PATIENCE)
+        lab.compute.destroy(stopped, timeout=lab.patience)
         assert present(lab, uuid), "the copy went with the original"
 
 
@@ -144,18 +144,18 @@ def test_native_copy_is_foreign(lab: Lab, stopped: Instance) -> None:
 def test_uuid_that_is_claimed_twice_is_ambiguous(lab: Lab) -> None:
     """While two objects claim a uuid, what is asked of it is Ambiguous, and neither of them is touched."""
     spec = lab.spec(power_on=False)
-    guest = lab.compute.spawn(spec, timeout=PATIENCE)
+    guest = lab.compute.spawn(spec, timeout=lab.patience)
     with leaving_as_is(lab, guest.uuid, "the time of the second claim"), lab.rig.claim_twice(guest):
         before = frozenset(lab.objects())
         anyone = InstanceRef(uuid=guest.uuid)
         with pytest.raises(Ambiguous):
             lab.compute.instance(anyone, fresh=True)
         with pytest.raises(Ambiguous):
-            lab.compute.spawn(spec, timeout=PATIENCE)
+            lab.compute.spawn(spec, timeout=lab.patience)
         with pytest.raises(Ambiguous):
-            lab.compute.destroy(anyone, timeout=PATIENCE)
+            lab.compute.destroy(anyone, timeout=lab.patience)
         with pytest.raises(Ambiguous):
-            lab.compute.power_on(anyone, timeout=PATIENCE)
+            lab.compute.power_on(anyone, timeout=lab.patience)
         assert frozenset(lab.objects()) == before
 
 
@@ -167,16 +167,16 @@ def test_manage_all_changes_foreign_guests_and_marks_none(lab: Lab) -> None:
     """With manage="all" a guest of other making can be started and stopped, stays nobody's, and goes if so said."""
     everything = lab.connect(manage=Manage.ALL)
     with lab.rig.foreign_guest(new_name()) as uuid:
-        everything.power_on(uuid, timeout=PATIENCE)
+        everything.power_on(uuid, timeout=lab.patience)
         assert lab.compute.instance(uuid, fresh=True).power_state is PowerState.RUNNING
-        everything.power_off(uuid, mode=PowerOff.HARD, timeout=PATIENCE)
+        everything.power_off(uuid, mode=PowerOff.HARD, timeout=lab.patience)
         seen = lab.compute.instance(uuid, fresh=True)
         assert (seen.owner, seen.owned, seen.power_state) == (None, False, PowerState.SHUTDOWN)
         with leaving_as_is(lab, uuid, "a refused destroy"), pytest.raises(PermissionDenied):
-            everything.destroy(uuid, timeout=PATIENCE)
-        assert everything.destroy(uuid, foreign=True, timeout=PATIENCE) is True
+            everything.destroy(uuid, timeout=lab.patience)
+        assert everything.destroy(uuid, foreign=True, timeout=lab.patience) is True
         assert not present(lab, uuid)
-        assert everything.destroy(uuid, foreign=True, timeout=PATIENCE) is False
+        assert everything.destroy(uuid, foreign=True, timeout=lab.patience) is False
 
 
 @covers(Promise.OWNERSHIP, Driver.spawn, Driver.destroy)
@@ -184,11 +184,11 @@ def test_manage_all_makes_guests_without_an_owner(lab: Lab) -> None:
     """A guest that is made with manage="all" bears no mark, so it is nobody's; the same spec finds it again."""
     everything = lab.connect(manage=Manage.ALL)
     spec = lab.spec(power_on=False)
-    made = everything.spawn(spec, timeout=PATIENCE)
+    made = everything.spawn(spec, timeout=lab.patience)
     try:
         seen = lab.compute.instance(made, fresh=True)
         assert (seen.owner, seen.owned, seen.lifecycle) == (None, False, Lifecycle.READY)
         with leaving_as_is(lab, seen.uuid, "the same spawn again"):
-            assert everything.spawn(spec, timeout=PATIENCE).native_id == made.native_id
+            assert everything.spawn(spec, timeout=lab.patience).native_id == made.native_id
     finally:
-        everything.destroy(made, foreign=True, timeout=PATIENCE)
+        everything.destroy(made, foreign=True, timeout=lab.patience)

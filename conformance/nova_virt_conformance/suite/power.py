@@ -16,7 +16,7 @@ from nova_virt_api.errors import Cancelled, HookFailed, StateAfter
 from nova_virt_api.model.instance import Instance, PowerOff, PowerState
 from nova_virt_conformance.aftermath import leaving_as_is
 from nova_virt_conformance.covers import covers
-from nova_virt_conformance.lab import PATIENCE, Lab
+from nova_virt_conformance.lab import Lab
 from nova_virt_conformance.promise import Promise
 from nova_virt_conformance.stages import Stages
 from nova_virt_conformance.verbs import CRASHED, PAUSED, RUNNING, SHUTDOWN, SUSPENDED
@@ -40,7 +40,7 @@ def test_hook_runs_before_the_guest_does(lab: Lab, verb: str, state: PowerState)
     guest = lab.guest(state)
     seen: list[PowerState] = []
     hooks = {Stage.BEFORE_START: lambda _: seen.append(lab.second.instance(guest, fresh=True).power_state)}
-    lab.compute.submit(verb, guest, hooks=hooks, timeout=PATIENCE).result()
+    lab.compute.submit(verb, guest, hooks=hooks, timeout=lab.patience).result()
     assert seen == [state], f"the hook ran {len(seen)} times and saw: {[each.value for each in seen]}"
     assert lab.compute.instance(guest, fresh=True).power_state is RUNNING
 
@@ -55,7 +55,7 @@ def test_failing_hook_leaves_the_guest_as_it_was(lab: Lab, verb: str, state: Pow
         raise own
 
     with leaving_as_is(lab, guest.uuid, f"the {verb} that failed"), pytest.raises(HookFailed) as caught:
-        lab.compute.submit(verb, guest, hooks={Stage.BEFORE_START: fail}, timeout=PATIENCE).result()
+        lab.compute.submit(verb, guest, hooks={Stage.BEFORE_START: fail}, timeout=lab.patience).result()
     assert caught.value.__cause__ is own
     assert caught.value.state_after is StateAfter.UNCHANGED
 
@@ -65,7 +65,7 @@ def test_power_is_cut_after_the_grace_time(lab: Lab, running: Instance) -> None:
     """A guest that does not obey has its power cut when the grace time is over, and neither sooner nor much later."""
     lab.rig.deafen(running)
     began = time.monotonic()
-    lab.compute.power_off(running, grace_seconds=SHORT_GRACE, timeout=PATIENCE)
+    lab.compute.power_off(running, grace_seconds=SHORT_GRACE, timeout=lab.patience)
     took = time.monotonic() - began
     assert SHORT_GRACE <= took < SHORT_GRACE + PROMPT_SECONDS, f"the power was off after {took:.1f} s"
     assert lab.compute.instance(running, fresh=True).power_state is SHUTDOWN
@@ -78,7 +78,7 @@ def test_guest_that_cannot_obey_gets_no_grace_time(lab: Lab, state: PowerState) 
     guest = lab.guest(state)
     lab.rig.deafen(guest)
     began = time.monotonic()
-    lab.compute.power_off(guest, grace_seconds=LONG_GRACE, timeout=PATIENCE)
+    lab.compute.power_off(guest, grace_seconds=LONG_GRACE, timeout=lab.patience)
     assert time.monotonic() - began < PROMPT_SECONDS
     assert lab.compute.instance(guest, fresh=True).power_state is SHUTDOWN
 
@@ -103,5 +103,5 @@ def test_waiting_for_a_guest_ends_at_the_deadline(lab: Lab, running: Instance) -
     operation = lab.compute.submit.power_off(running, grace_seconds=LONG_GRACE, timeout=SHORT_GRACE)
     assert operation.wait(SHORT_GRACE + PROMPT_SECONDS), "it waits on although its deadline has passed"
     assert operation.state is OperationState.FAILED
-    lab.compute.power_off(running, mode=PowerOff.HARD, timeout=PATIENCE)
+    lab.compute.power_off(running, mode=PowerOff.HARD, timeout=lab.patience)
     assert lab.compute.instance(running, fresh=True).power_state is SHUTDOWN

@@ -28,9 +28,10 @@ LEADING = {RUNNING: "power_on", PAUSED: "pause", SHUTDOWN: "power_off_hard", SUS
 @pytest.mark.parametrize("state", STATES, ids=lambda state: state.value)
 def test_state_entered_natively_is_shown(lab: Lab, state: PowerState) -> None:
     """A power state that came about without this API is shown in reads and to watchers, and no other after it."""
+    lab.check_way(state)
     guest = lab.guest(SHUTDOWN if state is RUNNING else RUNNING)
     with lab.compute.watch() as watch:
-        lab.rig.enter(guest, state)
+        lab.enter(guest, state)
         assert_shown(lab, guest, state)
         assert_told(lab, watch, guest, state)
     assert_shown(lab, guest, state)
@@ -46,7 +47,7 @@ def test_state_entered_by_a_verb_is_shown(lab: Lab, verb: Verb) -> None:
     state = next(state for state, name in LEADING.items() if name == verb.name)
     guest = lab.guest(SHUTDOWN if state is RUNNING else RUNNING)
     with lab.second.watch() as watch:
-        verb.call(lab.compute, guest, lab.directory)
+        verb.call(lab.compute, guest, lab)
         assert_shown(lab, guest, state)
         assert_told(lab, watch, guest, state)
 
@@ -55,7 +56,7 @@ def test_state_entered_by_a_verb_is_shown(lab: Lab, verb: Verb) -> None:
 def test_guest_that_does_not_run_is_not_gone(lab: Lab, stopped: Instance) -> None:
     """A guest that was stopped by somebody else stays in listings, is found by name and starts again."""
     lab.compute.power_on(stopped)
-    lab.rig.enter(stopped, SHUTDOWN)
+    lab.enter(stopped, SHUTDOWN)
     assert lab.compute.find(stopped.name).uuid == stopped.uuid
     lab.compute.power_on(stopped)
     assert_shown(lab, stopped, RUNNING)

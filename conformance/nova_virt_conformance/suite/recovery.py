@@ -13,7 +13,7 @@ from nova_virt_api.errors import ConnectionLost, InstanceExists, InstanceNotFoun
 from nova_virt_api.model.instance import Lifecycle, PowerOff, PowerState
 from nova_virt_conformance.aftermath import check_gone, leaving_nothing
 from nova_virt_conformance.covers import covers
-from nova_virt_conformance.lab import PATIENCE, Lab
+from nova_virt_conformance.lab import Lab
 from nova_virt_conformance.outcome import NotVerified
 from nova_virt_conformance.promise import Promise
 
@@ -34,8 +34,8 @@ def spawn_cut_off(lab: Lab, spec: InstanceSpec, stage: Stage) -> VirtError:
         def hook(_: Operation[Any]) -> None:
             cut.enter_context(lab.rig.cut_connection(lab.compute))
 
-        operation = lab.compute.submit.spawn(spec, timeout=PATIENCE, hooks={stage: hook})
-        assert operation.wait(PATIENCE), "the spawn did not end after its connection was lost"
+        operation = lab.compute.submit.spawn(spec, timeout=lab.patience, hooks={stage: hook})
+        assert operation.wait(lab.patience), "the spawn did not end after its connection was lost"
     error = operation.error
     if isinstance(error, VirtError) and isinstance(error.__cause__, NotVerified):
         raise error.__cause__
@@ -63,7 +63,7 @@ def test_spawn_that_lost_its_connection_is_finished_by_the_next(lab: Lab, spec: 
         assert error.state_after is not StateAfter.UNCHANGED, f"the error says unchanged, and left {sorted(left)}"
         assert error.leftovers, f"the error does not name what it left: {sorted(left)}"
     assert all(leftover.uuid == spec.uuid for leftover in error.leftovers)
-    guest = lab.compute.spawn(spec, timeout=PATIENCE)
+    guest = lab.compute.spawn(spec, timeout=lab.patience)
     assert guest.lifecycle is Lifecycle.READY
     assert lab.compute.instance(guest, fresh=True).power_state is PowerState.RUNNING
     assert not remains_of(lab, spec.uuid), "a finished guest is listed as a leftover"
@@ -82,7 +82,7 @@ def test_destroy_removes_what_an_interrupted_spawn_left(lab: Lab, spec: Instance
         assert named >= {leftover.name for leftover in listed}, f"the error names only {sorted(named)}"
         assert all(leftover.owner in (None, lab.target.owner) for leftover in listed)
         assert not any(leftover.uuid == spec.uuid for leftover in lab.other.leftovers())
-        assert lab.compute.destroy(spec.uuid, timeout=PATIENCE) is bool(left)
+        assert lab.compute.destroy(spec.uuid, timeout=lab.patience) is bool(left)
     check_gone(lab, spec.uuid)
 
 
@@ -94,7 +94,7 @@ def test_another_connection_removes_what_an_interrupted_spawn_left(lab: Lab, spe
         spawn_cut_off(lab, spec, Stage.BEFORE_START)
         left = lab.objects() - before
         assert bool([one for one in lab.second.leftovers() if one.uuid == spec.uuid]) == bool(left)
-        assert lab.second.destroy(spec.uuid, timeout=PATIENCE) is bool(left)
+        assert lab.second.destroy(spec.uuid, timeout=lab.patience) is bool(left)
     check_gone(lab, spec.uuid)
 
 
@@ -111,12 +111,12 @@ def test_guest_that_vanished_is_not_found_and_its_remains_are(lab: Lab) -> None:
         with pytest.raises(InstanceNotFound):
             lab.compute.instance(guest, fresh=True)
         with pytest.raises(InstanceNotFound):
-            lab.compute.power_on(guest, timeout=PATIENCE)
+            lab.compute.power_on(guest, timeout=lab.patience)
         with pytest.raises(InstanceNotFound):
-            lab.compute.power_off(guest, mode=PowerOff.HARD, timeout=PATIENCE)
+            lab.compute.power_off(guest, mode=PowerOff.HARD, timeout=lab.patience)
         left = lab.objects() - before
         assert bool(remains_of(lab, guest.uuid)) == bool(left), f"there is still: {', '.join(sorted(left))}"
-        assert lab.compute.destroy(guest, timeout=PATIENCE) is bool(left)
+        assert lab.compute.destroy(guest, timeout=lab.patience) is bool(left)
     check_gone(lab, guest.uuid)
 
 
@@ -124,10 +124,10 @@ def test_guest_that_vanished_is_not_found_and_its_remains_are(lab: Lab) -> None:
 def test_same_spawn_after_the_guest_vanished(lab: Lab) -> None:
     """After a guest was removed natively the same spawn makes it anew, or is InstanceExists and touches no remains."""
     spec = lab.spec(power_on=False)
-    lab.rig.vanish(lab.compute.spawn(spec, timeout=PATIENCE))
+    lab.rig.vanish(lab.compute.spawn(spec, timeout=lab.patience))
     remains = lab.objects()
     try:
-        again = lab.compute.spawn(spec, timeout=PATIENCE)
+        again = lab.compute.spawn(spec, timeout=lab.patience)
     except InstanceExists:
         assert lab.objects() == remains, "the refused spawn touched what remains of the guest"
         assert remains_of(lab, spec.uuid)
@@ -156,6 +156,6 @@ def test_what_a_living_process_works_on_is_no_leftover(lab: Lab, spec: InstanceS
         for compute in (lab.compute, lab.second, lab.other):
             seen.extend(leftover.uuid for leftover in compute.leftovers())
 
-    guest = lab.second.spawn(spec, timeout=PATIENCE, hooks=dict.fromkeys(HOOKS, look))
+    guest = lab.second.spawn(spec, timeout=lab.patience, hooks=dict.fromkeys(HOOKS, look))
     assert spec.uuid not in seen
     assert guest.lifecycle is Lifecycle.READY

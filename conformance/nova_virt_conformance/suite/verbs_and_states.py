@@ -49,7 +49,7 @@ def test_verbs_of_what_is_unavailable_are_refused(lab: Lab, running: Instance) -
         raise NotApplicable("every role and feature that has verbs is available here")
     for verb, what in missing:
         with pytest.raises(NotSupported) as caught:
-            verb.call(lab.compute, running, lab.directory)
+            verb.call(lab.compute, running, lab)
         assert caught.value.capability is what
         assert caught.value.reason, f"{what.value} is not available, and nobody says why"
         if what in answers.answers:
@@ -60,7 +60,7 @@ def test_verbs_of_what_is_unavailable_are_refused(lab: Lab, running: Instance) -
 def refusal(lab: Lab, verb: Verb, guest: Instance) -> InvalidState | None:
     """Call the verb; the error if the guest's state does not allow it."""
     try:
-        verb.call(lab.compute, guest, lab.directory)
+        verb.call(lab.compute, guest, lab)
     except InvalidState as error:
         return error
     return None

@@ -67,8 +67,8 @@ def test_the_complete_file_is_complete(tmp_path: Path) -> None:
 def test_every_key_is_described() -> None:
     table = PAGE.partition("| Key | Default | Meaning |")[2].partition("\n\n")[0]
     assert re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE) == [
-        "driver", "options", "owner", "pools", "networks", "image", "quota", "evidence", "note", "seconds_per_test",
-        "known_failures", "settings",
+        "driver", "options", "owner", "pools", "networks", "nodes", "image", "quota", "evidence", "note",
+        "seconds_per_test", "known_failures", "settings",
     ]  # fmt: skip
     assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == TARGET.kinds.keys()
     assert {field.name for field in fields(Target)} == TARGET.kinds.keys(), "the file can say all that a target has"

@@ -42,7 +42,6 @@ FILE = {
     "no owner": ("owner: conformance", "", "owner: got nothing, allowed is a value, it must be given"),
     "no driver": ("driver: fake", "", "driver: is not known; add driver: NAME to target.yaml, or give --driver NAME"),
     "a driver that is not there": ("driver: fake", "driver: nope", "no driver 'nope' is installed"),
-    "no pool": ("[default]\nnetworks", "[]\nnetworks", "pools: got (), allowed is at least one storage pool"),
     "pools that are no list": ("pools: [default]", "pools: default", "pools: got 'default', allowed is a list"),
     "manage": ("{world: it}", "{manage: all}", "the owner is the target's, and manage is the kit's"),
     "no such option": ("world", "wrld", "options.wrld: driver 'fake' has no such option; did you mean 'world'?; see"),

@@ -19,6 +19,7 @@ class TestFake(Conformance):
                 owner="conformance",
                 pools=("default",),
                 networks=("default",),
+                nodes=("fake-host",),
                 evidence=Evidence.OWN_SIMULATION,
                 note="the reference driver's world in memory",
             )

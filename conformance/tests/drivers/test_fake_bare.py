@@ -1,6 +1,6 @@
 """A driver that has nothing but Core passes the kit too: what it lacks is not applicable, and is refused."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from uuid import uuid4
 
 import pytest
@@ -36,6 +36,6 @@ class TestBareFake(Conformance):
             )
 
 
-def nothing(kind: type, _: object, *, persisted: bool) -> Capabilities:
+def nothing(kind: type, _: object, missing: Mapping[Capability | Feature, str]) -> Capabilities:
     """No role and no feature is there."""
-    return capabilities_of(kind, dict.fromkeys((*Capability, *Feature), REASON), persisted=persisted)
+    return capabilities_of(kind, dict.fromkeys((*Capability, *Feature), REASON), missing)

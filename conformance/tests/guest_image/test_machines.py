@@ -109,3 +109,16 @@ def test_guest_starts(
         assert given == set(CARDS)
         assert report.seed == SEED
         assert report.ssh_keys == KEYS
+
+
+def test_a_seed_on_a_floppy(start: Callable[..., Any], image: Path, config_drive: Path) -> None:
+    guest = start(
+        *("-machine", "q35"),
+        *boot_disk(image, "sata"),
+        *("-drive", f"file={config_drive},format=raw,if=none,id=seed,readonly=on"),
+        *("-device", "isa-fdc", "-device", "floppy,drive=seed"),
+    )
+    guest.marker("ready")
+    assert guest.report.unreadable == ()
+    assert [disk.bus for disk in guest.report.disks if disk.size_bytes] == ["floppy", "sata"]
+    assert guest.report.seed == SEED

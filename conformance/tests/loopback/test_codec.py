@@ -1,5 +1,6 @@
 """The codec gives back what it was given, for every type of the contract, and refuses all else."""
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
@@ -22,6 +23,7 @@ from nova_virt_api.model.labels import Labels
 from nova_virt_api.model.leftover import Leftover
 from nova_virt_api.model.secret import Secret
 from nova_virt_api.model.spec import Extra, InstanceSpec
+from nova_virt_api.model.volume import IscsiVolume, OpaqueVolume, Volume
 from nova_virt_conformance.loopback.catalogue import CROSSING, ERRORS
 from nova_virt_conformance.loopback.codec import CannotCrossError, Codec, same
 
@@ -54,10 +56,17 @@ CONSTRAINED: dict[tuple[str, str], st.SearchStrategy[Any]] = {
     ("InstanceUpdate", "labels"): st.none() | labels,
     ("InstanceUpdate", "name"): st.none() | names,
     ("LocalTarget", "format"): st.sampled_from([ImageFormat.QCOW2, ImageFormat.RAW]),
+    ("InstanceSpec", "volumes"): st.deferred(lambda: st.lists(values_of(CROSSING["Volume"]), max_size=1)),
+    ("IscsiVolume", "lun"): st.integers(0, 2**64 - 1),
+    ("IscsiVolume", "portal"): st.integers(1, 65535).map(lambda port: f"192.0.2.7:{port}"),
     ("Nic", "mac"): st.none() | macs,
+    ("OpaqueVolume", "properties"): st.dictionaries(words, TEXT, max_size=3).map(lambda held: Secret(json.dumps(held))),
     ("Url", "url"): urls,
 }
 """Fields with rules of their own."""
+
+TOGETHER: dict[str, tuple[str, ...]] = {"IscsiVolume": ("chap_username", "chap_password")}
+"""Fields that are given all or not at all."""
 
 
 LEAVES: dict[Any, st.SearchStrategy[Any]] = {
@@ -96,7 +105,13 @@ def made_of_fields(kind: type) -> st.SearchStrategy[Any]:
     """Values of a dataclass."""
     hints = get_type_hints(kind)
     ruled = {name: CONSTRAINED[kind.__name__, name] for name in hints if (kind.__name__, name) in CONSTRAINED}
-    return st.builds(kind, **({name: values_of(hint) for name, hint in hints.items() if name not in ruled} | ruled))
+    given = {name: values_of(hint) for name, hint in hints.items() if name not in ruled} | ruled
+    together = TOGETHER.get(kind.__name__, ())
+    if not together:
+        return st.builds(kind, **given)
+    without = {name: strategy for name, strategy in given.items() if name not in together}
+    filled = {name: strategy.filter(lambda value: value is not None) for name, strategy in given.items()}
+    return st.builds(kind, **without) | st.builds(kind, **(without | {name: filled[name] for name in together}))
 
 
 def contents(member: Any) -> dict[str, Any]:
@@ -274,6 +289,19 @@ def test_text_of_others_is_refused(text: str) -> None:
 @pytest.mark.parametrize("event", [Changed(GUEST), Gone(GUEST.uuid), Gap("for a while")])
 def test_event_survives(event: object) -> None:
     assert CODEC.decode(CODEC.encode(event)) == event
+
+
+def test_secrets_of_a_request_cross_and_do_not_show() -> None:
+    target = IscsiVolume(
+        portal="192.0.2.7:3260", iqn="iqn.2026-11.test:a", chap_username="u", chap_password=Secret("hush")
+    )
+    opaque = OpaqueVolume("rbd", Secret(json.dumps({"auth": "hush"})))
+    volumes = [Volume(id="a", connection=target), Volume(id="b", connection=opaque)]
+    spec = InstanceSpec(uuid=uuid4(), name="a", memory_bytes=2**20, volumes=volumes)
+    copy = CODEC.decode(CODEC.encode(spec))
+    assert [volume.connection for volume in copy.volumes] == [target, opaque]
+    assert copy.volumes[0].connection.chap_password.reveal() == "hush"
+    assert "hush" not in f"{spec!r} {copy!r}"
 
 
 def test_list_in_a_frozen_object_is_seen() -> None:

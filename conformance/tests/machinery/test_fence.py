@@ -33,8 +33,6 @@ GIVEN: dict[str, Any] = {
         ("owner", "production"),
         ("owner", ""),
         ("owner", None),
-        ("pools", ()),
-        ("networks", ()),
         ("options", {"manage": "all"}),
         ("options", {"owner": "alice"}),
         ("seconds_per_test", 0),
@@ -51,6 +49,9 @@ def test_a_target_says_what_is_wrong_with_it(field: str, value: object) -> None:
     ("more", "words"),
     [
         ("pools=('default', 'fast')", "pools: not there: fast; the endpoint has: default"),
+        ("pools=()", "pools: none is named; name those that the kit may use; there are: default"),
+        ("networks=()", "networks: none is named; name those that the kit may use; there are: default"),
+        ("nodes=('rack-9',)", "nodes: not there: rack-9; the endpoint has: fake-host"),
         ("networks=('blue',)", "networks: not there: blue; the endpoint has: default"),
         ("owner='conformance!'", "owner"),
     ],
@@ -320,6 +321,26 @@ def test_places_that_the_target_does_not_name_are_closed(sessions: Any) -> None:
     )
     assert ended.outcome("test_gold") is Outcome.NOT_VERIFIED
     assert ended.result("test_gold").reason == "the pool gold is not one that the kit may use"
+
+
+def test_interfaces_stay_on_the_targets_networks(sessions: Any) -> None:
+    ended = sessions.run(
+        kind="""
+            class TestIt(OnFake, Conformance):
+                @pytest.fixture(scope="class")
+                @classmethod
+                def rig(cls):
+                    return FakeRig(target(options={"world": "it", "networks": ["default", "backbone"]}))
+        """,
+        tests='''
+            from nova_virt_api.model.nic import Nic
+
+            def test_backbone(lab, stopped):
+                """An interface on another network."""
+                lab.compute.attach_interface(stopped, Nic(network="backbone"))
+        ''',
+    )
+    assert ended.result("test_backbone").reason == "the network backbone is not one that the kit may use"
 
 
 def test_a_refusal_is_an_error_of_the_api() -> None:

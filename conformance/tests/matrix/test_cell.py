@@ -10,6 +10,7 @@ from nova_virt_conformance.matrix.cell import Cell, State, cell_of
 from nova_virt_conformance.matrix.column import Column
 from nova_virt_conformance.matrix.rows import ROWS
 from nova_virt_conformance.outcome import Evidence, Outcome
+from nova_virt_conformance.profile import PROFILES
 from nova_virt_conformance.promise import Promise
 
 if TYPE_CHECKING:
@@ -128,5 +129,5 @@ def test_a_column_counts_its_cells(reports: tuple[Report, ...]) -> None:
     columns = [Column(report) for report in reports]
     assert [dict(column.tally)[State.UNAVAILABLE] for column in columns] == [1, 2, 1]
     assert all(sum(count for _, count in column.tally) == len(ROWS) for column in columns)
-    assert [column.missed and column.missed.name for column in columns] == [None, "Core", "Lifecycle"]
-    assert {verdict.name for verdict in columns[0].profiles} == {"Core", "Lifecycle", "Block", "Network"}
+    assert [column.missed and column.missed.name for column in columns] == [None, "Core", "Capture"]
+    assert {verdict.name for verdict in columns[0].profiles} == {p.name for p in PROFILES if not p.awaits}

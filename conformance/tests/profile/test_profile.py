@@ -10,11 +10,22 @@ from nova_virt_api.capability import Capability, Feature
 from nova_virt_api.version import API_VERSION
 from nova_virt_conformance.contract import roles
 from nova_virt_conformance.outcome import Outcome
-from nova_virt_conformance.profile import BARE_METAL, BLOCK, CORE, LIFECYCLE, MIGRATION, NETWORK, PROFILES, verdicts
+from nova_virt_conformance.profile import (
+    BARE_METAL,
+    BLOCK,
+    CAPTURE,
+    CORE,
+    LIFECYCLE,
+    MIGRATION,
+    NETWORK,
+    PROFILES,
+    VIRTUAL_NICS,
+    verdicts,
+)
 from nova_virt_conformance.promise import Promise
 from nova_virt_conformance.report.model import ProfileVerdict
 
-REACHABLE = (CORE, LIFECYCLE, BLOCK, NETWORK)
+REACHABLE = (CORE, LIFECYCLE, CAPTURE, BLOCK, NETWORK, VIRTUAL_NICS, BARE_METAL)
 
 
 def by_name(make: Any, *changed: Any, **more: Any) -> dict[str, ProfileVerdict]:
@@ -44,9 +55,6 @@ def test_when_all_is_well_all_profiles_are_reached_but_those_that_wait_for_the_c
     assert found[MIGRATION.name].missing == (
         f"not reachable yet: the contract {version} does not have the roles LiveMigration and Resize",
     )
-    assert found[BARE_METAL.name].missing == (
-        f"not reachable yet: the contract {version} does not have the roles Rebuild and Rescue",
-    )
 
 
 @pytest.mark.parametrize(
@@ -64,6 +72,13 @@ def test_a_promise_that_is_not_shown_is_missing_with_its_reason(make: Any, outco
     found = by_name(make, destroy)
     assert found["Core"] == ProfileVerdict(name="Core", reached=False, missing=(line,))
     assert found["Lifecycle"].missing == ("the profile Core, on which this one builds, is not reached",)
+
+
+def test_a_profile_that_builds_on_another_is_missed_with_it(make: Any) -> None:
+    interfaces = make.result("test_interfaces", "interfaces", outcome=Outcome.FAILED, reason="none is shown")
+    found = by_name(make, interfaces)
+    assert found["Network"].missing == ("interfaces: test_interfaces failed: none is shown",)
+    assert found["Virtual NICs"].missing == ("the profile Network, on which this one builds, is not reached",)
 
 
 def test_a_missing_test_is_missing_evidence(make: Any) -> None:
@@ -93,8 +108,9 @@ def test_a_role_that_is_not_there_is_missing_with_the_endpoints_reason(make: Any
         make, unavailable={"suspend": "a container cannot be suspended", "nic_mac": "", "uefi": "no firmware"}
     )
     assert found["Core"].reached
-    assert found["Lifecycle"].missing == ("suspend: not available here: a container cannot be suspended",)
-    assert found["Network"].missing == ("nic_mac: not available here: no reason given",)
+    assert found["Capture"].missing == ("suspend: not available here: a container cannot be suspended",)
+    assert found["Virtual NICs"].missing == ("nic_mac: not available here: no reason given",)
+    assert found["Network"].reached
     assert found["Block"].reached
 
 
@@ -102,7 +118,7 @@ def test_a_role_that_is_claimed_has_to_be_shown(make: Any) -> None:
     suspend = make.result("test_suspend", "suspend", outcome=Outcome.FAILED, reason="still running")
     found = by_name(make, suspend)
     assert found["Core"].reached
-    assert found["Lifecycle"].missing == ("suspend: test_suspend failed: still running",)
+    assert found["Capture"].missing == ("suspend: test_suspend failed: still running",)
 
 
 def test_an_endpoint_that_gives_no_answer_does_not_reach_what_asks_for_it(make: Any) -> None:

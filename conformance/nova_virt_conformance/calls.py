@@ -1,0 +1,163 @@
+"""How each of the contract's verbs is called in the simplest way; what it needs beside the guest, the lab has."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+from nova_virt_api.capability import Capability, Feature
+from nova_virt_api.errors import InstanceNotFound, NotSupported
+from nova_virt_api.model.console import ConsoleAddress, ConsoleKind
+from nova_virt_api.model.image import LocalTarget
+from nova_virt_api.model.instance import Instance, PowerOff
+from nova_virt_api.model.secret import Secret
+from nova_virt_api.model.spec import InstanceUpdate
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nova_virt_api.compute.compute import Compute
+    from nova_virt_api.model.diagnostics import Diagnosis
+    from nova_virt_api.model.interface import Interface
+    from nova_virt_conformance.lab import Lab
+
+GRACE: Final = 0.2
+"""Seconds; blank guests do not obey, so more would only be waited for."""
+
+LABELS: Final = {"conformance": "changed"}
+NO_INTERFACE: Final = "conformance-no-such-interface"
+RESCUE_PASSWORD: Final = "conformance-rescue-4711"  # noqa: S105 - it opens nothing
+
+
+def power_on(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Start it."""
+    compute.power_on(guest, timeout=lab.patience)
+
+
+def power_off_hard(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Cut its power."""
+    compute.power_off(guest, mode=PowerOff.HARD, timeout=lab.patience)
+
+
+def power_off_graceful(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Ask it to stop."""
+    compute.power_off(guest, mode=PowerOff.GRACEFUL, grace_seconds=GRACE, timeout=lab.patience)
+
+
+def reboot_hard(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Cut its power and start it."""
+    compute.reboot(guest, mode=PowerOff.HARD, timeout=lab.patience)
+
+
+def reboot_graceful(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Ask it to stop, and start it."""
+    compute.reboot(guest, mode=PowerOff.GRACEFUL, grace_seconds=GRACE, timeout=lab.patience)
+
+
+def pause(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Stop its CPUs."""
+    compute.pause(guest, timeout=lab.patience)
+
+
+def unpause(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Let its CPUs go on."""
+    compute.unpause(guest, timeout=lab.patience)
+
+
+def suspend(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Save its memory."""
+    compute.suspend(guest, timeout=lab.patience)
+
+
+def resume(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Restore its memory."""
+    compute.resume(guest, timeout=lab.patience)
+
+
+def snapshot(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Write its disk to a file."""
+    compute.snapshot(guest, LocalTarget(lab.directory / f"{guest.uuid}.qcow2"), timeout=lab.patience)
+
+
+def rename(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Give it another name."""
+    compute.update(guest, InstanceUpdate(name=new_name(guest)), timeout=lab.patience)
+
+
+def relabel(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Give it other labels."""
+    compute.update(guest, InstanceUpdate(labels=LABELS), timeout=lab.patience)
+
+
+def console(compute: Compute, guest: Instance, _: Lab) -> ConsoleAddress:
+    """Ask for the first kind of console that it has."""
+    for kind in ConsoleKind:
+        try:
+            return compute.console(guest, kind)
+        except NotSupported as error:
+            missing = error
+    raise missing
+
+
+def console_log(compute: Compute, guest: Instance, _: Lab) -> bytes:
+    """Read what it printed."""
+    return compute.console_log(guest)
+
+
+def rebuild(compute: Compute, guest: Instance, lab: Lab) -> Instance:
+    """Write its boot disk anew."""
+    source = lab.image() if lab.compute.capabilities().has(Capability.REBUILD) else None
+    return compute.rebuild(guest, source=source, timeout=lab.patience)
+
+
+def rescue(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Start a rescue system in its place."""
+    compute.rescue(guest, **rescue_options(lab), timeout=lab.patience)
+
+
+def unrescue(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Let it go back to its own disk."""
+    compute.unrescue(guest, timeout=lab.patience)
+
+
+def rescue_options(lab: Lab) -> dict[str, Any]:
+    """All that the endpoint takes for a rescue, so that none that needs something goes without."""
+    has = lab.compute.capabilities().has
+    options: dict[str, Any] = {"image": lab.image()} if has(Feature.RESCUE_IMAGE) else {}
+    if has(Feature.RESCUE_PASSWORD):
+        lab.secrets.add([RESCUE_PASSWORD])
+        options["password"] = Secret(RESCUE_PASSWORD)
+    return options
+
+
+def interfaces(compute: Compute, guest: Instance, _: Lab) -> Sequence[Interface]:
+    """Look at its interfaces."""
+    return compute.interfaces(guest)
+
+
+def attach_interface(compute: Compute, guest: Instance, lab: Lab) -> Interface:
+    """Give it one more interface."""
+    return compute.attach_interface(guest, lab.rig.new_nic(), timeout=lab.patience)
+
+
+def detach_interface(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Take its last interface away."""
+    attached: Sequence[Interface] = ()
+    with suppress(InstanceNotFound):
+        attached = compute.interfaces(guest)
+    compute.detach_interface(guest, attached[-1] if attached else NO_INTERFACE, timeout=lab.patience)
+
+
+def trigger_crash_dump(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Interrupt it."""
+    compute.trigger_crash_dump(guest, timeout=lab.patience)
+
+
+def diagnostics(compute: Compute, guest: Instance, _: Lab) -> Diagnosis:
+    """Look closer at it."""
+    return compute.diagnostics(guest)
+
+
+def new_name(guest: Instance) -> str:
+    """Another name for a guest; the same each time, whether it has it already or not."""
+    return f"{guest.name.removesuffix('-renamed')}-renamed"

@@ -1,0 +1,191 @@
+"""Drivers that are wrong about network interfaces, VIFs, volumes, and images that the backend fetches."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from nova_virt_api.driver.operation import Operation
+from nova_virt_api.fake.driver import FakeDriver
+from nova_virt_api.model.identity import InstanceRef
+from nova_virt_api.model.image import BackendUrl
+from nova_virt_api.model.instance import Instance
+from nova_virt_api.model.interface import Interface
+from nova_virt_api.model.nic import Nic
+from nova_virt_api.model.spec import InstanceSpec
+from nova_virt_api.model.volume import IscsiVolume, VolumeConnector
+from nova_virt_conformance.image_files import QCOW2
+
+LOG = logging.getLogger(__name__)
+
+
+# --- interfaces -------------------------------------------------------------------------------------------------------
+
+
+class AttachesAnew(FakeDriver):
+    """A MAC address that the guest has already is attached once more, under another one."""
+
+    caught_by = "test_interface_with_a_mac_is_attached_once"
+
+    def attach_interface(self, guest: InstanceRef, nic: Nic, op: Operation) -> Interface:
+        taken = any(one.mac == nic.mac for one in super().interfaces(guest))
+        return super().attach_interface(guest, replace(nic, mac=None) if taken else nic, op)
+
+
+class AttachesVifsAnew(FakeDriver):
+    """A VIF that the guest has already is attached once more."""
+
+    caught_by = "test_vif_is_attached_once"
+
+    def attach_interface(self, guest: InstanceRef, nic: Nic, op: Operation) -> Interface:
+        taken = nic.vif_id is not None and any(one.vif_id == nic.vif_id for one in super().interfaces(guest))
+        return super().attach_interface(guest, Nic(network=nic.network) if taken else nic, op)
+
+
+class AttachesOnPaper(FakeDriver):
+    """An attached interface is shown, and the backend knows nothing of it."""
+
+    caught_by = "test_attached_interface_is_there"
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.made_up: dict[Any, list[Interface]] = {}
+
+    def attach_interface(self, guest: InstanceRef, nic: Nic, op: Operation) -> Interface:
+        made = super().attach_interface(guest, nic, op)
+        super().detach_interface(guest, made.id, op)
+        self.made_up.setdefault(guest.uuid, []).append(made)
+        return made
+
+    def interfaces(self, guest: InstanceRef) -> Sequence[Interface]:
+        return [*super().interfaces(guest), *self.made_up.get(guest.uuid, [])]
+
+
+class LosesInterfacesAtRestart(FakeDriver):
+    """An interface that was attached is gone when the guest was stopped."""
+
+    caught_by = "test_attached_interface_survives_a_restart"
+
+    def power_off(self, guest: InstanceRef, op: Operation, **more: Any) -> None:
+        super().power_off(guest, op, **more)
+        with self.connection.world.changing() as state:
+            for found in state.claimants(guest.uuid):
+                for name in found.ports[1:]:
+                    state.drop_port(name)
+                state.put(replace(found, ports=found.ports[:1]))
+
+
+class InterfacesAreNumbered(FakeDriver):
+    """An interface's id is its place, which another gets when one before it goes."""
+
+    caught_by = "test_detached_interface_is_gone"
+
+    def interfaces(self, guest: InstanceRef) -> Sequence[Interface]:
+        return [replace(one, id=str(place)) for place, one in enumerate(super().interfaces(guest))]
+
+    def attach_interface(self, guest: InstanceRef, nic: Nic, op: Operation) -> Interface:
+        made = super().attach_interface(guest, nic, op)
+        return next(one for one in self.interfaces(guest) if one.mac == made.mac)
+
+    def detach_interface(self, guest: InstanceRef, interface_id: str, op: Operation) -> None:
+        own = super().interfaces(guest)
+        known = {str(place): one.id for place, one in enumerate(own)}
+        super().detach_interface(guest, known.get(interface_id, interface_id), op)
+
+
+class DetachForgetsThePort(FakeDriver):
+    """A detached interface leaves its port."""
+
+    caught_by = "test_attach_and_detach_leave_nothing"
+
+    def detach_interface(self, guest: InstanceRef, interface_id: str, op: Operation) -> None:
+        with self.connection.world.reading() as state:
+            port = state.ports.get(interface_id)
+        super().detach_interface(guest, interface_id, op)
+        if port is not None:
+            with self.connection.world.changing() as state:
+                state.put_port(port)
+
+
+class DetachesWhateverIsThere(FakeDriver):
+    """Asked to detach an interface that is not there, it takes another one away."""
+
+    caught_by = "test_detach_is_idempotent"
+
+    def detach_interface(self, guest: InstanceRef, interface_id: str, op: Operation) -> None:
+        if interface_id not in {one.id for one in self.interfaces(guest)}:
+            interface_id = next((one.id for one in self.interfaces(guest)), interface_id)
+        super().detach_interface(guest, interface_id, op)
+
+
+class DropsVifs(FakeDriver):
+    """The VIF of a spec is silently dropped, and an interface made instead."""
+
+    caught_by = "test_guest_is_made_with_a_vif"
+
+    def spawn(self, spec: InstanceSpec, op: Operation) -> Instance:
+        return super().spawn(replace(spec, nics=[replace(nic, vif_id=None) for nic in spec.nics]), op)
+
+
+# --- volumes ----------------------------------------------------------------------------------------------------------
+
+
+class DropsVolumes(FakeDriver):
+    """The volumes of a spec are silently dropped."""
+
+    caught_by = "test_guest_uses_a_volume"
+
+    def spawn(self, spec: InstanceSpec, op: Operation) -> Instance:
+        return super().spawn(replace(spec, volumes=()), op)
+
+
+class LogsChapPasswords(FakeDriver):
+    """The password of a volume's target is written to the log."""
+
+    caught_by = "test_secret_of_a_volume_is_not_shown"
+
+    def spawn(self, spec: InstanceSpec, op: Operation) -> Instance:
+        for volume in spec.volumes:
+            if isinstance(volume.connection, IscsiVolume) and volume.connection.chap_password is not None:
+                LOG.debug("logging in to %s with %s", volume.id, volume.connection.chap_password.reveal())
+        return super().spawn(spec, op)
+
+
+class MakesUpConnectors(FakeDriver):
+    """Nodes tell a storage service their host name where an iSCSI name belongs."""
+
+    caught_by = "test_connector_of_each_node"
+
+    def volume_connector(self, node: str | None = None) -> VolumeConnector:
+        found = super().volume_connector(node)
+        return replace(found, iscsi_initiator=found.node)
+
+
+# --- images that the backend fetches ----------------------------------------------------------------------------------
+
+
+class BackendChecksNothing(FakeDriver):
+    """The checksum of an image that the backend fetches is not handed on."""
+
+    caught_by = "test_wrong_image_that_the_backend_fetches_is_rejected"
+
+    def spawn(self, spec: InstanceSpec, op: Operation) -> Instance:
+        disks = [
+            replace(disk, source=replace(disk.source, checksum=QCOW2.checksum()))
+            if isinstance(disk.source, BackendUrl)
+            else disk
+            for disk in spec.disks
+        ]
+        return super().spawn(replace(spec, disks=disks), op)
+
+
+class LogsWhatTheBackendFetches(FakeDriver):
+    """The whole address of an image that the backend fetches is written to the log."""
+
+    caught_by = "test_token_in_an_address_for_the_backend_is_not_shown"
+
+    def spawn(self, spec: InstanceSpec, op: Operation) -> Instance:
+        for disk in spec.disks:
+            if isinstance(disk.source, BackendUrl):
+                LOG.info("the backend fetches %s", disk.source.url)
+        return super().spawn(spec, op)
