@@ -20,6 +20,10 @@ ALWAYS: Final = (
     Capability.SNAPSHOT,
     Capability.CONSOLE,
     Capability.CONSOLE_LOG,
+    Capability.INTERFACES,
+    Capability.CRASH_DUMP,
+    Capability.DIAGNOSTICS,
+    Feature.CLIENT_IMAGES,
     Feature.MULTIPLE_DISKS,
     Feature.BLANK_DISK,
     Feature.DISK_BUS,
@@ -35,7 +39,15 @@ ALWAYS: Final = (
     Feature.GUEST_AGENT,
 )
 
+NO_RESCUE: Final = "this driver has no rescue mode"
+
 NEVER: Final = {
+    Feature.WHOLE_NODES: "guests are virtual machines, as large as their spec says",
+    Feature.BACKEND_URL: "libvirt does not fetch images; Url() fetches them here and passes them on",
+    Feature.NIC_VIF: "libvirt's networks have no ports that could be made before their guest",
+    Feature.SPAWN_VOLUMES: "this driver connects no volumes of storage services",
+    Feature.RESCUE_IMAGE: NO_RESCUE,
+    Feature.RESCUE_PASSWORD: NO_RESCUE,
     Feature.SNAPSHOT_LIVE: "the disk is copied, which nobody may write to meanwhile: the guest must be off",
     Feature.EXTRAS: "this driver defines no extras",
     Feature.EVERY_TRANSITION: "events tell that a guest changed; changes in quick succession become one",

@@ -10,6 +10,7 @@ from nova_virt_api.model.disk import DiskBus
 from nova_virt_api.model.spec import Firmware, InstanceSpec
 from nova_virt_libvirt.devices.disk import DiskFile, controller_elements, disk_elements
 from nova_virt_libvirt.devices.nic import nic_element
+from nova_virt_libvirt.devices.port import port_elements
 from nova_virt_libvirt.devices.screen import screen_elements, serial_elements
 
 
@@ -61,12 +62,16 @@ def domain_xml(spec: InstanceSpec, parts: Parts) -> str:
 
 def os_element(spec: InstanceSpec, disks: Sequence[DiskFile]) -> etree._Element:
     """Machine type and firmware; of UEFI only the kind is said, libvirt finds files that fit."""
-    machine = "pc" if any(disk.bus is DiskBus.IDE for disk in disks) else "q35"
-    element = E.os(E.type("hvm", arch="x86_64", machine=machine))
+    element = E.os(E.type("hvm", arch="x86_64", machine="q35" if has_express(disks) else "pc"))
     if spec.firmware is Firmware.UEFI:
         element.set("firmware", "efi")
         element.append(E.firmware(E.feature(enabled="no", name="secure-boot")))
     return element
+
+
+def has_express(disks: Sequence[DiskFile]) -> bool:
+    """Whether the machine has PCI Express; one with IDE has not."""
+    return all(disk.bus is not DiskBus.IDE for disk in disks)
 
 
 def cpu_element(virt_type: str) -> etree._Element:
@@ -89,7 +94,7 @@ def clock_element() -> etree._Element:
 def devices_element(spec: InstanceSpec, parts: Parts) -> etree._Element:
     """All devices of the guest."""
     nics = zip(spec.nics, parts.networks, strict=True)
-    return E.devices(
+    devices = [
         *disk_elements(parts.disks, parts.seed),
         *controller_elements(parts.disks),
         *(nic_element(nic, network, spec.uuid, index) for index, (nic, network) in enumerate(nics)),
@@ -98,4 +103,5 @@ def devices_element(spec: InstanceSpec, parts: Parts) -> etree._Element:
         *screen_elements(),
         E.memballoon(model="virtio"),
         E.rng(E.backend("/dev/urandom", model="random"), model="virtio"),
-    )
+    ]
+    return E.devices(*devices, *(port_elements(devices) if has_express(parts.disks) else ()))

@@ -15,11 +15,14 @@ from nova_virt_libvirt.addresses import Addresses
 from nova_virt_libvirt.connection import Connection
 from nova_virt_libvirt.console import LibvirtConsole
 from nova_virt_libvirt.console_log import LibvirtConsoleLog
+from nova_virt_libvirt.crash_dump import LibvirtCrashDump
 from nova_virt_libvirt.destroy import Destroyer
+from nova_virt_libvirt.diagnostics import LibvirtDiagnostics
 from nova_virt_libvirt.domains import Domains
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.events import Events
 from nova_virt_libvirt.host import Host, dotted
+from nova_virt_libvirt.interfaces import LibvirtInterfaces
 from nova_virt_libvirt.leftovers import Leftovers
 from nova_virt_libvirt.options import OPTIONS
 from nova_virt_libvirt.pause import LibvirtPause
@@ -56,6 +59,9 @@ class LibvirtDriver(
     LibvirtSnapshot,
     LibvirtConsole,
     LibvirtConsoleLog,
+    LibvirtInterfaces,
+    LibvirtCrashDump,
+    LibvirtDiagnostics,
     Driver,
 ):
     """QEMU and KVM guests through one libvirt daemon."""

@@ -78,6 +78,7 @@ BUSY_TEXTS: Final = (
     "another migration job is already running",
 )
 FULL_TEXTS: Final = ("No space left on device", "Disk quota exceeded")
+SLOT_TEXTS: Final = ("No more available PCI slots", "No more available PCI addresses")
 MEMORY_TEXTS: Final = ("Cannot allocate memory", "cannot set up guest memory", "unable to allocate memory")
 
 
@@ -169,6 +170,12 @@ RULES: Final[tuple[Rule, ...]] = (
     (
         lambda error, _: error.get_error_code() == libvirt.VIR_ERR_OPERATION_TIMEOUT,
         lambda _, text, message: Timeout(text, message),
+    ),
+    (
+        says(SLOT_TEXTS),
+        lambda _, text, message: NoCapacity(
+            "slots", message, hint="change the guest while it is off: libvirt then makes room for one more"
+        ),
     ),
     (is_full, lambda _, text, message: NoCapacity("storage", message)),
     (is_out_of_memory, lambda _, text, message: NoCapacity("memory_bytes", message)),

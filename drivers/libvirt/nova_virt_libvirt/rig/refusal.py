@@ -34,6 +34,9 @@ AUTH_LIST: Final = frozenset({66})
 VOLUME_CREATE: Final = frozenset({93})
 VOLUME_DELETE: Final = frozenset({94})
 VOLUME_COPY: Final = frozenset({125})
+DEVICE_ATTACH: Final = frozenset({160})
+DEVICE_DETACH: Final = frozenset({161})
+INJECT_NMI: Final = frozenset({210})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +98,7 @@ def broken_storage(procedures: frozenset[int], about: bytes = b"") -> Refusal:
 DISK: Final = b".disk0"
 
 REFUSALS: Final[Mapping[tuple[str, type[VirtError]], Refusal]] = {
+    ("CrashDump.trigger_crash_dump", Busy): busy(INJECT_NMI),
     ("Driver.destroy", StorageError): broken_storage(VOLUME_DELETE, DISK),
     ("Driver.power_off", Busy): busy(DOMAIN_DESTROY),
     ("Driver.power_on", Busy): busy(DOMAIN_CREATE),
@@ -121,6 +125,25 @@ REFUSALS: Final[Mapping[tuple[str, type[VirtError]], Refusal]] = {
     ),
     ("Driver.spawn", StorageError): broken_storage(VOLUME_CREATE, DISK),
     ("Driver.update", Busy): busy(DOMAIN_UPDATE),
+    ("Interfaces.attach_interface", Busy): busy(DEVICE_ATTACH),
+    ("Interfaces.attach_interface", NetworkError): Refusal(
+        procedures=DEVICE_ATTACH,
+        code=libvirt.VIR_ERR_OPERATION_INVALID,
+        part=libvirt.VIR_FROM_NETWORK,
+        text="Requested operation is not valid: network 'default' is not active",
+    ),
+    ("Interfaces.attach_interface", NoCapacity): Refusal(
+        procedures=DEVICE_ATTACH,
+        code=libvirt.VIR_ERR_INTERNAL_ERROR,
+        part=libvirt.VIR_FROM_DOMAIN,
+        text="internal error: No more available PCI slots",
+    ),
+    ("Interfaces.detach_interface", Busy): busy(DEVICE_DETACH),
+    ("Interfaces.detach_interface", NetworkError): Refusal(
+        procedures=DEVICE_DETACH,
+        code=libvirt.VIR_ERR_INTERNAL_ERROR,
+        text="internal error: unable to remove the interface from the bridge 'virbr0'",
+    ),
     ("Pause.pause", Busy): busy(DOMAIN_SUSPEND),
     ("Pause.unpause", Busy): busy(DOMAIN_RESUME),
     ("Snapshot.snapshot", Busy): Refusal(

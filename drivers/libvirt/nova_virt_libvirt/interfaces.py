@@ -1,0 +1,222 @@
+"""Network interfaces of guests that exist: in the running machine and in the definition that it starts from next."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import libvirt
+from lxml import etree
+
+from nova_virt_api.driver.interfaces import Interfaces
+from nova_virt_api.driver.operation import CancelMode, Stage
+from nova_virt_api.errors import BackendError, Cancelled, NetworkError, StateAfter, Timeout
+from nova_virt_api.model.instance import PowerState
+from nova_virt_api.model.interface import Interface
+from nova_virt_api.model.nic import NicModel
+from nova_virt_libvirt.definition import PARSER, interface_of
+from nova_virt_libvirt.devices.nic import nic_element
+from nova_virt_libvirt.errors import HINTS, translated
+from nova_virt_libvirt.places import Places
+from nova_virt_libvirt.verbs import OnDomains
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from nova_virt_api.driver.operation import Operation
+    from nova_virt_api.model.identity import InstanceRef
+    from nova_virt_api.model.nic import Nic
+    from nova_virt_libvirt.domain import Domain
+    from nova_virt_libvirt.site import Site
+
+CHANGEABLE: Final = (PowerState.RUNNING, PowerState.PAUSED, PowerState.SHUTDOWN)
+MODELS: Final = {model.value: model for model in NicModel}
+
+LET_GO_SECONDS: Final = 20.0
+"""A guest's system lets go of a card within a second or some, one that is being booted when that is done."""
+
+ASK_AGAIN_SECONDS: Final = 5.0
+"""A guest that is still booting may miss the first request."""
+
+
+class LibvirtInterfaces(OnDomains, Interfaces):
+    """The role Interfaces. An interface's id is its MAC address."""
+
+    site: Site
+
+    def interfaces(self, guest: InstanceRef) -> Sequence[Interface]:
+        cards = Cards(self.domains.find(guest))
+        return tuple(map(shown, cards.now()))
+
+    def attach_interface(self, guest: InstanceRef, nic: Nic, op: Operation) -> Interface:
+        domain = self.domains.owned(guest)
+        domain.require(*CHANGEABLE)
+        network = Places(self.site.connection(), self.site.pool).network("nic.network", nic.network)
+        op.stage(Stage.NETWORK_READY)
+        op.stage("attach the interface", CancelMode.NONE)
+        wanted = replace(nic, mac=nic.mac or random_mac())
+        cards = Cards(domain)
+        cards.attach(nic_element(wanted, network, guest.uuid, 0))
+        self.domains.forget(guest.uuid)
+        return next(shown(card) for card in cards.now() if mac_of(card) == wanted.mac)
+
+    def detach_interface(self, guest: InstanceRef, interface_id: str, op: Operation) -> None:
+        domain = self.domains.owned(guest)
+        state = domain.require(*CHANGEABLE)
+        op.stage("detach the interface")
+        cards = Cards(domain)
+        try:
+            if state is not PowerState.SHUTDOWN:
+                unplug(cards, interface_id, op, paused=state is PowerState.PAUSED)
+            cards.detach(interface_id, libvirt.VIR_DOMAIN_AFFECT_CONFIG)  # last: until then a repeated call finds it
+        finally:
+            self.domains.forget(guest.uuid)
+
+
+class Cards:
+    """The network cards of one guest, each an ``<interface>``.
+
+    Args:
+        domain: the guest.
+    """
+
+    def __init__(self, domain: Domain) -> None:
+        self._domain = domain
+
+    def now(self) -> list[Any]:
+        """Those that the guest has now, or would have if it were started."""
+        return self._read(0)
+
+    def attach(self, card: Any) -> None:
+        """Give the guest a card wherever it has none of this address.
+
+        Raises:
+            NoCapacity: the guest has no free slot.
+            NetworkError: it could not be connected.
+            Busy: libvirt is doing something else with it.
+        """
+        mac = mac_of(card)
+        missing = sum(part for part in self._parts() if not self.has(mac, part))
+        if not missing:
+            return
+        with failing("attach the interface"):
+            self._domain.native.attachDeviceFlags(etree.tostring(card, encoding="unicode"), missing)
+
+    def detach(self, mac: str, part: int) -> None:
+        """Take a card away from the running guest, which is thereby only asked to let go, or from its definition."""
+        card = next((card for card in self._read_part(part) if mac_of(card) == mac), None)
+        if card is None:
+            return
+        with failing("detach the interface"):
+            try:
+                self._domain.native.detachDeviceFlags(etree.tostring(card, encoding="unicode"), part)
+            except libvirt.libvirtError as error:
+                if error.get_error_code() != libvirt.VIR_ERR_DEVICE_MISSING and not is_asked(error):
+                    raise
+
+    def has(self, mac: str, part: int) -> bool:
+        """Whether a card of this address is in that part."""
+        return any(mac_of(card) == mac for card in self._read_part(part))
+
+    def _parts(self) -> list[int]:
+        """What the guest consists of now: the running machine, its definition, or both."""
+        with translated("look at the guest"):
+            native = self._domain.urgent
+            parts = [libvirt.VIR_DOMAIN_AFFECT_LIVE] if native.isActive() else []
+            return [*parts, libvirt.VIR_DOMAIN_AFFECT_CONFIG] if native.isPersistent() else parts
+
+    def _read_part(self, part: int) -> list[Any]:
+        if part not in self._parts():
+            return []
+        return self._read(libvirt.VIR_DOMAIN_XML_INACTIVE if part == libvirt.VIR_DOMAIN_AFFECT_CONFIG else 0)
+
+    def _read(self, flags: int) -> list[Any]:
+        with translated("look at the guest's interfaces"):
+            return etree.fromstring(self._domain.urgent.XMLDesc(flags), PARSER).findall("devices/interface")
+
+
+def unplug(cards: Cards, mac: str, op: Operation, *, paused: bool) -> None:
+    """Let the running guest give a card back: a card is gone when its system says so, or at a reset.
+
+    Each request waits for the guest itself, some seconds long.
+
+    Args:
+        cards: the guest's cards.
+        mac: the card's address.
+        op: the operation worked for.
+        paused: whether the guest cannot do anything; then it is asked once.
+
+    Raises:
+        NetworkError: the guest does not let go.
+        Cancelled: somebody asked to; the guest may still obey.
+        Timeout: the deadline came first; the guest may still obey.
+    """
+    end = time.monotonic() + (0.0 if paused else LET_GO_SECONDS)
+    asked: float | None = None
+
+    def is_over() -> bool:
+        nonlocal asked
+        if not cards.has(mac, libvirt.VIR_DOMAIN_AFFECT_LIVE):
+            return True
+        now = time.monotonic()
+        if asked is not None and now >= end:
+            return True
+        if asked is None or now - asked >= ASK_AGAIN_SECONDS:
+            asked = now
+            cards.detach(mac, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        return False
+
+    try:
+        op.wait_until(is_over)
+    except (Cancelled, Timeout) as error:
+        if asked is not None:
+            error.state_after = StateAfter.UNKNOWN
+        raise
+    if cards.has(mac, libvirt.VIR_DOMAIN_AFFECT_LIVE):
+        reason = "it is paused" if paused else f"its operating system did not answer within {LET_GO_SECONDS:g} s"
+        how = "unpause it" if paused else "stop it, or let its system start"
+        raise NetworkError(
+            f"the guest does not let go of interface {mac}: {reason}",
+            hint=f"{how} and detach again",
+            state_after=StateAfter.UNKNOWN,
+        )
+
+
+@contextmanager
+def failing(what: str) -> Iterator[None]:
+    """Raise our errors for libvirt's; one of no other kind is about the network."""
+    try:
+        with translated(what):
+            yield
+    except BackendError as error:
+        raise NetworkError(error.message, hint=HINTS[NetworkError]) from error.__cause__
+
+
+def is_asked(error: libvirt.libvirtError) -> bool:
+    """Whether the guest has been asked already and not yet answered, or said no for now."""
+    text = str(error)
+    return "in the process of unplug" in text or "rejected by the guest" in text
+
+
+def shown(card: Any) -> Interface:
+    """An ``<interface>`` as everybody sees it."""
+    found, model = interface_of(card), card.find("model")
+    return Interface(
+        id=found.mac,
+        mac=found.mac,
+        network=found.network,
+        model=None if model is None else MODELS.get(model.get("type", "").removesuffix("-non-transitional")),
+    )
+
+
+def mac_of(card: Any) -> str:
+    """The address of an ``<interface>``."""
+    return interface_of(card).mac
+
+
+def random_mac() -> str:
+    """An address for an interface that was asked for without one: ``52:54`` as QEMU's own, and 32 random bits."""
+    return ":".join(("52", "54", *(f"{byte:02x}" for byte in secrets.token_bytes(4))))
