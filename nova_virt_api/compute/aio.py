@@ -20,6 +20,7 @@ from nova_virt_api.compute.roles.hosts import AsyncHosts
 from nova_virt_api.compute.roles.imaging import AsyncImaging
 from nova_virt_api.compute.roles.ownership import AsyncOwnership
 from nova_virt_api.compute.roles.repair import AsyncRepair
+from nova_virt_api.compute.roles.vendor import AsyncVendor
 from nova_virt_api.compute.submit import GRACE_SECONDS
 from nova_virt_api.compute.watch import PAUSE_BEFORE_RELISTING, Watch
 from nova_virt_api.errors import VirtError
@@ -48,7 +49,7 @@ async def connect(driver: str | None = None, **options: Any) -> AsyncCompute:
     return AsyncCompute(await kept(lambda: connect_blocking(driver, **options), undo=Compute.close))
 
 
-class AsyncCompute(AsyncHalting, AsyncImaging, AsyncRepair, AsyncAttaching, AsyncHosts, AsyncOwnership):
+class AsyncCompute(AsyncHalting, AsyncImaging, AsyncRepair, AsyncAttaching, AsyncHosts, AsyncOwnership, AsyncVendor):
     """An open endpoint for asyncio. Verbs, arguments and errors are those of :class:`Compute`.
 
     Args:

@@ -16,6 +16,7 @@ from nova_virt_api.compute.roles.hosts import ComputeHosts
 from nova_virt_api.compute.roles.imaging import ComputeImaging
 from nova_virt_api.compute.roles.ownership import ComputeOwnership
 from nova_virt_api.compute.roles.repair import ComputeRepair
+from nova_virt_api.compute.roles.vendor import ComputeVendor
 from nova_virt_api.compute.submit import GRACE_SECONDS, Submit
 from nova_virt_api.compute.turns import Turns
 from nova_virt_api.compute.until import Condition, GuestCondition, IsGone
@@ -41,7 +42,9 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound="Role")
 
 
-class Compute(ComputeHalting, ComputeImaging, ComputeRepair, ComputeAttaching, ComputeHosts, ComputeOwnership):
+class Compute(
+    ComputeHalting, ComputeImaging, ComputeRepair, ComputeAttaching, ComputeHosts, ComputeOwnership, ComputeVendor
+):
     """An open endpoint: uniform verbs over its driver. Thread-safe; a context manager that closes it.
 
     Reads see everything that the account sees. Verbs work one at a time per guest, or node, in this process,
@@ -263,6 +266,8 @@ class Compute(ComputeHalting, ComputeImaging, ComputeRepair, ComputeAttaching, C
 
     def role(self, kind: type[R]) -> R:
         """The driver as a role of the vendor's own, defined in the driver's package; outside this class's guarantees.
+
+        For reads. Verbs of such a role take an operation, which :meth:`perform` gives them.
 
         Raises:
             InvalidSpec: the driver does not have it.

@@ -15,6 +15,7 @@ from nova_virt_api.compute.roles.hosts import SubmitHosts
 from nova_virt_api.compute.roles.imaging import SubmitImaging
 from nova_virt_api.compute.roles.ownership import SubmitOwnership
 from nova_virt_api.compute.roles.repair import SubmitRepair
+from nova_virt_api.compute.roles.vendor import SubmitVendor
 from nova_virt_api.errors import InvalidSpec
 from nova_virt_api.model.check import check_seconds
 from nova_virt_api.model.instance import DiskPolicy, Instance, PowerOff
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 GRACE_SECONDS: Final = 60.0
 
 
-class Submit(SubmitHalting, SubmitImaging, SubmitRepair, SubmitAttaching, SubmitHosts, SubmitOwnership):
+class Submit(SubmitHalting, SubmitImaging, SubmitRepair, SubmitAttaching, SubmitHosts, SubmitOwnership, SubmitVendor):
     """``compute.submit``: every verb of ``Compute``, returning its :class:`Operation` at once.
 
     Semantics and errors are those of the verb in :class:`nova_virt_api.driver.driver.Driver` or its role. A request
