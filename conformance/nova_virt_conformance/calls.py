@@ -145,7 +145,14 @@ def detach_interface(compute: Compute, guest: Instance, lab: Lab) -> None:
     attached: Sequence[Interface] = ()
     with suppress(InstanceNotFound):
         attached = compute.interfaces(guest)
-    compute.detach_interface(guest, attached[-1] if attached else NO_INTERFACE, timeout=lab.patience)
+    with lab.rig.letting_go(guest.uuid):
+        compute.detach_interface(guest, attached[-1] if attached else NO_INTERFACE, timeout=lab.patience)
+
+
+def see_to_an_interface(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Give it an interface unless it has one."""
+    if not compute.interfaces(guest):
+        attach_interface(compute, guest, lab)
 
 
 def trigger_crash_dump(compute: Compute, guest: Instance, lab: Lab) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from nova_virt_api.model.image import BackendUrl
@@ -108,6 +108,13 @@ class Rig:
         Default: nothing is done, since the kit's blank guests have no operating system that could obey. Where guests
         obey whatever is done, e.g. imitated ones, this raises ``NotApplicable``.
         """
+
+    def letting_go(self, guest: UUID) -> AbstractContextManager[None]:
+        """While it is entered, a blank guest lets go of cards that are taken from it, as an operating system would.
+
+        Default: nothing is done, since most backends ask no guest.
+        """
+        return nullcontext()
 
     def scribble(self, guest: Instance) -> None:
         """Write something onto a stopped guest's boot disk that goes only when the disk is written anew."""

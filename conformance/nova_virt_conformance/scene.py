@@ -60,7 +60,7 @@ def refused_by_the_backend(lab: Lab, method: str, error: type[VirtError]) -> Ite
 
 @contextmanager
 def provoked(lab: Lab, method: str, error: type[VirtError], guest: Instance | None) -> Iterator[None]:
-    """The backend refuses what a method asks of it; a driver that waits for whoever works on a guest has little time."""
+    """The backend refuses what a method asks of it; to wait for whoever works on a guest there is little time."""
     with lab.rig.provoke(lab.compute, method, error, guest), lab.hurried(BRIEF if error is Busy else lab.patience):
         yield
 

@@ -282,6 +282,7 @@ VERBS: Final = (
         subject=Capability.INTERFACES,
         call=calls.detach_interface,
         becomes=stays(RUNNING, PAUSED, SHUTDOWN),
+        first=calls.see_to_an_interface,
         while_rescued=False,
     ),
     Verb(

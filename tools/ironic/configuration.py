@@ -15,6 +15,9 @@ Sections = dict[str, dict[str, object]]
 HOST: Final = "localhost"
 """The conductor's name, under which its locks are found again after a restart."""
 
+JSON_RPC_PORT: Final = 8089
+"""Where Ironic's conductors listen usually."""
+
 INTERFACES: Final = {
     "bios": "fake,no-bios",
     "boot": "fake,scripted",
@@ -66,13 +69,14 @@ def fake_hardware() -> Sections:
     }
 
 
-def chosen(settings: Settings, directory: Path, json_rpc_port: int) -> Sections:
+def chosen(settings: Settings, directory: Path, conductor: str) -> Sections:
     """What the settings add.
 
     Args:
         settings: of this Ironic.
         directory: where its credentials are.
-        json_rpc_port: of the conductor, when it is a process of its own.
+        conductor: address and name of the conductor when it is a process of its own. At another port than the usual
+            one it does not know its own locks any more when it is started again (seen with Ironic 39).
     """
     sections: Sections = {"DEFAULT": {}}
     if settings.auth is Auth.HTTP_BASIC:
@@ -86,8 +90,8 @@ def chosen(settings: Settings, directory: Path, json_rpc_port: int) -> Sections:
             "key_file": directory / "api.key",
         }
     if settings.split:
-        sections["DEFAULT"]["rpc_transport"] = "json-rpc"
-        sections["json_rpc"] = {"auth_strategy": "noauth", "host_ip": "127.0.0.1", "port": json_rpc_port}
+        sections["DEFAULT"] |= {"rpc_transport": "json-rpc", "host": conductor}
+        sections["json_rpc"] = {"auth_strategy": "noauth", "host_ip": conductor, "port": JSON_RPC_PORT}
     return sections
 
 

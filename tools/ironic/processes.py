@@ -1,5 +1,6 @@
 """Processes that surely end with this one, and the directory that they may fill."""
 
+import ipaddress
 import json
 import os
 import random
@@ -22,6 +23,10 @@ GRACE_S: Final = 15.0
 LOG_TAIL_LINES: Final = 40
 PORTS: Final = range(20_000, 32_000)
 """Below those that the kernel gives to outgoing connections, so that a stopped server finds its own free again."""
+
+LOOPBACK: Final = int(ipaddress.IPv4Address("127.1.0.0"))
+ADDRESSES: Final = range(1, 2**16)
+"""After it."""
 
 
 class StartError(RuntimeError):
@@ -167,10 +172,19 @@ def free_port(taken: set[int]) -> int:
     raise StartError("no port is free on the loopback interface")
 
 
-def is_free(port: int) -> bool:
+def free_address(port: int) -> str:
+    """Give an address of the loopback interface, any of which is this machine's, at which a port is free."""
+    for number in random.sample(ADDRESSES, len(ADDRESSES)):
+        address = str(ipaddress.IPv4Address(LOOPBACK + number))
+        if is_free(port, address):
+            return address
+    raise StartError(f"port {port} is free at no address of the loopback interface")
+
+
+def is_free(port: int, address: str = "127.0.0.1") -> bool:
     """Whether one may listen on a port of the loopback interface."""
     try:
-        socket.create_server(("127.0.0.1", port)).close()
+        socket.create_server((address, port)).close()
     except OSError:
         return False
     return True

@@ -13,7 +13,7 @@ from tools.ironic.enrolment import EnrolledNode, Enrolment, NodeSpec
 from tools.ironic.installation import program, version
 from tools.ironic.keystone import Keystone
 from tools.ironic.neutron import Neutron
-from tools.ironic.processes import Processes, Service, free_port, run
+from tools.ironic.processes import Processes, Service, free_address, free_port, run
 from tools.ironic.script import Script
 from tools.ironic.settings import Auth, Database, Network, Settings
 
@@ -153,7 +153,7 @@ class Ironic:
             file,
             configuration.base(self.directory, port, connection),
             configuration.fake_hardware(),
-            configuration.chosen(self.settings, self.directory, free_port(ports)),
+            configuration.chosen(self.settings, self.directory, free_address(configuration.JSON_RPC_PORT)),
             users,
             networks,
             self.settings.extra,

@@ -39,6 +39,12 @@ def attach(lab: Lab, guest: Instance, nic: Nic | None = None) -> Interface:
     return lab.compute.attach_interface(guest, nic or lab.rig.new_nic(), timeout=lab.patience)
 
 
+def detach(lab: Lab, guest: Instance, interface: Interface) -> None:
+    """Take an interface away."""
+    with lab.rig.letting_go(guest.uuid):
+        lab.compute.detach_interface(guest, interface, timeout=lab.patience)
+
+
 def ids(compute: Compute, guest: Instance) -> list[str]:
     """The ids of a guest's interfaces, in order."""
     return [interface.id for interface in compute.interfaces(guest)]
@@ -182,7 +188,7 @@ def test_detached_interface_is_gone(lab: Lab, state: PowerState) -> None:
     guest = connected(lab, state)
     added = attach(lab, guest)
     first = next(one for one in lab.compute.interfaces(guest) if one.id != added.id)
-    lab.compute.detach_interface(guest, first, timeout=lab.patience)
+    detach(lab, guest, first)
     assert ids(lab.compute, guest) == ids(lab.second, guest) == [added.id]
     check_backend(lab, guest)
     assert lab.compute.instance(guest, fresh=True).power_state is state
@@ -193,7 +199,7 @@ def test_detach_is_idempotent(lab: Lab, running: Instance) -> None:
     """Detaching what is detached, or never was there, succeeds and changes nothing."""
     before = ids(lab.compute, running)
     added = attach(lab, running)
-    lab.compute.detach_interface(running, added, timeout=lab.patience)
+    detach(lab, running, added)
     with leaving_as_is(lab, running.uuid, "a detach of what is not there"):
         lab.second.detach_interface(running, added.id, timeout=lab.patience)
         lab.compute.detach_interface(running, NO_INTERFACE, timeout=lab.patience)
@@ -204,7 +210,7 @@ def test_detach_is_idempotent(lab: Lab, running: Instance) -> None:
 def test_attach_and_detach_leave_nothing(lab: Lab, running: Instance) -> None:
     """What an attach makes is removed by the detach, or with the guest."""
     with leaving_nothing(lab, "an attach and a detach"):
-        lab.compute.detach_interface(running, attach(lab, running), timeout=lab.patience)
+        detach(lab, running, attach(lab, running))
     with leaving_nothing(lab, "a guest's life"):
         guest = lab.spawn()
         attach(lab, guest)

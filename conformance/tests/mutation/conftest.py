@@ -1,4 +1,4 @@
-"""Every mutant through the whole kit, some at a time since tests wait more than they work, and what caught each."""
+"""Every mutant through the kit, some at a time since tests wait more than they work, and what caught each first."""
 
 import inspect
 import os

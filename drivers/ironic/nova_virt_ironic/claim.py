@@ -93,7 +93,7 @@ class Claims:
                         continue
                     if reason := fits(row):
                         unfit[row.uuid] = reason
-                    elif (claimed := self._attempt(row, spec.uuid, info(row))) is not None:
+                    elif (claimed := self._attempt(row, spec.uuid, info(row), op)) is not None:
                         return claimed
                 tries += 1
                 if tries == MOST_TRIES:
@@ -136,15 +136,15 @@ class Claims:
         )
         return node_row(vars(found))
 
-    def _attempt(self, row: NodeRow, guest: UUID, info: Mapping[str, Any]) -> NodeRow | None:
+    def _attempt(self, row: NodeRow, guest: UUID, info: Mapping[str, Any], op: Operation) -> NodeRow | None:
         """Claim this node; None if somebody else was faster, or it is not to be had any more.
 
-        Tried once: whoever holds its lock is probably claiming it, and other nodes may be free.
+        A lock is not waited for: whoever holds it is probably claiming the node, and other nodes may be free.
         """
         patch = claim_patch(guest, info, self._site)
         claimed: NodeRow | None
         try:
-            claimed = self.patch(row, patch, f"claim node {row.label}", Unstoppable(0.0))
+            claimed = self.patch(row, patch, f"claim node {row.label}", op, again=Again.UNLOCKED)
         except (Conflict, Busy, NotThere):
             return None
         except ConnectionLost:

@@ -86,18 +86,14 @@ class Deployment:
         Raises:
             BackendError: the deployment failed, or the guest was destroyed meanwhile; tells why.
         """
-        shown, guest = "", self._row.instance_uuid
+        seen = self._row
         while True:
-            row = self._site.watcher.wait(
-                self._op,
-                self._row.uuid,
-                lambda row, shown=shown: row is None or row.instance_uuid != guest or words(row) != shown,  # type: ignore[misc]
-            )
-            under_way = self._see(row)
-            if under_way.provision_state == ACTIVE and under_way.target_provision_state is None:
-                return under_way
-            shown = words(under_way)
-            self._op.stage(shown, CancelMode.IMMEDIATE)
+            before = seen
+            now = self._site.watcher.wait(self._op, before.uuid, lambda row, before=before: differs(row, before))  # type: ignore[misc]
+            seen = self._see(now)
+            if seen.provision_state == ACTIVE and seen.target_provision_state is None:
+                return seen
+            self._op.stage(words(seen), CancelMode.IMMEDIATE)
 
     def _ask(self, drive: dict[str, Any] | None) -> None:
         row = self._row
@@ -153,3 +149,11 @@ def words(row: NodeRow) -> str:
     doing = f": {step.get('interface')}.{step.get('step')}" if step else ""
     resting = " (in maintenance)" if row.maintenance else ""
     return f"{row.provision_state}{doing}{resting}"
+
+
+def differs(row: NodeRow | None, before: NodeRow) -> bool:
+    """Whether a deployment has got further, or nowhere."""
+    if row is None:
+        return True
+    fields = ("instance_uuid", "provision_state", "target_provision_state", "deploy_step", "maintenance")
+    return any(getattr(row, field) != getattr(before, field) for field in fields)

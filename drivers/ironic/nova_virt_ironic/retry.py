@@ -32,6 +32,9 @@ class Again(enum.Enum):
     UNHEARD = "unheard"
     """Only if it certainly did nothing: nobody heard it, the node was locked, no worker was free."""
 
+    UNLOCKED = "unlocked"
+    """As UNHEARD, but not if the node was locked."""
+
     ALWAYS = "always"
     """Also if the connection broke on the way: saying it twice does no harm."""
 
@@ -78,6 +81,8 @@ class Patience:
     def allows(self, error: BaseException) -> bool:
         """Whether a request that failed so may be sent again."""
         if not isinstance(error, Busy | Unavailable | ConnectionLost):
+            return False
+        if self._again is Again.UNLOCKED and isinstance(error, Busy):
             return False
         return self._again is Again.ALWAYS or error.state_after is StateAfter.UNCHANGED
 

@@ -38,6 +38,9 @@ MODELS: Final = {model.value: model for model in NicModel}
 LET_GO_SECONDS: Final = 20.0
 """A guest's system lets go of a card within a second or some, one that is being booted when that is done."""
 
+PAUSED_SECONDS: Final = 7.0
+"""A paused guest lets go only if somebody resets it, or lets it run; libvirt itself waits for five seconds of these."""
+
 ASK_AGAIN_SECONDS: Final = 5.0
 """A guest that is still booting may miss the first request."""
 
@@ -147,14 +150,14 @@ def unplug(cards: Cards, mac: str, op: Operation, *, paused: bool) -> None:
         cards: the guest's cards.
         mac: the card's address.
         op: the operation worked for.
-        paused: whether the guest cannot do anything; then it is asked once.
+        paused: whether the guest cannot do anything now.
 
     Raises:
         NetworkError: the guest does not let go.
         Cancelled: somebody asked to; the guest may still obey.
         Timeout: the deadline came first; the guest may still obey.
     """
-    end = time.monotonic() + (0.0 if paused else LET_GO_SECONDS)
+    end = time.monotonic() + (PAUSED_SECONDS if paused else LET_GO_SECONDS)
     asked: float | None = None
 
     def is_over() -> bool:

@@ -6,6 +6,8 @@ import time
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
+
 from nova_virt_api.config.secret_reference import resolve
 from nova_virt_ironic.options import OPTIONS
 from nova_virt_ironic.session import open_session
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
 
 PATIENCE: Final = 60.0
 PAUSE: Final = 0.02
+CONFLICT: Final = 409
 NEWEST: Final = {"X-OpenStack-Ironic-API-Version": "latest", "Accept": "application/json"}
 
 
@@ -70,13 +73,19 @@ class Native:
             raise Declined(answer.status_code, answer.text)
         return answer.json() if answer.content else None
 
+    def change(self, method: str, path: str, body: Any = None) -> Any:
+        """As :meth:`send`, again and again while a node is locked."""
+        locked = retry_if_exception(lambda error: isinstance(error, Declined) and error.status == CONFLICT)
+        again = Retrying(retry=locked, stop=stop_after_delay(PATIENCE), wait=wait_fixed(PAUSE), reraise=True)
+        return again(self.send, method, path, body)
+
     def patch(self, node: str, **values: Any) -> None:
         """Set fields of a node; None removes one."""
         changes = [
             {"op": "remove", "path": f"/{name}"} if value is None else {"op": "add", "path": f"/{name}", "value": value}
             for name, value in values.items()
         ]
-        self.send("PATCH", f"/nodes/{node}", changes)
+        self.change("PATCH", f"/nodes/{node}", changes)
 
     def all(self, path: str, key: str) -> list[Any]:
         """A whole collection, page by page."""

@@ -73,12 +73,12 @@ class Nodes:
 
     def provision(self, node: str, verb: str, state: str) -> None:
         """Bring a node into another provision state."""
-        self._native.send("PUT", f"/nodes/{node}/states/provision", {"target": verb})
+        self._native.change("PUT", f"/nodes/{node}/states/provision", {"target": verb})
         self._native.wait(node, lambda now: now["provision_state"] == state, f"{verb} ends in {state}")
 
     def power(self, node: str, state: str) -> None:
         """Switch a node."""
-        self._native.send("PUT", f"/nodes/{node}/states/power", {"target": state})
+        self._native.change("PUT", f"/nodes/{node}/states/power", {"target": state})
         self._native.wait(
             node, lambda now: (now["power_state"], now["target_power_state"]) == (state, None), f"the node is {state}"
         )

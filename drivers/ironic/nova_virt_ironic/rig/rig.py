@@ -185,7 +185,7 @@ class IronicRig(Rig):
         """Change what happens to a node."""
         now = self._native.get(f"/nodes/{node['uuid']}")["driver_info"].get("script", {})
         change = {"op": "add", "path": "/driver_info/script", "value": now | values}
-        self._native.send("PATCH", f"/nodes/{node['uuid']}", [change])
+        self._native.change("PATCH", f"/nodes/{node['uuid']}", [change])
 
     # --- what guests are given ------------------------------------------------------------------------------------
 
@@ -263,15 +263,17 @@ class IronicRig(Rig):
 
     @contextmanager
     def _being_rebuilt(self, guest: Instance) -> Iterator[None]:
-        """A deployment of the guest's node is under way, for as long as it takes."""
+        """A deployment of the guest's node is under way, for as long as it takes; rescued, it first goes back."""
         node = self._scripted(guest)
+        if node["provision_state"] == "rescue":
+            self._nodes.provision(node["uuid"], "unrescue", "active")
         path = f"/nodes/{node['uuid']}"
         self._script(node, wait=["deploy"])
         self._nodes.provision(node["uuid"], "rebuild", "wait call-back")
         try:
             yield
         finally:
-            self._native.send("POST", f"{path}/vendor_passthru?method=proceed", {})
+            self._native.change("POST", f"{path}/vendor_passthru?method=proceed", {})
             self._native.wait(node["uuid"], lambda now: now["provision_state"] == "active", "the deployment is over")
             self._script(node, wait=[])
 
@@ -282,12 +284,12 @@ class IronicRig(Rig):
         free = [port for port in self._ports_of(self._nodes.of(guest.uuid)) if vif_of(port) is None]
         vifs = [self.new_vif().vif_id for _ in free]
         for vif in vifs:
-            self._native.send("POST", path, {"id": vif})
+            self._native.change("POST", path, {"id": vif})
         try:
             yield
         finally:
             for vif in vifs:
-                self._native.send("DELETE", f"{path}/{vif}")
+                self._native.change("DELETE", f"{path}/{vif}")
 
     def broken_options(self, error: type[VirtError]) -> dict[str, object]:
         relay = self._led_through()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from oslo_config import cfg
 
-from nova_virt_api.compute.operation import DriverSide, Operation
+from nova_virt_api.compute.operation import WORKING, DriverSide, Operation
 from nova_virt_api.driver.endpoint import Endpoint, Manage
 from nova_virt_api.model.disk import Disk
 from nova_virt_api.model.image import Native
@@ -70,7 +70,7 @@ def driver(make_driver: MakeDriver) -> IronicDriver:
 
 
 @pytest.fixture
-def operation() -> Callable[..., Operation[Any]]:
+def operation() -> Iterator[Callable[..., Operation[Any]]]:
     """Makes an operation that has begun, with some seconds' time; ``DriverSide(operation)`` is what a driver gets."""
 
     def make(seconds: float = 60.0) -> Operation[Any]:
@@ -78,7 +78,8 @@ def operation() -> Callable[..., Operation[Any]]:
         assert operation.begin()
         return operation
 
-    return make
+    yield make
+    WORKING.__dict__.clear()  # the tests' thread works for nobody any more
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import tempfile
+import threading
 import time
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -53,6 +54,9 @@ PANIC: Final = "o /b 0x505 1"
 """What a guest's own kernel does when it panics: it writes to the port of the pvpanic device (QEMU's specs/pvpanic)."""
 
 PATIENCE: Final = 10.0
+
+RESETS: Final = 0.5
+"""Seconds from one reset of a guest that is to let go of a card to the next."""
 
 
 class LibvirtRig(Rig):
@@ -169,6 +173,24 @@ class LibvirtRig(Rig):
         domain.create()
         libvirt_qemu.qemuMonitorCommand(domain, PANIC, libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP)
         wait_until(lambda: domain.state()[0] == libvirt.VIR_DOMAIN_CRASHED, "the guest has crashed")
+
+    @contextmanager
+    def letting_go(self, guest: UUID) -> Iterator[None]:
+        """A blank guest lets go of a card only at a reset, so it is reset again and again."""
+        over = threading.Event()
+
+        def reset() -> None:
+            while not over.wait(RESETS):
+                with suppress(libvirt.libvirtError):  # it is off
+                    self._domain(guest).reset(0)
+
+        resetting = threading.Thread(target=reset, name="nova-virt-libvirt-reset", daemon=True)
+        resetting.start()
+        try:
+            yield
+        finally:
+            over.set()
+            resetting.join()
 
     @contextmanager
     def hang(self, guest: Instance) -> Iterator[None]:

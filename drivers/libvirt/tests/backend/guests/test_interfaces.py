@@ -82,6 +82,7 @@ def test_a_guest_that_does_not_let_go_lets_go_at_its_reset(
     paused: bool, spawn: Any, make_spec: Any, driver: Any, run: Any, native: Any, monkeypatch: Any, eventually: Any
 ) -> None:
     monkeypatch.setattr(interfaces, "LET_GO_SECONDS", 1.0)
+    monkeypatch.setattr(interfaces, "PAUSED_SECONDS", 1.0)
     guest = spawn(make_spec(power_on=True))
     run(driver.attach_interface, guest.ref, NIC)
     domain = native.lookupByUUID(guest.uuid.bytes)
