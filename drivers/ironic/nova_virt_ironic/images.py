@@ -14,7 +14,6 @@ from nova_virt_ironic.extras import BootIso, Hardware, PartitionImage
 
 if TYPE_CHECKING:
     from nova_virt_api.model.disk import Disk
-    from nova_virt_api.model.image import ImageSource
     from nova_virt_api.model.spec import InstanceSpec
     from nova_virt_ironic.node import NodeRow
 
@@ -120,9 +119,3 @@ def trouble_with(source: object, text: str) -> VirtError | None:
     if WRONG.search(text):
         return ImageRejected(cleaned(str(source or "of the guest")), text)
     return None
-
-
-def source_of(row: NodeRow) -> ImageSource | None:
-    """The image that a guest was deployed from, as far as ``instance_info`` still tells; None when it does not."""
-    ref = row.instance_info.get("image_source")
-    return Native(str(ref)) if ref else None

@@ -10,7 +10,7 @@ import pytest
 from nova_virt_api.compute.operation import DriverSide, Operation
 from nova_virt_api.driver.operation import Stage
 from nova_virt_api.errors import BackendError, Timeout
-from nova_virt_api.model.instance import Lifecycle, PowerOff, PowerState
+from nova_virt_api.model.instance import Condition, Lifecycle, PowerOff, PowerState
 from nova_virt_api.model.spec import InstanceSpec
 from nova_virt_ironic.driver import IronicDriver
 from tools.ironic import EnrolledNode, Ironic, NodeSpec, Script
@@ -70,11 +70,12 @@ def test_controller_out_of_reach_while_it_is_deployed(
 
     cutting: Operation[Any] = Operation("test", uuid.uuid4(), timeout=60.0, hooks={Stage.BEFORE_START: cut})
     assert cutting.begin()
-    with pytest.raises(BackendError, match="power fails as scripted"):
+    with pytest.raises(BackendError, match="power fails as scripted") as caught:
         driver.spawn(spec, DriverSide(cutting))
-    assert not driver.instances(fresh=True)
-    shown = ironic.api.get(f"/v1/nodes/{node.uuid}")
-    assert shown["provision_state"] == "error"  # Ironic forgets the guest, but does not give the node away
+    assert [left.name for left in caught.value.leftovers] == [node.name]
+    (seen,) = driver.instances(fresh=True)  # Ironic has forgotten the guest, not that the machine may run
+    assert (str(seen.uuid), seen.owned, seen.native_state) == (node.uuid, False, "error")
+    assert seen.health.condition is Condition.DEGRADED
     ironic.script(node, Script())
     ironic.api.put(f"/v1/nodes/{node.uuid}/states/provision", {"target": "deleted"})
     see_free(ironic, node)

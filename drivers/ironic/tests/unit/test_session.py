@@ -1,9 +1,11 @@
 """Logging in, whom to trust, and what stays out of logs."""
 
 import http.server
+import itertools
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -148,3 +150,24 @@ def test_bodies_stay_out_of_the_log(stub: type[Stub], caplog: Any) -> None:
     assert PASSWORD not in caplog.text
     assert "hidden" not in ours[0]
     assert session.count == 1
+
+
+def test_no_more_requests_are_under_way_than_is_said(stub: type[Stub]) -> None:
+    full = threading.Barrier(3)  # passed only if three are under way at once
+    numbers = itertools.count(1)
+    waiting, most = [0], [0]
+
+    def answer(self: Stub) -> None:
+        waiting[0] += 1
+        most[0] = max(most[0], waiting[0])
+        full.wait(30)
+        waiting[0] -= 1
+        self._answer(200, {"number": next(numbers)}, {})
+
+    stub.do_GET = answer  # type: ignore[method-assign]
+    session = open_session(options(endpoint=stub.base, max_requests=3), lambda _: None)
+    with ThreadPoolExecutor(12) as pool:
+        answers = list(pool.map(lambda _: session.request(f"{stub.base}/v1", "GET").status_code, range(12)))
+    assert answers == [200] * 12
+    assert most == [3]
+    session.session.close()
