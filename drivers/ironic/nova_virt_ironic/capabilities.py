@@ -24,6 +24,7 @@ ALWAYS: Final = (
     Feature.UPDATE_NAME,
     Feature.UPDATE_LABELS,
     Feature.EXTRAS,
+    Feature.UEFI,
 )
 
 BY_VERSION: Final[Mapping[Capability | Feature, Call]] = {
@@ -55,7 +56,6 @@ NEVER: Final[Mapping[Capability | Feature, str]] = {
     Feature.DISK_BUS: "a machine's disks are those that it has",
     Feature.NIC_MAC: "a machine's interfaces have the addresses that they have",
     Feature.NIC_MODEL: "a machine's interfaces are those that it has",
-    Feature.UEFI: "how a machine boots is said by its node's capabilities, e.g. boot_mode:uefi",
     Feature.KEEP_DISKS: "cleaning a machine wipes its disks",
     Feature.SNAPSHOT_LIVE: "a machine's disk cannot be read from outside",
     Feature.RESCUE_IMAGE: "the rescue ramdisk belongs to the node",

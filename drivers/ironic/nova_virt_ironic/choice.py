@@ -93,6 +93,9 @@ def misfit(spec: InstanceSpec, row: NodeRow) -> str:
         there = number(row, key)
         if there is not None and there * unit < needed:
             return f"it has {there} {what}"
+    boots_by = capabilities(row).get("boot_mode")
+    if spec.firmware is not None and boots_by not in (None, spec.firmware.value):
+        return f"it boots by {boots_by}"
     for extra in spec.extras:
         if isinstance(extra, Hardware) and (reason := lacks(extra, row)):
             return reason

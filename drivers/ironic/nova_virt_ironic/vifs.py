@@ -87,4 +87,5 @@ def detach(connection: Connection, row: NodeRow, vif: str, op: Operation) -> Non
         )
     except (Conflict, NotThere, Refused) as error:
         if vif in attached(connection, row, op):
-            raise NetworkError(error.message) from error
+            hint = "see that the network service works, then detach it again"
+            raise NetworkError(error.message, hint=hint) from error

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
+from nova_virt_api.model.spec import Firmware
+
 if TYPE_CHECKING:
     from uuid import UUID
 
@@ -87,3 +89,11 @@ class Nodes:
 def taken(node: Any) -> bool:
     """Whether a node is somebody's, or not to be had."""
     return bool(node["instance_uuid"] or node["maintenance"] or node["reservation"] or node["retired"])
+
+
+def firmware_of(node: Any) -> Firmware | None:
+    """What starts a node: what its guest asked for, else what it is said to have; None when nobody says."""
+    asked = (node["instance_info"].get("capabilities") or {}).get("boot_mode")
+    pairs = (pair.partition(":") for pair in (node["properties"].get("capabilities") or "").split(","))
+    found = asked or {key: value for key, _, value in pairs}.get("boot_mode")
+    return Firmware(found) if found else None

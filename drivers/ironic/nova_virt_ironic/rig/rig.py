@@ -20,7 +20,7 @@ from nova_virt_ironic.options import OPTIONS
 from nova_virt_ironic.rig.conductor_log import ConductorLog
 from nova_virt_ironic.rig.native import Native
 from nova_virt_ironic.rig.network import Ports
-from nova_virt_ironic.rig.nodes import Nodes
+from nova_virt_ironic.rig.nodes import Nodes, firmware_of
 from nova_virt_ironic.rig.objects import Objects, vif_of
 from nova_virt_ironic.rig.refusal import NEVER, REFUSALS, unauthorized
 from nova_virt_ironic.rig.relay import Relay
@@ -112,6 +112,7 @@ class IronicRig(Rig):
             memory_bytes=int(properties["memory_mb"]) * MIB,
             disks=(HardDisk(size_bytes=int(properties["local_gb"]) * GIB),),
             nics=tuple(NetworkCard(network="", vif_id=vif, mac=mac) for vif, mac in cards),
+            firmware=firmware_of(node),
             first_boot_data="configdrive" in info,
             volumes=tuple(target["volume_id"] for target in targets),
         )

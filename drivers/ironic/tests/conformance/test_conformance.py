@@ -29,9 +29,8 @@ class TestIronic(Conformance):
     @classmethod
     def rig(cls, start_shared: Callable[[Settings], Ironic]) -> IronicRig:
         ironic = start_shared(Settings(auth=Auth.HTTP_BASIC, network=Network.NEUTRON, extra={"conductor": EAGER}))
-        ironic.enroll(
-            NODES, NodeSpec(resource_class=RESOURCE_CLASS, fields={**INTERFACES, "network_interface": "flat"})
-        )
+        interfaces = {**INTERFACES, "network_interface": "flat"}
+        ironic.enroll(NODES, NodeSpec(resource_class=RESOURCE_CLASS, capabilities={}, fields=interfaces))
         network = ironic.neutron.create_network("conformance", "10.42.0.0/16")
         return IronicRig(
             Target(

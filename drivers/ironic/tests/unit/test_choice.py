@@ -153,3 +153,18 @@ def test_what_cannot_be_deployed() -> None:
 def test_trouble_with_an_image(text: str, error: str) -> None:
     """What Ironic says of an image becomes the error that callers know."""
     assert type(trouble_with(spec(), text)).__name__ == error
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted", "fits"),
+    [
+        ("boot_mode:uefi", Firmware.UEFI, True),
+        ("boot_mode:uefi", Firmware.BIOS, False),
+        ("raid:10", Firmware.BIOS, True),
+        ("boot_mode:bios", None, True),
+    ],
+)
+def test_firmware(said: str, wanted: Firmware | None, fits: bool) -> None:
+    """A node that is said to start otherwise is not taken: Ironic would go by the node and not by the guest."""
+    row = replace(ROW, properties={"capabilities": said})
+    assert (misfit(spec(firmware=wanted), row) == "") is fits

@@ -128,13 +128,14 @@ def test_refusals_change_nothing(blank: Any, driver: Any, op: Any, native: Any) 
     with pytest.raises(InvalidSpec, match="default"):
         driver.attach_interface(own, Nic(network="nowhere"), op)
     native.lookupByUUID(own.uuid.bytes).managedSave()
-    for refused in (
-        lambda: driver.attach_interface(own, NIC, op),
-        lambda: driver.detach_interface(own, MAC, op),
-        lambda: driver.trigger_crash_dump(own, op),
-    ):
+    verbs: list[tuple[Any, ...]] = [
+        (driver.attach_interface, own, NIC, op),
+        (driver.detach_interface, own, MAC, op),
+        (driver.trigger_crash_dump, own, op),
+    ]
+    for verb, *arguments in verbs:
         with pytest.raises(InvalidState):
-            refused()
+            verb(*arguments)
     assert cards(native, foreign) == cards(native, own) == []
 
 
