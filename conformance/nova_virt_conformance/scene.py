@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 NOWHERE: Final = "conformance-not-there"
 
-BRIEF: Final = 3.0
+BRIEF: Final = 2.0
 """Seconds; as long as its deadline allows, a driver may wait for who works on a guest."""
 
 

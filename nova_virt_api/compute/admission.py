@@ -104,7 +104,9 @@ def admitted_role(driver: Driver, kind: type[R]) -> R:
         capability = kind.capability
         if capability is None:
             raise InvalidSpec("role", kind.__name__, f"a role that the driver {driver.endpoint.driver} has")
-        raise NotSupported(capability, reason=f"the driver {driver.endpoint.driver} does not have it")
+        said = driver.capabilities().answers.get(capability)  # a driver may say why it has none
+        reason = said.reason if said is not None else f"the driver {driver.endpoint.driver} does not have it"
+        raise NotSupported(capability, reason=reason)
     if kind.capability is not None:
         driver.capabilities().require(kind.capability)
     return driver

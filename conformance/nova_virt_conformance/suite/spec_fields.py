@@ -108,8 +108,8 @@ def test_hardware_is_as_asked(lab: Lab) -> None:
     lab.check_size(hardware, spec)
     check_number_of_disks(lab, spec, hardware)
     assert hardware.disks[0].size_bytes >= (spec.disks[0].size_bytes or 0)
-    network = next(net for net in lab.compute.networks() if lab.target.network in (net.name, net.id))
-    assert [nic.network in (network.name, network.id) for nic in hardware.nics] == [True]
+    wanted = [{net.name, net.id} for net in lab.compute.networks() if lab.target.network in (net.name, net.id)]
+    assert [nic.network in names for nic, names in zip(hardware.nics, wanted, strict=True)] == [True] * len(wanted)
 
 
 @covers(Promise.SPAWN, Driver.spawn)

@@ -19,7 +19,7 @@ from nova_virt_ironic.choice import candidates, taken
 from nova_virt_ironic.effect import bring_about
 from nova_virt_ironic.errors import Conflict, NotThere
 from nova_virt_ironic.microversions import Call
-from nova_virt_ironic.node import node_row
+from nova_virt_ironic.node import fields_at, node_row
 from nova_virt_ironic.pause import pause
 from nova_virt_ironic.record import DISPLAY_NAME, KEY
 from nova_virt_ironic.retry import Again
@@ -125,12 +125,15 @@ class Claims:
         op: Operation,
         again: Again = Again.UNHEARD,
     ) -> NodeRow:
-        """Change a node's fields (API reference: "Update Node"); the node as it is then."""
-        named = any(change["path"] == "/instance_name" for change in patch)
+        """Change a node's fields (API reference: "Update Node"); the node as it is then.
+
+        Asked at the version of a list, as older ones do not show all that there is of a node.
+        """
+        _, version = fields_at(self._site.connection.versions)
         found = self._site.connection.change(
             doing,
             lambda client: client.node.update(row.uuid, [dict(change) for change in patch]),
-            at=Call.INSTANCE_NAME if named else Call.PATCH_NODE,
+            at=version,
             op=op,
             again=again,
         )

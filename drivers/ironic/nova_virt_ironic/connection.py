@@ -163,7 +163,7 @@ class Connection:
         doing: str,
         request: Callable[[Client], T],
         *,
-        at: Call,
+        at: Call | Microversion,
         op: Operation,
         again: Again = Again.UNHEARD,
     ) -> T:
@@ -172,7 +172,7 @@ class Connection:
         Args:
             doing: what is being done to what, for errors, e.g. ``switch on node rack1``.
             request: sends it by the client that it is given, once.
-            at: what is called.
+            at: what is called, or the version that serves it.
             op: the operation worked for.
             again: whether it may be sent again when nobody knows if it was heard.
 

@@ -38,6 +38,9 @@ LOCKED: Final = re.compile(r"is locked by host (?P<holder>\S+?),? please retry",
 IN_TRANSITION: Final = re.compile(
     r"while a state transition is in progress|presently locked and we are unable|while it is in state \"inspecting\""
 )
+FULL: Final = re.compile(r"concurrent action limit for .* has been reached|lack of free conductor workers")
+"""As long as others deploy or clean, which may take hours: no outage."""
+
 NO_CONDUCTOR: Final = re.compile(
     r"No valid host was found|No conductor service registered|Unable to establish connection to .*NewConnectionError"
 )
@@ -115,6 +118,8 @@ def answered(error: Any, doing: str) -> VirtError:
         return Busy(f"{doing}: the node is locked", locked["holder"].rstrip(","), hint="try again later")
     if IN_TRANSITION.search(text):
         return Busy(message, hint="wait until the node is in a stable state")
+    if FULL.search(text):
+        return Busy(message, hint="Ironic does as much at a time as its configuration allows; try again later")
     if status == 503:
         return Unavailable(message, hint="Ironic has no free worker now, or is starting; try again later")
     if NO_CONDUCTOR.search(text):

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from nova_virt_api.errors import Busy, VirtError
 from nova_virt_api.model.record import Phase
+from nova_virt_api.toolkit.holder import this_process
 from nova_virt_libvirt.claim import Chain, Claim, Link, head_name
-from nova_virt_libvirt.holder import this_process
 from nova_virt_libvirt.storage import Pool, Volume
 
 LEASE: Final = 60.0

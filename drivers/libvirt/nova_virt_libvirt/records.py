@@ -8,9 +8,9 @@ from nova_virt_api.driver.operation import CancelMode, Operation
 from nova_virt_api.errors import Busy, StorageError
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.record import Record
+from nova_virt_api.toolkit.holder import is_gone, this_process
 from nova_virt_libvirt.claim import SIZE, Chain, Claim, Link, head_name
 from nova_virt_libvirt.hold import ACTIVE, GRACE, Hold, new_token
-from nova_virt_libvirt.holder import is_gone, this_process
 from nova_virt_libvirt.storage import Pool, VolumeExists
 
 LAST_WORD: Final = 0.75

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from nova_virt_api.errors import AuthenticationFailed, InvalidState, NoCapacity, StorageError, Unavailable
+from nova_virt_api.model.image import BackendUrl
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.nic import Nic
 from nova_virt_api.model.secret import Secret
@@ -197,6 +198,11 @@ class IronicRig(Rig):
         if self._ports is None:
             raise NotVerified("the target has no setting neutron")
         return Nic(vif_id=self._ports.make())
+
+    def wrong_backend_url(self) -> BackendUrl:
+        if all(map(self._is_imitated, self._nodes.all())):
+            raise NotApplicable("the machines are imitated: nothing is fetched for them")
+        raise NotVerified("the rig has no image with a wrong checksum for real machines")
 
     def volume(self) -> Volume:
         number = uuid.uuid4()

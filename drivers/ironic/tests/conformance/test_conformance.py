@@ -14,7 +14,7 @@ from tools.ironic.script import INTERFACES
 
 NODES = 24
 RESOURCE_CLASS = "conformance"
-OUTAGE_S = 3.0
+OUTAGE_S = 1.0
 """The driver's usual patience with an endpoint that is away is a minute."""
 
 IMAGE = BackendUrl(url="http://127.0.0.1:9/image.qcow2", checksum=Checksum(algorithm="sha256", digest="0" * 64))

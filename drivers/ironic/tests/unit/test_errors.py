@@ -46,7 +46,9 @@ ANSWERS: list[tuple[int, str, type[errors.VirtError], StateAfter]] = [
     (500, "Timed out waiting for a reply to message ID 5e", errors.ConnectionLost, StateAfter.UNKNOWN),
     (500, "KeyError", errors.BackendError, StateAfter.UNKNOWN),
     (502, "bad gateway", errors.ConnectionLost, StateAfter.UNKNOWN),
-    (503, "no free conductor worker", errors.Unavailable, StateAfter.UNCHANGED),
+    (503, "Service Unavailable", errors.Unavailable, StateAfter.UNCHANGED),
+    (503, "cannot be performed due to lack of free conductor workers.", errors.Busy, StateAfter.UNCHANGED),
+    (503, "The concurrent action limit for cleaning has been reached. Please", errors.Busy, StateAfter.UNCHANGED),
 ]
 
 

@@ -109,8 +109,8 @@ class ScriptedDeploy(fake.FakeDeploy):  # type: ignore[misc]  # Ironic ships no 
 
     @base.deploy_step(priority=20)  # type: ignore[untyped-decorator]
     def boot_instance(self, task: TaskManager) -> None:
-        """Start what was deployed."""
-        utils.node_power_action(task, states.POWER_ON)
+        """Start what was deployed, anew if the machine runs."""
+        utils.node_power_action(task, states.REBOOT)
 
     def tear_down(self, task: TaskManager) -> str:
         act(task, "tear_down")
@@ -132,13 +132,16 @@ class ScriptedDeploy(fake.FakeDeploy):  # type: ignore[misc]  # Ironic ships no 
 
 
 class ScriptedRescue(fake.FakeRescue):  # type: ignore[misc]  # Ironic ships no types
-    """Rescue; the operations are `rescue` and `unrescue`."""
+    """Rescue; the operations are `rescue` and `unrescue`. As on real hardware, both start the machine anew."""
 
     def rescue(self, task: TaskManager) -> str:
-        return str(states.RESCUEWAIT if act(task, "rescue") else states.RESCUE)
+        waits = act(task, "rescue")
+        utils.node_power_action(task, states.REBOOT)
+        return str(states.RESCUEWAIT if waits else states.RESCUE)
 
     def unrescue(self, task: TaskManager) -> str:
         act(task, "unrescue")
+        utils.node_power_action(task, states.REBOOT)
         return str(states.ACTIVE)
 
 

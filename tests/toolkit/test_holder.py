@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from nova_virt_libvirt.holder import is_gone, started, this_process
+from nova_virt_api.toolkit.holder import is_gone, started, this_process
 
 
 def test_this_process_is_there() -> None:
@@ -16,7 +16,7 @@ def test_names_process_and_machine() -> None:
 
 
 def test_ended_process_is_gone() -> None:
-    script = "from nova_virt_libvirt.holder import this_process; print(this_process())"
+    script = "from nova_virt_api.toolkit.holder import this_process; print(this_process())"
     said = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip()
     assert is_gone(said) is True
 
