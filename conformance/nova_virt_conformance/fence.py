@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING, Final
 
-from nova_virt_api.capability import Feature
+from nova_virt_api.capability import Capability, Feature
 from nova_virt_api.errors import ConfigError, VirtError
 from nova_virt_api.model.instance import Instance
 from nova_virt_conformance.target import OWNER_PREFIX
@@ -64,12 +64,14 @@ class Fence:
         check_named("networks", self._target.networks, networks)
         check_there("pools", self._target.pools, pools)
         check_there("networks", self._target.networks, networks)
-        check_there("nodes", self._target.nodes, {name for node in compute.nodes() for name in (node.name, node.id)})
         self._closed_places = {
             "pool": names_beside(compute.storage_pools(), self._target.pools),
             "network": names_beside(compute.networks(), self._target.networks),
         }
-        self.nodes |= {node.name for node in compute.nodes() if node.maintenance == self.repair}
+        if self._target.nodes or compute.capabilities().has(Capability.HOST_CONTROL):
+            nodes = compute.nodes()
+            check_there("nodes", self._target.nodes, {name for node in nodes for name in (node.name, node.id)})
+            self.nodes |= {node.name for node in nodes if node.maintenance == self.repair}
         for guest in compute.instances(fresh=True):
             if not self._owns(guest):
                 self._strangers.add(guest.uuid)

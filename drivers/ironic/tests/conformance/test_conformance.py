@@ -12,10 +12,13 @@ from nova_virt_ironic.rig import IronicRig
 from tools.ironic import Auth, Ironic, Network, NodeSpec, Settings
 from tools.ironic.script import INTERFACES
 
-NODES = 24
+NODES = 16
 RESOURCE_CLASS = "conformance"
 OUTAGE_S = 1.0
 """The driver's usual patience with an endpoint that is away is a minute."""
+
+POLL_S = 0.02
+"""Imitated machines are quick."""
 
 IMAGE = BackendUrl(url="http://127.0.0.1:9/image.qcow2", checksum=Checksum(algorithm="sha256", digest="0" * 64))
 """Nobody serves it: nothing is fetched for imitated machines. Ironic only asks for it, and hears so at once."""
@@ -42,6 +45,7 @@ class TestIronic(Conformance):
                     "password": ironic.credentials.password,
                     "resource_class": RESOURCE_CLASS,
                     "outage_timeout": OUTAGE_S,
+                    "poll_interval": POLL_S,
                 },
                 owner="conformance",
                 pools=(),
