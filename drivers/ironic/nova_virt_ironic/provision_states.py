@@ -71,7 +71,7 @@ PROVISION_STATES: Final[Mapping[str, Meaning]] = MappingProxyType(
         "service hold": Meaning(READY, deployed=True, stable=True),
         "service failed": Meaning(ERROR, deployed=True, stable=True, failed=True),
         # on the way out
-        "deleting": Meaning(DELETING, deployed=True),
+        "deleting": Meaning(DELETING),  # while there is a guest, instance_uuid says so; it is cleared first
         "deleted": Meaning(DELETING),
         "error": Meaning(ERROR, deployed=True, stable=True, failed=True),
         "cleaning": Meaning(DELETING),

@@ -44,6 +44,7 @@ UNDEPLOYABLE: Final = frozenset(
 )
 """States out of which Ironic's verb ``deleted`` leads (its state machine, event ``delete``)."""
 
+DELETING: Final = "deleting"
 ON_HOLD: Final = frozenset({"deploy hold", "service hold"})
 """States out of which only ``abort`` and ``unhold`` lead."""
 
@@ -172,15 +173,26 @@ class Removal:
         Ironic clears the node's ``instance_uuid`` also when it fails to undeploy it: then the machine may still run
         what was deployed.
         """
+        row = self._let_go(row)
         while row.provision_state == "error" and row.instance_uuid is None and self._undeployments:
             if self._undeployments == ATTEMPTS:
                 raise self._failure(row, first, "undeploy")
             self._undeployments += 1
             self._provision(row, "deleted", Call.UNDEPLOY)
-            self._site.watcher.wait(self._op, row.uuid, lambda now: now is None or now.provision_state != "deleting")
-            row = self._site.listing.node(row.uuid, self._op) or row
+            row = self._let_go(self._site.listing.node(row.uuid, self._op) or row)
         if row.provision_state == "clean failed" and row.instance_uuid is None:
             raise self._failure(row, first, "clean")
+
+    def _let_go(self, row: NodeRow) -> NodeRow:
+        """The node once Ironic has undeployed it: the claim goes a moment before."""
+
+        def is_let_go(now: NodeRow | None) -> bool:
+            return now is None or now.provision_state != DELETING or now.instance_uuid is not None
+
+        if is_let_go(row):
+            return row
+        self._site.watcher.wait(self._op, row.uuid, is_let_go)
+        return self._site.listing.node(row.uuid, self._op) or row
 
     def _failure(self, row: NodeRow, since: NodeRow, what: str) -> VirtError:
         cause = History(self._site.connection).cause(row, since, self._op)

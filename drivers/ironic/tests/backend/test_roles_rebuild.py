@@ -9,12 +9,12 @@ import pytest
 from nova_virt_api.compute.operation import DriverSide
 from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.errors import (
-    BackendError,
     InstanceNotFound,
     InvalidSpec,
     NotSupported,
     PermissionDenied,
     StateAfter,
+    StorageError,
 )
 from nova_virt_api.model.cloud_init import CloudInit
 from nova_virt_api.model.disk import Disk
@@ -99,7 +99,7 @@ def test_a_rebuild_that_failed_is_mended_by_another(
     guest = deployed(script=Script())
     script = {"op": "add", "path": "/driver_info/script", "value": {"fail": ["deploy"]}}
     ironic.api.patch(f"/v1/nodes/{guest.native_id}", script)
-    with pytest.raises(BackendError, match=r"'deploy failed'.*deploy fails as scripted") as caught:
+    with pytest.raises(StorageError, match=r"'deploy failed'.*deploy fails as scripted") as caught:
         driver.rebuild(guest.ref, op)
     assert caught.value.state_after is StateAfter.CHANGED
     assert driver.instance(guest.ref, fresh=True).lifecycle is Lifecycle.ERROR
