@@ -65,9 +65,12 @@ def ironic_mariadb(start_shared: StartIronic) -> Ironic:
     return start_shared(Settings(database=Database.MARIADB))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def redfish_ironic() -> Iterator[RealMode]:
-    """Ironic with a password, over TLS, with one real machine behind an emulated Redfish controller. Shared."""
+    """Ironic with a password, over TLS, with one real machine behind an emulated Redfish controller. Shared.
+
+    For one module at a time: it makes a storage pool in the machine's libvirtd, which tests of libvirt would see.
+    """
     with ExitStack() as stack:
         try:
             real = stack.enter_context(RealMode(Settings(auth=Auth.HTTP_BASIC, tls=True)))
