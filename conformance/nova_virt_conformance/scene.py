@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 NOWHERE: Final = "conformance-not-there"
 
-BRIEF: Final = 2.0
-"""Seconds; as long as its deadline allows, a driver may wait for who works on a guest."""
+BRIEF: Final = 5.0
+"""Seconds; as long as its deadline allows, a driver may wait for who works on a guest, and some backends wait too."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,9 @@ from uuid import uuid4
 
 import pytest
 
-from nova_virt_api.capability import Feature
+from nova_virt_api.capability import Capability, Feature
 from nova_virt_api.errors import InvalidSpec, NotSupported
+from nova_virt_api.model.capabilities import AVAILABLE, Capabilities
 from nova_virt_api.model.cloud_init import CloudInit
 from nova_virt_api.model.disk import Blank, Disk, DiskBus
 from nova_virt_api.model.instance import Instance, PowerState
@@ -31,6 +32,7 @@ SPEC = InstanceSpec(
 GUEST = Instance(
     uuid=SPEC.uuid, name="guest", power_state=PowerState.RUNNING, native_id="1", vcpus=1, memory_bytes=MiB(32)
 )
+LOGS = {Capability.CONSOLE_LOG: AVAILABLE}
 
 
 @dataclass
@@ -42,6 +44,11 @@ class Console:
     @property
     def compute(self) -> Console:
         return self
+
+    def capabilities(self) -> Capabilities:
+        return Capabilities(
+            driver="", driver_version="", backend="", backend_version="", answers=LOGS, event_latency_seconds=0.0
+        )
 
     def console_log(self, _: Instance, *, max_bytes: int) -> bytes:
         return self.log[-max_bytes:]
