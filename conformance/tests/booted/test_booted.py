@@ -10,7 +10,7 @@ import pytest
 
 from nova_virt_api.capability import Capability, Feature
 from nova_virt_api.errors import InvalidSpec, NotSupported
-from nova_virt_api.model.capabilities import AVAILABLE, Capabilities
+from nova_virt_api.model.capabilities import AVAILABLE, Availability, Capabilities
 from nova_virt_api.model.cloud_init import CloudInit
 from nova_virt_api.model.disk import Blank, Disk, DiskBus
 from nova_virt_api.model.instance import Instance, PowerState
@@ -32,7 +32,7 @@ SPEC = InstanceSpec(
 GUEST = Instance(
     uuid=SPEC.uuid, name="guest", power_state=PowerState.RUNNING, native_id="1", vcpus=1, memory_bytes=MiB(32)
 )
-LOGS = {Capability.CONSOLE_LOG: AVAILABLE}
+LOGS: dict[Capability | Feature, Availability] = {Capability.CONSOLE_LOG: AVAILABLE}
 
 
 @dataclass
