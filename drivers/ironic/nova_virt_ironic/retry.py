@@ -22,8 +22,14 @@ LONGEST_PAUSE: Final = 10.0
 """Seconds. A conductor holds a node's lock for milliseconds, or for as long as a slow management controller takes."""
 
 
-LAST_WORDS: Final = 0.2
-"""Seconds before the deadline in which an error still comes to the caller, who otherwise hears of a time-out only."""
+LAST_WORDS: Final = 0.8
+"""Seconds before the deadline in which an error still comes to the caller, who otherwise hears of a time-out only.
+
+An operation's own waiting may take half a second longer than it was asked to.
+"""
+
+SLOWER: Final = 1.5
+"""So many times as long as the last attempt the next one may take: a locked node is waited for by Ironic itself."""
 
 
 class Again(enum.Enum):
@@ -105,7 +111,7 @@ class Patience:
             self._away_since = now if self._away_since is None else self._away_since
             allowed = self._away_since + self._outage_seconds - now
         took = time.monotonic() - self._began
-        return state.upcoming_sleep > min(allowed, self._op.remaining() - took - LAST_WORDS)
+        return state.upcoming_sleep > min(allowed, self._op.remaining() - SLOWER * took - LAST_WORDS)
 
     def sleep(self, seconds: float) -> None:
         """Wait; a request to cancel the operation ends it.
