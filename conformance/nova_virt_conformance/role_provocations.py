@@ -38,8 +38,11 @@ def image_not_known(lab: Lab, _: str, __: type[VirtError]) -> Iterator[Scene]:
     lab.require(Capability.ADOPT)
     with lab.rig.adoptable_guest("conformance-of-unknown-image") as uuid:
         guest = lab.compute.adopt(uuid, timeout=lab.patience)
-        call: Callable[[], object] = lambda: lab.compute.rebuild(guest, timeout=lab.patience)  # noqa: E731
-        yield Scene(call, guest, unless="the endpoint knows what guests of other making were made from")
+        yield Scene(
+            lambda: lab.compute.rebuild(guest, timeout=lab.patience),
+            guest,
+            unless="the endpoint knows what guests of other making were made from",
+        )
         lab.compute.release(guest, timeout=lab.patience)
 
 
@@ -47,8 +50,11 @@ def image_not_known(lab: Lab, _: str, __: type[VirtError]) -> Iterator[Scene]:
 def nothing_to_rescue_with(lab: Lab, _: str, __: type[VirtError]) -> Iterator[Scene]:
     """Neither an image nor a password is given."""
     guest = lab.guest(PowerState.SHUTDOWN)
-    call: Callable[[], object] = lambda: lab.compute.rescue(guest, timeout=lab.patience)  # noqa: E731
-    yield Scene(call, guest, unless="the endpoint has a rescue system of its own and needs no password")
+    yield Scene(
+        lambda: lab.compute.rescue(guest, timeout=lab.patience),
+        guest,
+        unless="the endpoint has a rescue system of its own and needs no password",
+    )
 
 
 # --- interfaces -------------------------------------------------------------------------------------------------------

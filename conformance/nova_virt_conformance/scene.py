@@ -49,13 +49,13 @@ Recipe: TypeAlias = Callable[["Lab", str, type[VirtError]], AbstractContextManag
 def refused_by_the_backend(lab: Lab, method: str, error: type[VirtError]) -> Iterator[Scene]:
     """A request in order, which the backend refuses as the rig lets it."""
     if method == "Driver.spawn":
-        guest, spec = None, lab.spec()
-        call: Callable[[], object] = lambda: lab.compute.spawn(spec, timeout=lab.patience)  # noqa: E731
+        spec = lab.spec()
+        scene = Scene(lambda: lab.compute.spawn(spec, timeout=lab.patience))
     else:
-        made = guest_for(lab, method)
-        guest, call = made, lambda: act(lab, method, made)
-    with provoked(lab, method, error, guest):
-        yield Scene(call, guest)
+        guest = guest_for(lab, method)
+        scene = Scene(lambda: act(lab, method, guest), guest)
+    with provoked(lab, method, error, scene.guest):
+        yield scene
 
 
 @contextmanager

@@ -5,10 +5,16 @@ from typing import Any
 
 import pytest
 
-from nova_virt_api.compute.operation import DriverSide, Operation
+from nova_virt_api.compute.operation import WORKING, DriverSide, Operation
 from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.errors import Cancelled, Timeout
 from nova_virt_api.toolkit.committed import Committed
+
+
+@pytest.fixture(autouse=True)
+def unmarked_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Operations that begin on the test's own thread mark it as at work; later tests must not find it so."""
+    monkeypatch.setattr(WORKING, "turn", None, raising=False)
 
 
 def test_cancel_comes_too_late() -> None:

@@ -75,7 +75,10 @@ def test_final_state_survives_many_changes(lab: Lab) -> None:
                 lab.compute.power_off(guest, mode=PowerOff.HARD, timeout=lab.patience)
         lab.compute.power_on(other, timeout=lab.patience)
         await_told(lab.second, log, lambda: log.shows(other.uuid, PowerState.RUNNING), "a guest that ended running")
-        stopped = lambda: not log.of(one.uuid) or log.shows(one.uuid, PowerState.SHUTDOWN)  # noqa: E731
+
+        def stopped() -> bool:
+            return not log.of(one.uuid) or log.shows(one.uuid, PowerState.SHUTDOWN)
+
         await_told(lab.second, log, stopped, "a guest that ended stopped")
     check_types(log)
 

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from nova_virt_api.compute.operation import DriverSide, Operation
+from nova_virt_api.compute.operation import WORKING, DriverSide, Operation
 from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.errors import Cancelled, HookFailed, InstanceNotFound, NoCapacity, Timeout
 from nova_virt_api.events import Gap
@@ -18,6 +18,12 @@ from nova_virt_conformance.loopback.passage import Direct, Loopback, Passage
 from nova_virt_conformance.observed_operation import ObservedOperation
 
 REF = InstanceRef(uuid=uuid4(), native_id="1")
+
+
+@pytest.fixture(autouse=True)
+def unmarked_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Operations that begin on the test's own thread mark it as at work; later tests must not find it so."""
+    monkeypatch.setattr(WORKING, "turn", None, raising=False)
 
 
 @pytest.fixture

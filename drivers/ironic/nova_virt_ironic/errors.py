@@ -53,6 +53,8 @@ its trouble with the database."""
 
 USERINFO: Final = re.compile(r"(://)[^/@\s]*@")
 QUERY: Final = re.compile(r"(https?://[^\s?'\"]+)\?[^\s'\"]*")
+POOL: Final = re.compile(r":? HTTPS?ConnectionPool\(.*\[Errno -?\d+\] ([^\"')(]+).*")
+"""urllib3's account of its attempts; what a person wants to know is what the system said, e.g. connection refused."""
 
 
 class NotThere(BackendError):
@@ -170,11 +172,10 @@ def not_sent(error: BaseException) -> bool:
 
 def cut(error: Exception, doing: str) -> VirtError:
     """For a connection that could not be made, or broke."""
+    text = POOL.sub(r": \1", text_of(error))
     if not_sent(error):
-        return Unavailable(
-            f"{doing}: {text_of(error)}", hint="see that the endpoint's URL is right and Ironic's API runs"
-        )
-    return ConnectionLost(f"{doing}: {text_of(error)}", hint=LOOK, state_after=StateAfter.UNKNOWN)
+        return Unavailable(f"{doing}: {text}", hint="see that the endpoint's URL is right and Ironic's API runs")
+    return ConnectionLost(f"{doing}: {text}", hint=LOOK, state_after=StateAfter.UNKNOWN)
 
 
 def untrusted(error: Exception, doing: str) -> VirtError:

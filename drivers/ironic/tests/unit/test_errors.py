@@ -134,3 +134,14 @@ def test_texts_are_short_and_hold_no_credentials() -> None:
     assert "secret" not in text
     assert "\n" not in text
     assert len(text) == 500
+
+
+def test_refused_connection_is_told_in_the_systems_words() -> None:
+    """What a person can use is the URL and the reason, not an account of the HTTP library's attempts."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+        with pytest.raises(requests.ConnectionError) as caught:  # bound and not listening: nobody else can take it
+            requests.get(url, timeout=5)
+    found = translate(keystone.ConnectFailure(f"Unable to establish connection to {url}: {caught.value}"), "look")
+    assert found.message == f"look: Unable to establish connection to {url}: Connection refused"
