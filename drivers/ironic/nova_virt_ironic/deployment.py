@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from nova_virt_api.driver.operation import CancelMode
@@ -88,9 +89,7 @@ class Deployment:
         """
         seen = self._row
         while True:
-            before = seen
-            now = self._site.watcher.wait(self._op, before.uuid, lambda row, before=before: differs(row, before))  # type: ignore[misc]
-            seen = self._see(now)
+            seen = self._see(self._site.watcher.wait(self._op, seen.uuid, partial(differs, before=seen)))
             if seen.provision_state == ACTIVE and seen.target_provision_state is None:
                 return seen
             self._op.stage(words(seen), CancelMode.IMMEDIATE)
