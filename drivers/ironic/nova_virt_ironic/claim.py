@@ -3,8 +3,8 @@
 A claim is one PATCH which writes ``instance_uuid`` together with everything that says what is to be deployed, our
 record first. Ironic takes it only for a node that has no other ``instance_uuid``, and only if no other node has that
 one, so of any number of guests one wins. Two who claim the same node for the *same* guest may both succeed; then they
-do the same steps, each of which finds what the other has done. Ironic would also take nodes that are in maintenance or
-not available, hence the look at what it answers.
+do the same steps, each of which finds what the other has done, and neither takes the other's guest off the node. Ironic
+would also take nodes that are in maintenance or not available, hence the look at what it answers.
 """
 
 from __future__ import annotations
@@ -15,12 +15,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from nova_virt_api.errors import Busy, ConnectionLost, NoCapacity
+from nova_virt_api.model.instance import Lifecycle
 from nova_virt_ironic.choice import candidates, taken
+from nova_virt_ironic.deployment import BEGUN
 from nova_virt_ironic.effect import bring_about
 from nova_virt_ironic.errors import Conflict, NotThere
 from nova_virt_ironic.microversions import Call
 from nova_virt_ironic.node import fields_at, node_row
 from nova_virt_ironic.pause import pause
+from nova_virt_ironic.provision_states import meaning_of
 from nova_virt_ironic.record import DISPLAY_NAME, KEY
 from nova_virt_ironic.retry import Again
 from nova_virt_ironic.unstoppable import Unstoppable
@@ -154,6 +157,9 @@ class Claims:
             claimed = self._site.listing.node(row.uuid, Unstoppable(GIVE_BACK_SECONDS))
             if claimed is None or claimed.instance_uuid != guest or claimed.instance_info.get(KEY) != info.get(KEY):
                 return None
+        meaning = meaning_of(claimed)
+        if meaning.deployed or meaning.lifecycle is Lifecycle.DELETING:  # by another spawn of the same guest
+            return claimed if claimed.provision_state in BEGUN else None
         if taken(replace(claimed, instance_uuid=None)):  # changed since it was listed
             self.give_back(claimed, Unstoppable(GIVE_BACK_SECONDS))
             return None

@@ -151,7 +151,8 @@ class Spawn:
 
     def _take_up(self, found: Guest) -> tuple[NodeRow | None, Hold | None]:
         """A guest in the making, from whoever left it so; no node if it has to be looked for again."""
-        holder = worker(found.row, found.record)
+        ours = found.record is not None and found.record.hold == self._taking
+        holder = None if ours else worker(found.row, found.record)
         if holder is not None:
             wait_for_worker(self._site, found, holder, self._op)
             return None, None

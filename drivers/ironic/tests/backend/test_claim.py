@@ -1,5 +1,6 @@
 """Claiming nodes: any number of claimers, one winner for each node."""
 
+import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ import pytest
 from nova_virt_api.compute.operation import DriverSide
 from nova_virt_api.errors import InvalidSpec, NoCapacity
 from nova_virt_api.model.identity import InstanceRef
+from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.placement import Placement
 from nova_virt_api.model.spec import InstanceSpec
 from nova_virt_ironic.driver import IronicDriver
@@ -77,6 +79,31 @@ def test_one_guest_never_gets_two_nodes(
         assert [instance.uuid for instance in drivers[0].instances(fresh=True)] == [spec.uuid]
     finally:
         ironic_mariadb.forget(nodes)
+
+
+def test_claim_by_an_old_list_spares_the_guest(
+    enroll: Enroll,
+    make_driver: MakeDriver,
+    make_spec: MakeSpec,
+    op: DriverSide,
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Who comes late with the same guest does not take it off the node on which it runs by now."""
+    enroll(2, NodeSpec(resource_class=kind))
+    first, late = make_driver(resource_class=kind), make_driver(resource_class=kind)
+    spec = make_spec()
+    free = late.site.listing.begun_after(time.monotonic())
+    made = first.spawn(spec, op)
+    look_for = late.site.guests.look_for
+    unseen = [True]
+    monkeypatch.setattr(
+        late.site.guests, "look_for", lambda ref, op=None: None if unseen and unseen.pop() else look_for(ref, op)
+    )
+    monkeypatch.setattr(late.site.listing, "begun_after", lambda moment: free)
+    monkeypatch.setattr("nova_virt_ironic.claim.candidates", lambda spec, rows: [free.rows[made.native_id]])
+    assert late.spawn(spec, op).native_id == made.native_id
+    assert first.instance(made.ref, fresh=True).power_state is PowerState.RUNNING
 
 
 @pytest.mark.parametrize(

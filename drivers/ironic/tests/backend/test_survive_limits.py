@@ -3,10 +3,12 @@
 import os
 import subprocess
 import sys
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,13 @@ import requests
 from nova_virt_api.capability import Feature
 from nova_virt_api.compute.operation import DriverSide, Operation
 from nova_virt_api.errors import Busy
-from nova_virt_api.model.instance import Lifecycle, PowerOff, PowerState
+from nova_virt_api.model.instance import Instance, Lifecycle, PowerOff, PowerState
 from nova_virt_api.model.spec import InstanceSpec
 from nova_virt_ironic.driver import IronicDriver
 from nova_virt_ironic.errors import Conflict
 from nova_virt_ironic.microversions import Call
 from nova_virt_ironic.session import Session
-from tools.ironic import Database, EnrolledNode, Ironic, NodeSpec, Script, Settings
+from tools.ironic import ApiError, Database, EnrolledNode, Ironic, NodeSpec, Script, Settings
 
 Enroll = Callable[..., list[EnrolledNode]]
 MakeDriver = Callable[..., IronicDriver]
@@ -32,7 +34,7 @@ NewOp = Callable[..., Operation[Any]]
 OLDEST = "11.1"
 PAGE = 10
 AT_A_TIME = 3
-MANY = 10
+MANY = 6
 RACERS = 24
 SPAWN_WITHOUT_HOME = """
 import sys, uuid, nova_virt_api as virt
@@ -120,16 +122,35 @@ def test_more_at_a_time_than_ironic_does(
     make_spec: MakeSpec,
     operation: NewOp,
     traffic: Traffic,
+    eventually: Callable[..., None],
 ) -> None:
     """Ironic refuses some; they wait for their turn, for longer than an outage may last, and all come to it."""
-    give(MANY, Script(delay_s={"deploy": 1}))
+    nodes = {node.uuid: node for node in give(MANY, Script(wait=["deploy"]))}
     driver = make_driver(to=narrow, resource_class=kind, outage_timeout=1.0)
+
+    def waiting() -> list[EnrolledNode]:
+        rows = driver.site.listing.begun_after(time.monotonic()).rows.values()
+        states = {row.uuid: row.provision_state for row in rows if row.reservation is None}
+        return [node for uuid_, node in nodes.items() if states.get(uuid_) == "wait call-back"]
+
+    def all_are_done() -> bool:
+        for node in waiting():
+            with suppress(ApiError):  # locked since it was looked at
+                narrow.proceed(node)
+        return all(spawn.done() for spawn in spawns)
+
+    def spawn_later() -> Future[Instance]:
+        return pool.submit(driver.spawn, make_spec(), DriverSide(operation(240.0)))
+
     with ThreadPoolExecutor(MANY) as pool:
-        spawns = [pool.submit(driver.spawn, make_spec(), DriverSide(operation(120.0))) for _ in range(MANY)]
-        guests = [spawn.result() for spawn in spawns]
+        spawns = [spawn_later() for _ in range(AT_A_TIME)]  # Ironic counts before it begins: it lets more pass at once
+        eventually(lambda: len(waiting()) == AT_A_TIME, "as many wait as Ironic deploys", seconds=120.0)
+        spawns += [spawn_later() for _ in range(MANY - AT_A_TIME)]
+        eventually(lambda: traffic.answers[503] > 0, "a deployment refused", seconds=120.0)
+        eventually(all_are_done, "all deployed", seconds=240.0)
+    guests = [spawn.result() for spawn in spawns]
     assert len({guest.native_id for guest in guests}) == MANY
     assert {guest.lifecycle for guest in guests} == {Lifecycle.READY}
-    assert traffic.answers[503] > 0
     assert not driver.leftovers()
 
 
