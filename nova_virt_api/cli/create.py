@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from nova_virt_api.specfile import Document
 
 
-PRIVATE: Final = ("user_data", "chap_password", "properties")
+PRIVATE: Final = ("user_data", "metadata", "chap_password", "properties")
 """Fields of a spec file whose text is not repeated."""
 
 

@@ -1,5 +1,6 @@
 """First-boot data for cloud-init or a compatible agent in the guest."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -19,12 +20,15 @@ class CloudInit:
         network_config: cloud-init's network configuration, version 2, as YAML; None lets the guest use DHCP.
         hostname: None takes the guest's name.
         ssh_authorized_keys: public keys, one line each.
+        metadata: a JSON object that programs in the guest find as ``meta`` in its metadata; cloud-init shows it as
+            ``ds.meta_data.meta``. Not printed by ``repr``.
     """
 
     user_data: str = field(default="", repr=False)
     network_config: str | None = None
     hostname: str | None = None
     ssh_authorized_keys: Sequence[str] = ()
+    metadata: str | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         for name, value in (("user_data", self.user_data), ("network_config", self.network_config or "")):
@@ -36,3 +40,18 @@ class CloudInit:
         frozen_tuple(self, "ssh_authorized_keys", str, "public keys")
         for index, key in enumerate(self.ssh_authorized_keys):
             check_text(f"ssh_authorized_keys[{index}]", key, 16384)
+        if self.metadata is not None:
+            check_metadata(self.metadata)
+
+
+def check_metadata(metadata: object) -> None:
+    """Refuse what is no JSON object, without showing it."""
+    allowed = "text that holds a JSON object"
+    check(isinstance(metadata, str), "metadata", type(metadata).__name__, allowed)
+    text = str(metadata)
+    check(len(text) <= LARGEST, "metadata", f"{len(text)} characters", f"at most {LARGEST} characters")
+    try:
+        good = isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        good = False
+    check(good, "metadata", "other text", allowed)

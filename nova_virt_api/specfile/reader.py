@@ -70,6 +70,7 @@ CLOUD_INIT: Final = CloudInitFields(
         "network_config_file": FilePath(),
         "hostname": Text(maxLength=253),
         "ssh_authorized_keys": List(Text()),
+        "metadata": Text(),
     },
 )
 PLACEMENT: Final = Fields(

@@ -46,6 +46,8 @@ def meta_data(cloud_init: CloudInit, uuid: UUID, name: str) -> str:
     data: dict[str, object] = {"instance-id": str(uuid), "local-hostname": cloud_init.hostname or name}
     if cloud_init.ssh_authorized_keys:
         data["public-keys"] = list(cloud_init.ssh_authorized_keys)
+    if cloud_init.metadata is not None:
+        data["meta"] = json.loads(cloud_init.metadata)
     return json.dumps(data, ensure_ascii=False) + "\n"
 
 

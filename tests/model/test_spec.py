@@ -105,6 +105,10 @@ def test_bad_value_is_refused_naming_its_field(field: str, value: Any) -> None:
         (lambda: CloudInit(hostname="a\nb"), "hostname"),
         (lambda: CloudInit(ssh_authorized_keys=["ssh-ed25519 A\nssh-rsa B"]), "ssh_authorized_keys[0]"),
         (lambda: CloudInit(ssh_authorized_keys="ssh-ed25519 A"), "ssh_authorized_keys"),
+        (lambda: CloudInit(metadata="[1]"), "metadata"),
+        (lambda: CloudInit(metadata="{role: web}"), "metadata"),
+        (lambda: CloudInit(metadata={"role": "web"}), "metadata"),  # type: ignore[arg-type]
+        (lambda: CloudInit(metadata='{"a": "' + "x" * 2**20 + '"}'), "metadata"),
         (lambda: Placement(pinned="yes"), "pinned"),  # type: ignore[arg-type]
         (lambda: Placement(node="\x00"), "node"),
         (lambda: InstanceUpdate(name="../x"), "name"),

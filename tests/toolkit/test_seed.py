@@ -22,6 +22,7 @@ FULL = CloudInit(
     network_config="version: 2\nethernets: {}\n",
     hostname="web.example.org",
     ssh_authorized_keys=KEYS,
+    metadata='{"role": "wéb", "ports": [80]}',
 )
 
 
@@ -53,7 +54,12 @@ def test_every_file_is_found_in_both_name_spaces(kind: str) -> None:
 @pytest.mark.parametrize("read", [json.loads, yaml.safe_load])
 def test_meta_data_says_who_the_guest_is(read: object) -> None:
     text = files(nocloud_seed(FULL, UUID_, "web"), "rr_path")["meta-data"].decode()
-    expected = {"instance-id": str(UUID_), "local-hostname": "web.example.org", "public-keys": KEYS}
+    expected = {
+        "instance-id": str(UUID_),
+        "local-hostname": "web.example.org",
+        "public-keys": KEYS,
+        "meta": {"role": "wéb", "ports": [80]},
+    }
     assert read(text) == expected  # type: ignore[operator]
 
 

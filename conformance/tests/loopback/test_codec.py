@@ -44,6 +44,7 @@ CONSTRAINED: dict[tuple[str, str], st.SearchStrategy[Any]] = {
     ("BackendUrl", "url"): urls,
     ("Checksum", "algorithm"): st.just("sha256"),
     ("Checksum", "digest"): st.from_regex(r"\A[0-9a-f]{64}\Z"),
+    ("CloudInit", "metadata"): st.none() | st.dictionaries(words, TEXT, max_size=3).map(json.dumps),
     ("CloudInit", "ssh_authorized_keys"): st.lists(words, max_size=2),
     ("Disk", "size_bytes"): st.integers(1, 2**50),
     ("InstanceSpec", "disks"): st.deferred(lambda: st.lists(values_of(CROSSING["Disk"]), max_size=2)),

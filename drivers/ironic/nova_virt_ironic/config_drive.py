@@ -37,6 +37,8 @@ def config_drive(cloud_init: CloudInit, guest: UUID, name: str) -> dict[str, Any
     meta: dict[str, Any] = {"uuid": str(guest), "name": name, "hostname": cloud_init.hostname or name}
     if cloud_init.ssh_authorized_keys:
         meta["public_keys"] = {f"key-{index}": key for index, key in enumerate(cloud_init.ssh_authorized_keys)}
+    if cloud_init.metadata is not None:
+        meta["meta"] = json.loads(cloud_init.metadata)
     drive: dict[str, Any] = {"meta_data": meta}
     if cloud_init.user_data:
         drive["user_data"] = cloud_init.user_data

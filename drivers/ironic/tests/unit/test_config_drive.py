@@ -18,13 +18,15 @@ MAC = "52:54:00:12:34:56"
 
 def test_what_cloud_init_reads() -> None:
     """Instance id, names, keys and user data are where cloud-init's data source ConfigDrive looks."""
-    drive = config_drive(CloudInit(user_data="#!", hostname="h", ssh_authorized_keys=["a", "b"]), GUEST, "web")
+    given = CloudInit(user_data="#!", hostname="h", ssh_authorized_keys=["a", "b"], metadata='{"role": "web"}')
+    drive = config_drive(given, GUEST, "web")
     assert drive == {
         "meta_data": {
             "uuid": str(GUEST),
             "name": "web",
             "hostname": "h",
             "public_keys": {"key-0": "a", "key-1": "b"},
+            "meta": {"role": "web"},
         },
         "user_data": "#!",
     }
