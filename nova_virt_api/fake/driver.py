@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
 MEBIBYTE = 1024**2
 GIBIBYTE = 1024**3
+TRAITS = ("HW_ARCH_X86_64",)
 
 
 class FakeDriver(
@@ -130,6 +131,7 @@ class FakeDriver(
                     used=-(-disk // GIBIBYTE),
                 ),
             ),
+            traits=TRAITS,
         )
 
     def instances(self, *, fresh: bool = False) -> Sequence[Instance]:
