@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from nova_virt_api.capability import Feature
 from nova_virt_api.errors import ImageNotFound, ImageRejected, VirtError
 from nova_virt_api.model.disk import Disk
-from nova_virt_api.model.image import ImageFormat, ImageSource, LocalFile
+from nova_virt_api.model.image import ImageFormat, ImageSource, LocalFile, Native
 from nova_virt_api.model.instance import Instance, PowerState
 from nova_virt_api.model.units import MiB
 from nova_virt_conformance.calls import rescue_options
@@ -25,6 +25,9 @@ def missing_image(lab: Lab, method: str, error: type[VirtError]) -> Iterator[Sce
     if method == "Rescue.rescue":
         lab.require(Feature.RESCUE_IMAGE)
     if not lab.compute.capabilities().has(Feature.CLIENT_IMAGES):
+        if isinstance(lab.target.image, Native):
+            yield asking_for(lab, method, Native(NOWHERE))
+            return
         with refused_by_the_backend(lab, method, error) as made:
             yield made
         return

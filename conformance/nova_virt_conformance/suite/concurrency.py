@@ -67,15 +67,23 @@ def test_reads_do_not_wait_for_verbs(lab: Lab, stopped: Instance) -> None:
 def test_verbs_of_one_guest_are_done_in_order(lab: Lab, running: Instance) -> None:
     """Verbs on one guest over one connection are done one at a time, in the order in which they were asked for."""
     ended: list[int] = []
+    last = threading.Event()
+
+    def note(number: int) -> None:
+        ended.append(number)
+        if len(ended) == CALLERS:
+            last.set()
+
     operations: list[Operation[None]] = []
     for number in range(0, CALLERS, 2):
         stop = lab.compute.submit.power_off(running, mode=PowerOff.HARD, timeout=lab.patience)
         start = lab.compute.submit.power_on(running, timeout=lab.patience)
-        stop.add_done_callback(lambda _, number=number: ended.append(number))  # type: ignore[misc]
-        start.add_done_callback(lambda _, number=number: ended.append(number + 1))  # type: ignore[misc]
+        stop.add_done_callback(lambda _, number=number: note(number))  # type: ignore[misc]
+        start.add_done_callback(lambda _, number=number: note(number + 1))  # type: ignore[misc]
         operations += [stop, start]
     for operation in operations:
         operation.result()
+    assert last.wait(SIDE_BY_SIDE_SECONDS), f"of {CALLERS} verbs only these were told to have ended: {ended}"
     assert ended == list(range(CALLERS))
     assert lab.compute.instance(running, fresh=True).power_state is RUNNING
 
