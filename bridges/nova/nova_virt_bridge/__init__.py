@@ -1,0 +1,1 @@
+"""OpenStack Nova over any driver of nova-virt-api."""

@@ -1,0 +1,91 @@
+"""Making guests and removing them."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from nova import exception
+
+import nova_virt_api as virt
+from nova_virt_bridge import glance
+from nova_virt_bridge.errors import BUILD, STOP, nova_errors
+from nova_virt_bridge.plugging import Plugging
+from nova_virt_bridge.site import Bridged, guest
+from nova_virt_bridge.spec import Request, spec_of
+
+if TYPE_CHECKING:
+    from nova_virt_api.model.spec import InstanceSpec
+
+LOG = logging.getLogger(__name__)
+
+
+class Build(Bridged):
+    """Nova's methods that make a guest or remove one."""
+
+    def spawn(  # noqa: PLR0917 - Nova's signature
+        self,
+        context: Any,
+        instance: Any,
+        image_meta: Any,
+        injected_files: Any,
+        admin_password: str | None,
+        allocations: Any,
+        network_info: Any = None,
+        block_device_info: Any = None,
+        power_on: bool = True,
+        accel_info: Any = None,
+    ) -> None:
+        request = Request(
+            context=context,
+            instance=instance,
+            image_meta=image_meta,
+            files=tuple((path, content) for path, content in injected_files or ()),
+            vifs=tuple(network_info or ()),
+            block_devices=block_device_info or {},
+            power_on=power_on,
+            accelerators=tuple(accel_info or ()),
+        )
+        with nova_errors(BUILD, instance):
+            spec = spec_of(request, self.compute, self.site.nodes.home(instance))
+            self.make(spec, request)
+
+    def make(self, spec: InstanceSpec, request: Request) -> None:
+        """Make the guest and wait, where Nova has to, for Neutron to plug its ports; if it does not, undo the guest."""
+        plugging = Plugging(self.virtapi, request.instance, request.vifs if request.power_on else ())
+        with glance.lent(request.context, request.instance.image_ref):
+            try:
+                with plugging:
+                    self.compute.spawn(spec, hooks={virt.Stage.BEFORE_START: lambda op: plugging.before_start()})
+            except exception.VirtualInterfaceCreateException:  # after the start: what the endpoint knows nothing of
+                self.compute.destroy(spec.uuid)
+                raise
+
+    def destroy(
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        block_device_info: Any = None,
+        destroy_disks: bool = True,
+        destroy_secrets: bool = True,
+    ) -> None:
+        with nova_errors(STOP, instance):
+            disks = virt.DiskPolicy.DELETE if destroy_disks else virt.DiskPolicy.KEEP
+            there = self.compute.destroy(guest(instance), disks=disks)
+        if not there:
+            LOG.info("guest %s was not there any more", instance.uuid)
+
+    def cleanup(
+        self,
+        context: Any,
+        instance: Any,
+        network_info: Any,
+        block_device_info: Any = None,
+        destroy_disks: bool = True,
+        migrate_data: Any = None,
+        destroy_vifs: bool = True,
+        destroy_secrets: bool = True,
+    ) -> None:
+        """What is left after the guest was stopped or moved: to the endpoint that is the same as removing it."""
+        self.destroy(context, instance, network_info, block_device_info, destroy_disks, destroy_secrets)

@@ -1,0 +1,54 @@
+"""A guest's own disks: from the image, the ephemeral ones, swap."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import nova_virt_api as virt
+from nova_virt_bridge.volumes import boots_from_volume
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nova_virt_api.model.image import ImageSource
+    from nova_virt_bridge.spec import Request
+
+SCHEME = "glance"
+
+
+def disks_of(request: Request, told: virt.Capabilities) -> tuple[virt.Disk, ...]:
+    """The disks in the order in which the guest sees them. A whole machine brings its own, as large as they are.
+
+    Ephemeral disks and swap come empty: the guest makes a file system there, and swap space, for itself.
+
+    Args:
+        request: what Nova asks for.
+        told: the endpoint's capabilities.
+    """
+    whole = told.has(virt.Feature.WHOLE_NODES)
+    disks = [] if boots_from_volume(request.block_devices) else [root_disk(request, told, whole=whole)]
+    return (*disks, *(() if whole else blank_disks(request)))
+
+
+def root_disk(request: Request, told: virt.Capabilities, *, whole: bool) -> virt.Disk:
+    """The disk from the image; a flavor of 0 GB takes the image's own size."""
+    size = request.instance.flavor.root_gb
+    source = image_source(request.instance.image_ref, told)
+    return virt.Disk(source=source, size_bytes=None if whole or not size else virt.GiB(size))
+
+
+def image_source(image_ref: str, told: virt.Capabilities) -> ImageSource:
+    """One of Glance's images: read through nova-virt-api's own checks, or by the endpoint itself if it has to be."""
+    if told.has(virt.Feature.CLIENT_IMAGES):
+        return virt.Store(SCHEME, image_ref)
+    return virt.Native(image_ref)
+
+
+def blank_disks(request: Request) -> Iterator[virt.Disk]:
+    """The disks that come empty."""
+    devices: Any = request.block_devices
+    for device in devices.get("ephemerals") or ():
+        yield virt.Disk(source=virt.Blank(), size_bytes=virt.GiB(device["size"]))
+    swap = devices.get("swap")
+    if swap and swap["swap_size"]:
+        yield virt.Disk(source=virt.Blank(), size_bytes=virt.MiB(swap["swap_size"]))

@@ -1,0 +1,126 @@
+"""Glance's images for nova-virt-api's image pipeline: the store ``glance``, which works inside nova-compute only."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+from collections import Counter
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import nova.conf
+from nova import exception
+from nova.image import glance
+
+from nova_virt_api.errors import ImageNotFound, ImageRejected, PermissionDenied, Unavailable
+from nova_virt_api.images.store import StoreImage, StoreReader
+from nova_virt_api.model.image import ImageFormat
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterator
+
+CONF = nova.conf.CONF
+CHUNK: Final = 1024**2
+FORMATS: Final = {
+    "raw": ImageFormat.RAW,
+    "qcow2": ImageFormat.QCOW2,
+    "vmdk": ImageFormat.VMDK,
+    "vdi": ImageFormat.VDI,
+    "vhd": ImageFormat.VHD,
+    "vhdx": ImageFormat.VHDX,
+    "iso": ImageFormat.ISO,
+}
+"""Glance's disk formats that are disks; a kernel or a ramdisk is none."""
+
+
+class Tokens:
+    """By whose token an image may be read: that of a request that is under way and wants it. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._contexts: dict[str, Any] = {}
+        self._users: Counter[str] = Counter()
+
+    def lend(self, image_id: str, context: Any) -> None:
+        """Let the image be read by this request's token."""
+        with self._lock:
+            self._contexts[image_id] = context
+            self._users[image_id] += 1
+
+    def take_back(self, image_id: str) -> None:
+        """The request is done; the last one for an image takes its token away."""
+        with self._lock:
+            self._users[image_id] -= 1
+            if not self._users[image_id]:
+                del self._users[image_id], self._contexts[image_id]
+
+    def find(self, image_id: str) -> Any:
+        """The request that lent its token.
+
+        Raises:
+            PermissionDenied: none did.
+        """
+        with self._lock:
+            context = self._contexts.get(image_id)
+        if context is None:
+            raise PermissionDenied(f"image {image_id} is wanted by no request of Nova", hint="ask Nova for the guest")
+        return context
+
+
+TOKENS: Final = Tokens()
+
+
+@contextmanager
+def lent(context: Any, image_id: str | None) -> Iterator[None]:
+    """Let an image, if there is one, be read by the token of this request for as long as the block takes."""
+    if not image_id:
+        yield
+        return
+    TOKENS.lend(image_id, context)
+    try:
+        yield
+    finally:
+        TOKENS.take_back(image_id)
+
+
+class GlanceReader(StoreReader):
+    """Images of Glance, by the configuration and the client of the nova-compute that this runs in."""
+
+    def describe(self, image_id: str) -> StoreImage:
+        """See :meth:`nova_virt_api.images.store.StoreReader.describe`."""
+        with glance_errors(image_id):
+            image = glance.API().get(TOKENS.find(image_id), image_id)
+        kind = image.get("disk_format")
+        if kind not in FORMATS:
+            raise ImageRejected(image_id, f"its format is {kind}, which is no disk", hint=f"use {', '.join(FORMATS)}")
+        hashed = image.get("properties", {}).get("os_hash_value") or image.get("checksum")
+        version = f"{hashed or ''} {image.get('updated_at') or ''} {image.get('size')}"
+        return StoreImage(version=version, size_bytes=image.get("size") or None, format=FORMATS[kind])
+
+    def read(self, image_id: str, version: str, offset: int) -> Generator[bytes, None, None]:
+        """See :meth:`nova_virt_api.images.store.StoreReader.read`.
+
+        Nova fetches into a file, so that its own ways past Glance's API (``[glance] enable_rbd_download``) are used.
+        """
+        directory = Path(CONF.nova_virt.cache_dir)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=directory, prefix="glance-") as file:
+            with glance_errors(image_id):
+                glance.API().download(TOKENS.find(image_id), image_id, dest_path=file.name)
+            with Path(file.name).open("rb") as fetched:  # whoever fetched it may have put another file in its place
+                fetched.seek(offset)
+                yield from iter(lambda: fetched.read(CHUNK), b"")
+
+
+@contextmanager
+def glance_errors(image_id: str) -> Iterator[None]:
+    """Let what Nova's client raises leave as an error of ours."""
+    try:
+        yield
+    except (exception.ImageNotFound, exception.ImageNotActive) as error:
+        raise ImageNotFound(f"no image {image_id} in Glance: {error}") from error
+    except exception.ImageNotAuthorized as error:
+        raise PermissionDenied(f"Glance does not give image {image_id}: {error}") from error
+    except exception.NovaException as error:
+        raise Unavailable(f"image {image_id} could not be had from Glance: {error}") from error

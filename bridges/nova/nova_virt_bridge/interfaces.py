@@ -1,0 +1,26 @@
+"""Interfaces that a guest gets and loses while it lives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nova_virt_bridge.errors import ATTACH, DETACH, nova_errors
+from nova_virt_bridge.networks import nic_of
+from nova_virt_bridge.site import Bridged, guest
+
+
+class Interfaces(Bridged):
+    """Nova's methods about a guest's interfaces."""
+
+    def attach_interface(self, context: Any, instance: Any, image_meta: Any, vif: Any) -> None:
+        with nova_errors(ATTACH, instance):
+            names = [network.name for network in self.compute.networks()]
+            self.compute.attach_interface(guest(instance), nic_of(vif, names, self.compute.capabilities()))
+
+    def detach_interface(self, context: Any, instance: Any, vif: Any) -> None:
+        """Found by its port, or by its MAC address; one that is not there is detached already."""
+        with nova_errors(DETACH, instance):
+            uuid = guest(instance)
+            for found in self.compute.interfaces(uuid):
+                if vif["id"] == found.vif_id or (found.mac is not None and found.mac == vif["address"].lower()):
+                    self.compute.detach_interface(uuid, found)

@@ -1,0 +1,77 @@
+"""The bridge's options: the group ``[nova_virt]`` of nova.conf."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from oslo_config import cfg
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+GROUP: Final = "nova_virt"
+
+OPTIONS: Final[Sequence[cfg.Opt]] = (
+    cfg.StrOpt("profile", help="Name of a profile of nova-virt-api that describes the endpoint; for the same driver."),
+    cfg.MultiStrOpt(
+        "options",
+        default=[],
+        secret=True,
+        help="An option of the endpoint's driver as key=value, e.g. uri=qemu:///system. May be given several times, and"
+        " wins over the profile. `nova-virt driver show NAME` lists them. A secret is best given as a reference, e.g."
+        " password={file: /etc/nova/vcenter}.",
+    ),
+    cfg.StrOpt(
+        "owner",
+        default="nova",
+        help="Name that guests are marked with; nova-compute sees and changes only those. The same for all nova-compute"
+        " services that share an endpoint.",
+    ),
+    cfg.StrOpt(
+        "cache_dir", default="$state_path/nova-virt/cache", help="Where fetched images are kept, with mode 0700."
+    ),
+    cfg.StrOpt(
+        "state_dir",
+        default="$state_path/nova-virt/state",
+        help="Where a driver whose hypervisor has no store of its own keeps its state, with mode 0700.",
+    ),
+    cfg.StrOpt("pool", help="Storage pool for guests' disks. Unset: the endpoint's only one, or the driver's choice."),
+    cfg.DictOpt(
+        "networks",
+        default={},
+        help="The endpoint's networks by those of Neutron, e.g. private:br-int,public:br-ex. A Neutron network is named"
+        " by its name, id or physical network. One that is not listed is looked for under its own name; where the"
+        " endpoint has a single network, that is taken.",
+    ),
+    cfg.StrOpt(
+        "vif_plugged",
+        default="before_start",
+        choices=[
+            ("before_start", "a guest that is made is not started before Neutron has plugged its ports"),
+            ("after_start", "the hypervisor plugs them when the guest starts; wait after that"),
+        ],
+        help="When to wait for Neutron's event network-vif-plugged. How long, and whether it is an error if it does not"
+        " come, say vif_plugging_timeout and vif_plugging_is_fatal.",
+    ),
+    cfg.StrOpt(
+        "node_uuids",
+        default="auto",
+        choices=[
+            ("auto", "nova where the endpoint has exactly one node and guests are virtual, else endpoint"),
+            ("nova", "the only node has the uuid of Nova's file compute_id"),
+            ("endpoint", "a node's own id if that is a uuid, else one made of it and of Nova's file compute_id"),
+        ],
+        help="Where the uuids of compute nodes come from. Must not change in the life of a nova-compute service: set"
+        " endpoint for one that has a single node today and may get more.",
+    ),
+)
+
+
+def register(config: Any) -> None:
+    """Make the options known to Nova's configuration. Idempotent."""
+    config.register_opts(list(OPTIONS), group=GROUP)
+
+
+def list_opts() -> list[tuple[str, list[cfg.Opt]]]:
+    """What ``oslo.config.opts`` publishes."""
+    return [(GROUP, list(OPTIONS))]

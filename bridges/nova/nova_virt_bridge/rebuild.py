@@ -1,0 +1,63 @@
+"""Making a guest anew in its place."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nova.compute import task_states
+from nova.virt import configdrive
+
+import nova_virt_api as virt
+from nova_virt_bridge import glance
+from nova_virt_bridge.demands import check_demands
+from nova_virt_bridge.disks import image_source
+from nova_virt_bridge.errors import BUILD, nova_errors
+from nova_virt_bridge.first_boot import cloud_init_of
+from nova_virt_bridge.site import Bridged, guest
+from nova_virt_bridge.spec import Request
+from nova_virt_bridge.volumes import boots_from_volume
+
+
+class Rebuild(Bridged):
+    """Nova's method that gives a guest a new image, where a guest is a whole machine that must not be given away.
+
+    For virtual guests Nova's own way, destroy and spawn, does more: it makes ephemeral disks anew and keeps volumes.
+    """
+
+    def rebuild(  # noqa: PLR0917 - Nova's signature
+        self,
+        context: Any,
+        instance: Any,
+        image_meta: Any,
+        injected_files: Any,
+        admin_password: str | None,
+        allocations: Any,
+        bdms: Any,
+        detach_block_devices: Any,
+        attach_block_devices: Any,
+        network_info: Any = None,
+        evacuate: bool = False,
+        block_device_info: Any = None,
+        preserve_ephemeral: bool = False,
+        accel_uuids: Any = None,
+        reimage_boot_volume: bool = False,
+    ) -> None:
+        with nova_errors(BUILD, instance):
+            in_place = self.site.nodes.whole and self.site.has(virt.Capability.REBUILD)
+        if not in_place or evacuate or reimage_boot_volume or boots_from_volume(block_device_info or {}):
+            raise NotImplementedError("Nova destroys and spawns such a guest by itself")
+        request = Request(
+            context=context,
+            instance=instance,
+            image_meta=image_meta,
+            files=tuple((path, content) for path, content in injected_files or ()),
+            vifs=tuple(network_info or ()),
+            block_devices=block_device_info or {},
+        )
+        instance.task_state = task_states.REBUILD_SPAWNING
+        instance.save(expected_task_state=[task_states.REBUILDING])
+        with nova_errors(BUILD, instance), glance.lent(context, instance.image_ref):
+            check_demands(request)
+            source = image_source(instance.image_ref, self.compute.capabilities())
+            first_boot = cloud_init_of(request) if configdrive.required_by(instance) else None
+            self.compute.rebuild(guest(instance), source=source, cloud_init=first_boot)

@@ -1,0 +1,102 @@
+"""Changes that nobody at Nova made, as Nova's lifecycle events."""
+
+import queue
+from typing import Any
+from uuid import UUID
+
+import pytest
+from nova.virt import event
+
+import nova_virt_api as virt
+from nova_virt_bridge.events import transition_of
+
+PATIENCE = 120.0
+STARTED, STOPPED, PAUSED, RESUMED, SUSPENDED = range(5)
+
+
+@pytest.fixture
+def heard(driver: Any) -> "queue.Queue[tuple[str, int]]":
+    """What nova-compute is told."""
+    events: queue.Queue[tuple[str, int]] = queue.Queue()
+    driver.register_event_listener(lambda each: events.put((each.get_instance_uuid(), each.get_transition())))
+    return events
+
+
+def test_a_guest_that_stops_and_goes_is_told(
+    driver: Any, instance: Any, images: Any, spawn: Any, heard: Any, beside: virt.Compute
+) -> None:
+    spawn(driver, instance)
+    uuid = UUID(instance.uuid)
+    assert heard.get(timeout=PATIENCE) == (instance.uuid, STARTED)
+    for change, transition in (
+        (lambda: beside.pause(uuid), PAUSED),
+        (lambda: beside.unpause(uuid), RESUMED),
+        (lambda: beside.suspend(uuid), SUSPENDED),
+        (lambda: beside.resume(uuid), RESUMED),
+        (lambda: beside.power_off(uuid, mode=virt.PowerOff.HARD), STOPPED),
+        (lambda: beside.destroy(uuid), STOPPED),
+    ):
+        change()
+        assert heard.get(timeout=PATIENCE) == (instance.uuid, transition)
+
+
+def test_after_it_was_taken_back_nothing_is_told(
+    driver: Any, instance: Any, images: Any, spawn: Any, heard: Any, beside: virt.Compute
+) -> None:
+    spawn(driver, instance)
+    assert heard.get(timeout=PATIENCE)
+    driver.register_event_listener(None)
+    beside.power_off(UUID(instance.uuid), mode=virt.PowerOff.HARD)
+    assert heard.empty()
+
+
+def test_a_listener_that_fails_hears_the_next_event(driver: Any, instance: Any, images: Any, spawn: Any) -> None:
+    events: queue.Queue[int] = queue.Queue()
+
+    def listener(each: Any) -> None:
+        events.put(each.get_transition())
+        raise RuntimeError("the database is away")
+
+    driver.register_event_listener(listener)
+    spawn(driver, instance)
+    assert events.get(timeout=PATIENCE) == STARTED
+    driver.pause(instance)
+    assert events.get(timeout=PATIENCE) == PAUSED
+
+
+def guest(state: virt.PowerState, lifecycle: virt.Lifecycle = virt.Lifecycle.READY) -> virt.Instance:
+    return virt.Instance(
+        uuid=virt.stable_uuid("x"),
+        name="x",
+        power_state=state,
+        lifecycle=lifecycle,
+        native_id="1",
+        vcpus=1,
+        memory_bytes=virt.MiB(1),
+    )
+
+
+@pytest.mark.parametrize("lifecycle", [virt.Lifecycle.BUILDING, virt.Lifecycle.DELETING])
+def test_what_nova_is_at_work_on_is_not_told(lifecycle: virt.Lifecycle) -> None:
+    before, now = guest(virt.PowerState.RUNNING), guest(virt.PowerState.SHUTDOWN, lifecycle)
+    assert transition_of(virt.InstanceEvent(change=virt.Change.CHANGED, instance=now, previous=before)) is None
+
+
+@pytest.mark.parametrize(
+    ("change", "before", "now", "transition"),
+    [
+        (virt.Change.PRESENT, None, virt.PowerState.RUNNING, None),
+        (virt.Change.APPEARED, None, virt.PowerState.RUNNING, event.EVENT_LIFECYCLE_STARTED),
+        (virt.Change.APPEARED, None, virt.PowerState.NOSTATE, None),
+        (virt.Change.CHANGED, virt.PowerState.RUNNING, virt.PowerState.RUNNING, None),
+        (virt.Change.CHANGED, virt.PowerState.RUNNING, virt.PowerState.CRASHED, event.EVENT_LIFECYCLE_STOPPED),
+        (virt.Change.CHANGED, virt.PowerState.PAUSED, virt.PowerState.RUNNING, event.EVENT_LIFECYCLE_RESUMED),
+        (virt.Change.CHANGED, virt.PowerState.SUSPENDED, virt.PowerState.RUNNING, event.EVENT_LIFECYCLE_RESUMED),
+        (virt.Change.GONE, virt.PowerState.RUNNING, virt.PowerState.RUNNING, event.EVENT_LIFECYCLE_STOPPED),
+    ],
+)
+def test_transition(
+    change: virt.Change, before: virt.PowerState | None, now: virt.PowerState, transition: int | None
+) -> None:
+    previous = None if before is None else guest(before)
+    assert transition_of(virt.InstanceEvent(change=change, instance=guest(now), previous=previous)) == transition

@@ -1,0 +1,56 @@
+"""Making a guest anew: whole machines in their place, all others by Nova's own way."""
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from nova.compute import task_states
+
+import nova_virt_api as virt
+
+
+@pytest.fixture
+def rebuild(image_meta: Any, request_context: Any) -> Any:
+    """Calls a driver's rebuild as nova-compute does."""
+
+    def call(driver: Any, instance: Any, **more: Any) -> None:
+        driver.rebuild(request_context, instance, image_meta, [], None, {}, [], None, None, network_info=[], **more)
+
+    return call
+
+
+@pytest.fixture
+def saved(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The task states under which instances were saved."""
+    from nova import objects
+
+    states: list[Any] = []
+    monkeypatch.setattr(
+        objects.Instance, "save", lambda instance, expected_task_state: states.append(instance.task_state)
+    )
+    return states
+
+
+def test_virtual_guests_are_novas_to_rebuild(driver: Any, instance: Any, rebuild: Any) -> None:
+    with pytest.raises(NotImplementedError):
+        rebuild(driver, instance)
+
+
+def test_a_whole_machine_keeps_its_place(
+    make_driver: Any, make_instance: Any, images: Any, spawn: Any, rebuild: Any, saved: list[Any]
+) -> None:
+    driver = make_driver(nodes="a,b", whole_nodes=True, world="whole-rebuild")
+    instance = make_instance(node="b")
+    spawn(driver, instance)
+    rebuild(driver, instance)
+    assert saved == [task_states.REBUILD_SPAWNING]
+    guest = driver.compute.instance(UUID(instance.uuid))
+    assert (guest.node, guest.lifecycle) == ("b", virt.Lifecycle.READY)
+    driver.destroy(None, instance, [])
+
+
+@pytest.mark.parametrize("how", [{"evacuate": True}, {"reimage_boot_volume": True}])
+def test_what_has_no_word_is_novas_even_there(make_driver: Any, instance: Any, rebuild: Any, how: Any) -> None:
+    driver = make_driver(nodes="a", whole_nodes=True, world="whole-evacuate")
+    with pytest.raises(NotImplementedError):
+        rebuild(driver, instance, **how)

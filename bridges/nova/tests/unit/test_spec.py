@@ -1,0 +1,176 @@
+"""What becomes of Nova's instance: the spec, word for word; what has no word is refused."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from nova import exception, objects
+
+import nova_virt_api as virt
+from nova_virt_bridge.spec import Request, spec_of
+
+VOLUME = {
+    "connection_info": {"driver_volume_type": "iscsi", "data": {"target_lun": 1, "auth_password": "hunter2"}},
+    "volume_id": "5d4c8f2e",
+    "boot_index": 0,
+    "mount_device": "/dev/vda",
+}
+
+
+def image_with(**properties: str) -> Any:
+    return objects.ImageMeta.from_dict({"id": "x", "properties": properties})
+
+
+@pytest.fixture
+def make_spec(driver: Any, image_meta: Any, request_context: Any) -> Any:
+    """Makes the spec of an instance."""
+
+    def make(instance: Any, **more: Any) -> virt.InstanceSpec:
+        given: dict[str, Any] = {"image_meta": image_meta, "block_devices": {}}
+        request = Request(context=request_context, instance=instance, **given | more)
+        return spec_of(request, driver.compute, driver.site.nodes.node(instance.node))
+
+    return make
+
+
+def test_name_node_pool_and_image(make_spec: Any, instance: Any, config: Any) -> None:
+    config.config(group="nova_virt", pool="default")
+    spec = make_spec(instance)
+    assert (spec.name, spec.placement) == ("instance-00000007", virt.Placement(node="fake-host", pool="default"))
+    assert spec.disks == (virt.Disk(source=virt.Store("glance", instance.image_ref), size_bytes=virt.GiB(3)),)
+    assert spec.firmware is None
+    assert spec.cloud_init is None
+
+
+def test_a_flavor_without_a_size_takes_the_images(make_spec: Any, make_instance: Any) -> None:
+    assert make_spec(make_instance(flavor={"root_gb": 0})).disks[0].size_bytes is None
+
+
+def test_ephemeral_disks_and_swap_come_empty(make_spec: Any, instance: Any) -> None:
+    devices = {"ephemerals": [{"size": 2}, {"size": 1}], "swap": {"swap_size": 512, "device_name": "/dev/vdd"}}
+    assert make_spec(instance, block_devices=devices).disks[1:] == (
+        virt.Disk(source=virt.Blank(), size_bytes=virt.GiB(2)),
+        virt.Disk(source=virt.Blank(), size_bytes=virt.GiB(1)),
+        virt.Disk(source=virt.Blank(), size_bytes=virt.MiB(512)),
+    )
+
+
+def test_a_guest_that_boots_from_a_volume_has_no_disk_of_the_image(make_spec: Any, make_instance: Any) -> None:
+    other = {**VOLUME, "volume_id": "data", "boot_index": None, "mount_device": "/dev/vdb"}
+    devices = {"root_device_name": "/dev/vda", "block_device_mapping": [other, VOLUME]}
+    spec = make_spec(make_instance(image_ref=""), block_devices=devices)
+    assert spec.disks == ()
+    assert [(volume.id, volume.boot) for volume in spec.volumes] == [("5d4c8f2e", True), ("data", False)]
+    connection = spec.volumes[0].connection
+    assert isinstance(connection, virt.OpaqueVolume)
+    assert connection.kind == "iscsi"
+    assert "hunter2" in connection.properties.reveal()
+    assert "hunter2" not in repr(spec)
+
+
+def test_a_whole_machine_is_what_the_scheduler_chose(make_driver: Any, image_meta: Any, make_instance: Any) -> None:
+    driver = make_driver(nodes="a,b", whole_nodes=True, world="whole-spec")
+    request = Request(
+        context=None,
+        instance=make_instance(flavor={"memory_mb": 10**7, "vcpus": 100}, node="b"),
+        image_meta=image_meta,
+        block_devices={"ephemerals": [{"size": 2}]},
+    )
+    spec = spec_of(request, driver.compute, driver.site.nodes.node("b"))
+    assert (spec.vcpus, spec.memory_bytes, spec.placement.node) == (1, virt.MiB(1), "b")
+    assert [disk.size_bytes for disk in spec.disks] == [None]
+
+
+@pytest.mark.parametrize(("kind", "firmware"), [("uefi", virt.Firmware.UEFI), ("bios", virt.Firmware.BIOS)])
+def test_firmware(make_spec: Any, instance: Any, kind: str, firmware: virt.Firmware) -> None:
+    assert make_spec(instance, image_meta=image_with(hw_firmware_type=kind)).firmware is firmware
+
+
+def test_a_name_with_control_characters_becomes_a_label(make_spec: Any, make_instance: Any) -> None:
+    spec = make_spec(make_instance(display_name="w\te\nb" + "x" * 300))
+    assert spec.labels["nova.display-name"] == ("web" + "x" * 300)[:255]
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        (lambda: {"flavor": {"extra_specs": {"hw:cpu_policy": "dedicated"}}}, "hw:cpu_policy=dedicated"),
+        (lambda: {"flavor": {"extra_specs": {"os:secure_boot": "required"}}}, "secure boot"),
+        (lambda: {"numa_topology": objects.InstanceNUMATopology(cells=[])}, "NUMA"),
+        (lambda: {"pci_requests": objects.InstancePCIRequests(requests=[objects.InstancePCIRequest()])}, "PCI devices"),
+        (lambda: {"trusted_certs": objects.TrustedCerts(ids=["a"])}, "trusted certificates"),
+    ],
+    ids=["pinned-cpus", "secure-boot", "numa", "pci", "certificates"],
+)
+def test_what_has_no_word_is_refused_and_may_go_elsewhere(
+    make_spec: Any, make_instance: Any, changes: Callable[[], dict[str, Any]], named: str
+) -> None:
+    with pytest.raises(exception.ComputeResourcesUnavailable, match=named):
+        make_spec(make_instance(**changes()))
+
+
+@pytest.mark.parametrize(
+    ("more", "named"),
+    [
+        (lambda: {"accelerators": ("fpga",)}, "accelerators"),
+        (lambda: {"block_devices": {"ephemerals": [{"size": 1, "encrypted": True}]}}, "encrypted disks"),
+        (lambda: {"image_meta": image_with(hw_tpm_version="2.0")}, "hw_tpm_version"),
+        (lambda: {"image_meta": image_with(os_secure_boot="required")}, "secure boot"),
+    ],
+    ids=["accelerators", "encryption", "tpm", "secure-boot"],
+)
+def test_what_an_image_or_a_device_demands_is_refused_too(
+    make_spec: Any, instance: Any, more: Callable[[], dict[str, Any]], named: str
+) -> None:
+    with pytest.raises(exception.ComputeResourcesUnavailable, match=named):
+        make_spec(instance, **more())
+
+
+@pytest.mark.parametrize("field", ["kernel_id", "ramdisk_id"])
+def test_an_image_without_a_boot_loader_is_refused_for_good(make_spec: Any, make_instance: Any, field: str) -> None:
+    with pytest.raises(exception.ImageUnacceptable, match=f"{field}=abc"):
+        make_spec(make_instance(**{field: "abc"}))
+
+
+# --- networks ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_port_becomes_an_interface(make_spec: Any, instance: Any, make_vif: Any) -> None:
+    vif = make_vif()
+    (nic,) = make_spec(instance, vifs=(vif,)).nics
+    assert nic == virt.Nic(network="default", mac="fa:16:3e:00:00:01", vif_id=vif["id"])
+
+
+def test_networks_that_nova_conf_names(make_driver: Any, image_meta: Any, instance: Any, make_vif: Any) -> None:
+    driver = make_driver(
+        networks="inside,outside,dmz",
+        world="three-networks",
+        config_options={"networks": {"private": "inside", "physnet1": "dmz"}},
+    )
+
+    def network(vif: Any) -> str | None:
+        request = Request(context=None, instance=instance, image_meta=image_meta, block_devices={}, vifs=(vif,))
+        return spec_of(request, driver.compute, driver.site.nodes.node("fake-host")).nics[0].network
+
+    assert network(make_vif("private")) == "inside"
+    assert network(make_vif("outside")) == "outside"
+    assert network(make_vif("other", physical_network="physnet1")) == "dmz"
+    with pytest.raises(virt.NetworkError, match=r"'unheard-of'.*inside, outside, dmz"):
+        network(make_vif("unheard-of"))
+
+
+def test_a_whole_machines_port_is_bound_by_its_id_alone(
+    make_driver: Any, image_meta: Any, make_instance: Any, make_vif: Any
+) -> None:
+    driver = make_driver(nodes="a", whole_nodes=True, world="whole-ports")
+    vif = make_vif("anything")
+    request = Request(
+        context=None, instance=make_instance(node="a"), image_meta=image_meta, block_devices={}, vifs=(vif,)
+    )
+    assert spec_of(request, driver.compute, driver.site.nodes.node("a")).nics == (virt.Nic(vif_id=vif["id"]),)
+
+
+def test_a_network_that_is_nowhere_ends_the_build(make_driver: Any, instance: Any, make_vif: Any, spawn: Any) -> None:
+    driver = make_driver(networks="a,b", world="two-networks")
+    with pytest.raises(exception.VirtualInterfaceCreateException, match="networks"):
+        spawn(driver, instance, network_info=[make_vif("unheard-of")])
