@@ -6,10 +6,19 @@ ARGS ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
-DRIVERS := drivers/ironic drivers/libvirt
-APART := conformance $(DRIVERS)
+DRIVERS := drivers/ironic drivers/libvirt drivers/vmware
+BRIDGE := bridges/nova
+APART := conformance $(DRIVERS) $(BRIDGE)
 CONFORMANCE := conformance/tests/drivers/test_fake.py $(DRIVERS:=/tests/conformance)
 WHEELS := build/wheels
+
+# The bridge is installed where Nova is, in a venv of its own, and nowhere else.
+NOVA := build/nova/venv
+NOVA_PIP := $(NOVA)/bin/python -m pip --disable-pip-version-check --quiet
+BESIDE_NOVA := . conformance drivers/ironic drivers/libvirt $(BRIDGE)
+WHEELS_BESIDE_NOVA := $(foreach name,api conformance ironic libvirt bridge,$(WHEELS)/nova_virt_$(name)-*.whl)
+WITHOUT_BRIDGE := . $(filter-out $(BRIDGE),$(APART))
+WHEELS_WITHOUT_BRIDGE := $$(ls $(WHEELS)/*.whl | grep --invert-match /nova_virt_bridge-)
 
 # Everything that goes into the wheels; directories too, so that a removed file is noticed.
 SOURCES := $(shell find nova_virt_api $(APART) -name __pycache__ -prune -o -name tests -prune -o -name build -prune \
@@ -17,11 +26,12 @@ SOURCES := $(shell find nova_virt_api $(APART) -name __pycache__ -prune -o -name
 
 # What lint, docs and benchmarks run against: editable packages after `make dev`, built wheels otherwise.
 INSTALLED := $(or $(wildcard $(VENV)/.editable),$(VENV)/.wheels)
+NOVA_INSTALLED := $(NOVA)/$(notdir $(INSTALLED))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: help demo demo-ironic test reports lint fix bench docs dev wheels guest-image backend ironic system clean
+.PHONY: help demo demo-ironic test reports lint fix bench docs dev wheels guest-image backend ironic vcsim nova system clean
 
 help:  ## List the targets.
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,12 +42,13 @@ demo: $(VENV)/.wheels backend guest-image  ## Boot a guest on this machine, watc
 demo-ironic: $(VENV)/.wheels backend ironic guest-image  ## Deploy a machine with a real Ironic, watch it, give it back.
 	$(BIN)/python -m tools.demo_ironic $(ARGS)
 
-test: $(VENV)/.wheels backend ironic guest-image  ## Run every test against the built wheels and real backends.
+test: $(VENV)/.wheels $(NOVA)/.wheels backend ironic vcsim guest-image  ## Run every test against the built wheels and real backends.
 	rm -rf build/reports
 	$(BIN)/pytest --cov --cov-report=term --conformance-reports=build/reports $(ARGS)
 	$(if $(ARGS),,$(BIN)/python tools/check_reports.py doc/matrix/reports build/reports)
+	$(if $(ARGS),,$(NOVA)/bin/pytest $(BRIDGE)/tests)
 
-reports: $(INSTALLED) backend ironic guest-image  ## Run the kit on every driver and renew the reports of the support matrix.
+reports: $(INSTALLED) backend ironic vcsim guest-image  ## Run the kit on every driver and renew the reports of the support matrix.
 	$(BIN)/pytest $(CONFORMANCE) --conformance-reports=doc/matrix/reports $(ARGS)
 
 lint: $(INSTALLED) $(VENV)/.lint  ## Check style, types, the architecture's arrows, the drivers' descriptions.
@@ -54,7 +65,7 @@ fix: $(VENV)/.lint  ## Format the code and mend what can be mended.
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: $(INSTALLED) $(VENV)/.bench backend  ## Measure, and print the figures as ratios.
+bench: $(INSTALLED) $(VENV)/.bench backend vcsim  ## Measure, and print the figures as ratios.
 	$(BIN)/python benchmarks/run.py $(ARGS)
 
 docs: $(INSTALLED) $(VENV)/.docs  ## Build the documentation into build/doc.
@@ -71,6 +82,10 @@ backend: system  ## Start libvirtd, its network and its storage pool, unless the
 	tools/backend_libvirt
 
 ironic: system build/ironic/.installed  ## Install an Ironic into build/ironic, which tests start for themselves.
+
+nova: system $(NOVA_INSTALLED)  ## Install a Nova into build/nova, with the bridge and what it needs.
+
+vcsim: system build/vcsim/vcsim  ## Build the vCenter simulator into build/vcsim, which tests start for themselves.
 
 system:  ## Install the missing packages of bindep.txt.
 	@tools/install_system_packages
@@ -90,13 +105,13 @@ $(WHEELS)/.built: $(SOURCES) | $(BIN)/python
 	@touch $@
 
 $(VENV)/.wheels: $(WHEELS)/.built requirements/test.txt
-	$(PIP) install --requirement requirements/test.txt $(WHEELS)/*.whl
-	$(PIP) install --force-reinstall --no-deps $(WHEELS)/*.whl
+	$(PIP) install --requirement requirements/test.txt $(WHEELS_WITHOUT_BRIDGE)
+	$(PIP) install --force-reinstall --no-deps $(WHEELS_WITHOUT_BRIDGE)
 	@rm -f $(VENV)/.editable
 	@touch $@
 
-$(VENV)/.editable: setup.cfg $(APART:=/setup.cfg) requirements/test.txt | $(BIN)/python
-	$(PIP) install --requirement requirements/test.txt --editable . $(addprefix --editable ./,$(APART))
+$(VENV)/.editable: $(WITHOUT_BRIDGE:=/setup.cfg) requirements/test.txt | $(BIN)/python
+	$(PIP) install --requirement requirements/test.txt $(addprefix --editable ./,$(WITHOUT_BRIDGE))
 	@rm -f $(VENV)/.wheels
 	@touch $@
 
@@ -107,4 +122,21 @@ $(VENV)/.lint $(VENV)/.docs $(VENV)/.bench: $(VENV)/.%: requirements/%.txt | $(B
 build/ironic/.installed: requirements/ironic.txt tools/ironic/plugins/pyproject.toml | $(BIN)/python
 	$(PYTHON) -m venv build/ironic/venv
 	build/ironic/venv/bin/python -m pip --disable-pip-version-check --quiet install --requirement $<
+	@touch $@
+
+build/vcsim/vcsim: $(wildcard tools/vcsim/*.go) | system
+	cd tools/vcsim && GO111MODULE=off GOPATH=/usr/share/gocode go build -o $(abspath $@) .
+
+$(NOVA)/bin/python: | $(BIN)/python
+	$(PYTHON) -m venv $(NOVA)
+
+$(NOVA)/.wheels: $(WHEELS)/.built requirements/nova.txt | $(NOVA)/bin/python
+	$(NOVA_PIP) install --requirement requirements/nova.txt $(WHEELS_BESIDE_NOVA)
+	$(NOVA_PIP) install --force-reinstall --no-deps $(WHEELS_BESIDE_NOVA)
+	@rm -f $(NOVA)/.editable
+	@touch $@
+
+$(NOVA)/.editable: $(BESIDE_NOVA:=/setup.cfg) requirements/nova.txt | $(NOVA)/bin/python
+	$(NOVA_PIP) install --requirement requirements/nova.txt $(addprefix --editable ./,$(BESIDE_NOVA))
+	@rm -f $(NOVA)/.wheels
 	@touch $@

@@ -17,9 +17,11 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PROJECTS = {
     "nova-virt-api": ".",
+    "nova-virt-bridge": "bridges/nova",
     "nova-virt-conformance": "conformance",
     "nova-virt-ironic": "drivers/ironic",
     "nova-virt-libvirt": "drivers/libvirt",
+    "nova-virt-vmware": "drivers/vmware",
 }
 NOT_SOURCE = shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__")
 
@@ -68,8 +70,9 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Built]:
 
 @pytest.fixture(scope="session")
 def installed(built: dict[str, Built], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Python of a clean environment in which all wheels are installed with what they require."""
-    return new_environment(tmp_path_factory.mktemp("clean") / "venv", *(each.wheel for each in built.values()))
+    """The Python of a clean environment in which all wheels that need no Nova are installed with what they require."""
+    wheels = [each.wheel for name, each in built.items() if name != "nova-virt-bridge"]
+    return new_environment(tmp_path_factory.mktemp("clean") / "venv", *wheels)
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ print(json.dumps({d.name: [d.distribution, str(d.problem), classes[d.name]] for 
         "fake": ["nova-virt-api", "None", "FakeDriver"],
         "ironic": ["nova-virt-ironic", "None", "IronicDriver"],
         "libvirt": ["nova-virt-libvirt", "None", "LibvirtDriver"],
+        "vmware": ["nova-virt-vmware", "None", "VmwareDriver"],
     }
 
 
@@ -60,7 +61,8 @@ def test_every_entry_point_of_ours_can_be_loaded(ask: Ask) -> None:
     code = """
 from importlib.metadata import distribution
 broken = {}
-for name in ("nova-virt-api", "nova-virt-conformance", "nova-virt-ironic", "nova-virt-libvirt"):
+ours = ("nova-virt-api", "nova-virt-conformance", "nova-virt-ironic", "nova-virt-libvirt", "nova-virt-vmware")
+for name in ours:
     for entry_point in distribution(name).entry_points:
         if entry_point.group != "pytest11":  # pytest is not there
             try:
@@ -91,14 +93,16 @@ print(json.dumps([published, own]))
         "fake": "nova_virt_api.fake",
         "ironic": "nova_virt_ironic",
         "libvirt": "nova_virt_libvirt",
+        "vmware": "nova_virt_vmware",
     }
     assert published["nova_virt"][1] == ["cache_dir", "manage", "owner", "state_dir"]
 
 
 def test_the_sample_configuration_shows_them(installed: Path) -> None:
     command = [str(installed.with_name("oslo-config-generator"))]
-    for namespace in ("nova_virt_api", "nova_virt_api.fake", "nova_virt_ironic", "nova_virt_libvirt"):
+    drivers = ("nova_virt_api.fake", "nova_virt_ironic", "nova_virt_libvirt", "nova_virt_vmware")
+    for namespace in ("nova_virt_api", *drivers):
         command += ["--namespace", namespace]
     done = subprocess.run(command, cwd="/", capture_output=True, text=True, check=True, timeout=60)
-    expected = ("[nova_virt]", "[fake]", "[ironic]", "[libvirt]")
+    expected = ("[nova_virt]", "[fake]", "[ironic]", "[libvirt]", "[vmware]")
     assert [section for section in expected if section not in done.stdout] == []

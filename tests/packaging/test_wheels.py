@@ -14,7 +14,16 @@ from packaging.requirements import Requirement
 from nova_virt_api.version import DRIVER_GROUP, __version__
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("nova-virt-api", "nova-virt-conformance", "nova-virt-ironic", "nova-virt-libvirt")
+NAMES = (
+    "nova-virt-api",
+    "nova-virt-bridge",
+    "nova-virt-conformance",
+    "nova-virt-ironic",
+    "nova-virt-libvirt",
+    "nova-virt-vmware",
+)
+OUTSIDE = {"nova-virt-bridge": {"nova/virt/ext.py"}}
+"""What a wheel holds outside its package. Nova looks for drivers in its own; the rest of it stays Nova's."""
 
 
 @pytest.fixture(params=NAMES)
@@ -41,10 +50,9 @@ def entry_points(wheel: Path) -> dict[str, dict[str, str]]:
 
 
 def test_a_wheel_holds_its_package_and_nothing_else(one: Any) -> None:
-    tops = {path.partition("/")[0] for path in files_of(one.wheel)}
-    info = {top for top in tops if top.endswith(".dist-info")}
-    assert tops - info == {one.package}
-    assert len(info) == 1
+    files = files_of(one.wheel)
+    (info,) = {top for path in files if (top := path.partition("/")[0]).endswith(".dist-info")}
+    assert {path for path in files if path.partition("/")[0] not in {one.package, info}} == OUTSIDE.get(one.name, set())
 
 
 def test_a_wheel_holds_every_file_of_its_package(one: Any) -> None:

@@ -1,0 +1,1 @@
+"""The VMware vSphere driver of nova-virt-api: virtual machines of one vCenter or ESXi host."""

@@ -1,0 +1,73 @@
+"""What an endpoint can do: an answer for every role and feature."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from nova_virt_api.capability import Capability, Feature
+from nova_virt_api.driver.endpoint import Manage
+from nova_virt_api.model.capabilities import AVAILABLE, Availability, unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ALWAYS: Final = (
+    Capability.SUSPEND,
+    Capability.ADOPT,
+    Capability.DIAGNOSTICS,
+    Feature.MULTIPLE_DISKS,
+    Feature.BLANK_DISK,
+    Feature.MULTIPLE_NICS,
+    Feature.NIC_MAC,
+    Feature.NIC_MODEL,
+    Feature.CLOUD_INIT,
+    Feature.UEFI,
+    Feature.KEEP_DISKS,
+    Feature.GRACEFUL_POWER_OFF,
+    Feature.UPDATE_NAME,
+    Feature.UPDATE_LABELS,
+    Feature.GUEST_ADDRESSES,
+    Feature.GUEST_AGENT,
+)
+
+NOT_YET: Final = "this version of the driver does not do it"
+NO_RESCUE: Final = "this driver has no rescue mode"
+TEMPLATES: Final = "guests are cloned from templates of vCenter: give Native(ref)"
+
+NEVER: Final[Mapping[Capability | Feature, str]] = {
+    Capability.PAUSE: "vSphere cannot stop a guest's virtual CPUs and keep its memory: suspend it",
+    Capability.SNAPSHOT: NOT_YET,
+    Capability.CONSOLE: NOT_YET,
+    Capability.CONSOLE_LOG: NOT_YET,
+    Capability.REBUILD: NOT_YET,
+    Capability.RESCUE: NO_RESCUE,
+    Capability.INTERFACES: NOT_YET,
+    Capability.VOLUMES: NOT_YET,
+    Capability.CRASH_DUMP: NOT_YET,
+    Capability.HOST_CONTROL: NOT_YET,
+    Capability.DEVICES: NOT_YET,
+    Feature.WHOLE_NODES: "guests are virtual machines, as large as their spec says",
+    Feature.CLIENT_IMAGES: TEMPLATES,
+    Feature.BACKEND_URL: TEMPLATES,
+    Feature.NIC_VIF: "vSphere's networks have no ports that could be made before their guest",
+    Feature.SPAWN_VOLUMES: NOT_YET,
+    Feature.DISK_BUS: "a disk is on the bus of its template, a new one on a SCSI controller",
+    Feature.EXTRAS: "this driver defines no extras",
+    Feature.SNAPSHOT_LIVE: NOT_YET,
+    Feature.RESCUE_IMAGE: NO_RESCUE,
+    Feature.RESCUE_PASSWORD: NO_RESCUE,
+    Feature.EVERY_TRANSITION: "events tell that a guest changed; changes in quick succession become one",
+}
+
+
+def answers(manage: Manage) -> Mapping[Capability | Feature, Availability]:
+    """One answer for each role and feature known.
+
+    Args:
+        manage: which guests the connection may change.
+    """
+    found: dict[Capability | Feature, Availability] = dict.fromkeys(ALWAYS, AVAILABLE)
+    found |= {what: unavailable(reason) for what, reason in NEVER.items()}
+    if manage is Manage.ALL:
+        found[Capability.ADOPT] = unavailable("a connection with manage='all' writes no marks")
+    return found
