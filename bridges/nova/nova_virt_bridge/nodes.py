@@ -20,8 +20,3 @@ class Nodes(Bridged):
     def node_is_available(self, nodename: str) -> bool:
         with nova_errors(HOST):
             return nodename in self.site.nodes.by_name()
-
-    def is_node_deleted(self, nodename: str) -> bool:
-        """A machine that an endpoint of whole machines does not list any more is gone; others may be back tomorrow."""
-        with nova_errors(HOST):
-            return self.site.nodes.whole and nodename not in self.site.nodes.by_name()

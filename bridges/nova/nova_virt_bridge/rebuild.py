@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from nova import exception
 from nova.compute import task_states
 from nova.virt import configdrive
 
@@ -46,6 +47,8 @@ class Rebuild(Bridged):
             in_place = self.site.nodes.whole and self.site.has(virt.Capability.REBUILD)
         if not in_place or evacuate or reimage_boot_volume or boots_from_volume(block_device_info or {}):
             raise NotImplementedError("Nova destroys and spawns such a guest by itself")
+        if preserve_ephemeral:
+            raise exception.PreserveEphemeralNotSupported
         request = Request(
             context=context,
             instance=instance,

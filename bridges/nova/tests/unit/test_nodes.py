@@ -43,13 +43,13 @@ def test_a_whole_machine_is_named_by_its_id_and_never_by_novas_file(make_driver:
 
 
 def test_a_node_that_is_gone(make_driver: Any, driver: Any) -> None:
+    """It may be filtered out, or hidden from this account: Nova would forget what is allocated on a deleted node."""
     assert driver.node_is_available("fake-host")
     assert not driver.node_is_available("other")
-    assert not driver.is_node_deleted("other"), "another nova-compute may have it"
     assert driver.get_available_resource("other") == {}
     whole = make_driver(nodes="a", whole_nodes=True, world=f"whole-{uuid.uuid4().hex}")
-    assert whole.is_node_deleted("other")
-    assert not whole.is_node_deleted("a")
+    assert not whole.node_is_available("other")
+    assert not whole.is_node_deleted("other")
 
 
 def test_a_node_that_nobody_knows_gets_no_guest(make_driver: Any, make_instance: Any, spawn: Any) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from nova import exception
 from nova.compute import task_states
 
 import nova_virt_api as virt
@@ -47,6 +48,15 @@ def test_a_whole_machine_keeps_its_place(
     guest = driver.compute.instance(UUID(instance.uuid))
     assert (guest.node, guest.lifecycle) == ("b", virt.Lifecycle.READY)
     driver.destroy(None, instance, [])
+
+
+def test_data_that_cannot_be_kept_is_not_risked(
+    make_driver: Any, instance: Any, rebuild: Any, saved: list[Any]
+) -> None:
+    driver = make_driver(nodes="a", whole_nodes=True, world="whole-ephemeral")
+    with pytest.raises(exception.PreserveEphemeralNotSupported):
+        rebuild(driver, instance, preserve_ephemeral=True)
+    assert saved == []
 
 
 @pytest.mark.parametrize("how", [{"evacuate": True}, {"reimage_boot_volume": True}])
