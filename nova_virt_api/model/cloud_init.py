@@ -46,12 +46,14 @@ class CloudInit:
 
 def check_metadata(metadata: object) -> None:
     """Refuse what is no JSON object, without showing it."""
-    allowed = "text that holds a JSON object"
+    allowed = "text that holds a JSON object, of finite numbers and whole Unicode characters"
     check(isinstance(metadata, str), "metadata", type(metadata).__name__, allowed)
     text = str(metadata)
     check(len(text) <= LARGEST, "metadata", f"{len(text)} characters", f"at most {LARGEST} characters")
     try:
-        good = isinstance(json.loads(text), dict)
+        loaded = json.loads(text)
+        json.dumps(loaded, ensure_ascii=False, allow_nan=False).encode()
+        good = isinstance(loaded, dict)
     except (ValueError, RecursionError):
         good = False
     check(good, "metadata", "other text", allowed)

@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import struct
 from collections.abc import Iterator
 from typing import Final
@@ -21,6 +22,12 @@ VOLUME_DATES: Final = (813, 830, 864)  # creation, modification, effective; ECMA
 RECORD_DATE: Final = 18
 VOLUME_TIME: Final = b"2000010100000000\x00"
 RECORD_TIME: Final = bytes((100, 1, 1, 0, 0, 0, 0))
+
+_NOT_YAML: Final = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
+"""Letters that JSON lets stand as they are, and YAML does not or takes for an end of line (YAML 1.1, 4.1 and 5.1)."""
+
+_TEXT_OR_FLOAT: Final = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")|(?<![\d.])(\d+)(?=e)')
+"""A text of JSON, which is to stay, or digits that YAML takes for a number only with a point behind them."""
 
 
 def nocloud_seed(cloud_init: CloudInit, uuid: UUID, name: str) -> bytes:
@@ -42,13 +49,19 @@ def nocloud_seed(cloud_init: CloudInit, uuid: UUID, name: str) -> bytes:
 
 
 def meta_data(cloud_init: CloudInit, uuid: UUID, name: str) -> str:
-    """NoCloud's ``meta-data`` as JSON, which is YAML too and needs no quoting rules."""
+    """NoCloud's ``meta-data`` as JSON that is YAML too and needs no quoting rules."""
     data: dict[str, object] = {"instance-id": str(uuid), "local-hostname": cloud_init.hostname or name}
     if cloud_init.ssh_authorized_keys:
         data["public-keys"] = list(cloud_init.ssh_authorized_keys)
     if cloud_init.metadata is not None:
         data["meta"] = json.loads(cloud_init.metadata)
-    return json.dumps(data, ensure_ascii=False) + "\n"
+    return _for_yaml(json.dumps(data, ensure_ascii=False)) + "\n"
+
+
+def _for_yaml(text: str) -> str:
+    """The same JSON in a form that a reader of YAML understands alike."""
+    escaped = _NOT_YAML.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+    return _TEXT_OR_FLOAT.sub(lambda match: match[1] or f"{match[2]}.0", escaped)
 
 
 def iso(files: dict[str, bytes]) -> bytes:

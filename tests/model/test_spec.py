@@ -107,6 +107,10 @@ def test_bad_value_is_refused_naming_its_field(field: str, value: Any) -> None:
         (lambda: CloudInit(ssh_authorized_keys="ssh-ed25519 A"), "ssh_authorized_keys"),
         (lambda: CloudInit(metadata="[1]"), "metadata"),
         (lambda: CloudInit(metadata="{role: web}"), "metadata"),
+        (lambda: CloudInit(metadata='{"role": "\\ud800"}'), "metadata"),
+        (lambda: CloudInit(metadata='{"\udfff": "web"}'), "metadata"),
+        (lambda: CloudInit(metadata='{"load": NaN}'), "metadata"),
+        (lambda: CloudInit(metadata='{"load": 1e999}'), "metadata"),
         (lambda: CloudInit(metadata={"role": "web"}), "metadata"),  # type: ignore[arg-type]
         (lambda: CloudInit(metadata='{"a": "' + "x" * 2**20 + '"}'), "metadata"),
         (lambda: Placement(pinned="yes"), "pinned"),  # type: ignore[arg-type]

@@ -10,6 +10,7 @@ from uuid import UUID
 import pycdlib
 import pytest
 import yaml
+from hypothesis import given, settings, strategies as st
 
 from nova_virt_api.model.cloud_init import CloudInit
 from nova_virt_api.toolkit import seed
@@ -61,6 +62,49 @@ def test_meta_data_says_who_the_guest_is(read: object) -> None:
         "meta": {"role": "wéb", "ports": [80]},
     }
     assert read(text) == expected  # type: ignore[operator]
+
+
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=20), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+def metadata_read_back(metadata: object) -> tuple[object, object]:
+    """What readers of JSON and of YAML find under ``meta``."""
+    text = seed.meta_data(CloudInit(metadata=json.dumps(metadata)), UUID_, "web")
+    return json.loads(text)["meta"], yaml.safe_load(text)["meta"]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        *(
+            "\x7f",
+            "\x80",
+            "\x85",
+            "a\x9fb",
+            "\u2028 x",
+            "x \u2029",
+            "\ufeff",
+            "\ufffe",
+            "\uffff",
+            "\\\x85",
+            "\U0001f600",
+        ),
+        *(1e22, 1e-7, -5e-324, 1.5e300, [1e16, '"', 2e-9], '1e5, "2e5', "\\", "1e22"),
+    ],
+)
+def test_metadata_is_read_alike_as_json_and_as_yaml(value: object) -> None:
+    metadata = {"role": value, f"{value}": 1}
+    assert metadata_read_back(metadata) == (metadata, metadata)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.text(max_size=20), values, max_size=4))
+def test_any_metadata_is_read_alike_as_json_and_as_yaml(metadata: dict[str, object]) -> None:
+    assert metadata_read_back(metadata) == (metadata, metadata)
 
 
 def test_what_is_not_given_is_left_out() -> None:
