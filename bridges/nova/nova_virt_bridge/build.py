@@ -9,7 +9,7 @@ from nova import exception
 
 import nova_virt_api as virt
 from nova_virt_bridge import glance
-from nova_virt_bridge.errors import BUILD, STOP, nova_errors
+from nova_virt_bridge.errors import BUILD, DESTROY, nova_errors
 from nova_virt_bridge.plugging import Plugging
 from nova_virt_bridge.site import Bridged, guest
 from nova_virt_bridge.spec import Request, spec_of
@@ -55,10 +55,14 @@ class Build(Bridged):
         plugging = Plugging(self.virtapi, request.instance, request.vifs if request.power_on else ())
         with glance.lent(request.context, request.instance.image_ref):
             try:
-                with plugging:
-                    self.compute.spawn(spec, hooks={virt.Stage.BEFORE_START: lambda op: plugging.before_start()})
+                with plugging, self.site.builds.making(spec.uuid):
+                    self.compute.spawn(
+                        spec,
+                        timeout=self.site.spawn_timeout,
+                        hooks={virt.Stage.BEFORE_START: lambda op: plugging.before_start()},
+                    )
             except exception.VirtualInterfaceCreateException:  # after the start: what the endpoint knows nothing of
-                self.compute.destroy(spec.uuid)
+                self.compute.destroy(spec.uuid, timeout=self.site.spawn_timeout)
                 raise
 
     def destroy(
@@ -70,9 +74,11 @@ class Build(Bridged):
         destroy_disks: bool = True,
         destroy_secrets: bool = True,
     ) -> None:
-        with nova_errors(STOP, instance):
+        with nova_errors(DESTROY, instance):
+            uuid = guest(instance)
             disks = virt.DiskPolicy.DELETE if destroy_disks else virt.DiskPolicy.KEEP
-            there = self.compute.destroy(guest(instance), disks=disks)
+            self.site.builds.overtake(uuid)
+            there = self.compute.destroy(uuid, disks=disks, timeout=self.site.spawn_timeout)
         if not there:
             LOG.info("guest %s was not there any more", instance.uuid)
 

@@ -82,10 +82,9 @@ GUEST: Final[Table] = (
 
 BUILD: Final[Table] = (
     (errors.NotSupported, lambda error, instance: exception.ComputeResourcesUnavailable(reason=str(error))),
-    (errors.Cancelled, lambda error, instance: exception.InstanceNotFound(instance_id=uuid_of(instance))),
     *GUEST,
 )
-"""Making a guest. What only this host cannot do lets Nova try another; a cancelled one is being deleted."""
+"""Making a guest. What only this host cannot do lets Nova try another."""
 
 STOP: Final[Table] = (
     (errors.Timeout, lambda error, instance: exception.InstancePowerOffFailure(reason=str(error))),
@@ -93,7 +92,14 @@ STOP: Final[Table] = (
     (errors.Busy, lambda error, instance: exception.InstancePowerOffFailure(reason=str(error))),
     *GUEST,
 )
-"""Stopping or removing a guest."""
+"""Stopping a guest."""
+
+DESTROY: Final[Table] = (
+    (errors.NotSupported, lambda error, instance: NotImplementedError(str(error))),
+    (errors.InstanceNotFound, lambda error, instance: exception.InstanceNotFound(instance_id=uuid_of(instance))),
+    (errors.VirtError, lambda error, instance: exception.InstancePowerOffFailure(reason=str(error))),
+)
+"""Removing a guest. After any other exception than the last one Nova frees the ports of a guest that may still run."""
 
 RUNNING: Final[Table] = (
     (errors.InvalidState, lambda error, instance: exception.InstanceNotRunning(instance_id=uuid_of(instance))),

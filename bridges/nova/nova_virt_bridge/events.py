@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger(__name__)
 PAUSE_SECONDS: Final = 5.0
+PATIENCE_SECONDS: Final = 60.0
 
 UNFINISHED: Final = (virt.Lifecycle.BUILDING, virt.Lifecycle.DELETING)
 HALTED: Final = (virt.PowerState.PAUSED, virt.PowerState.SUSPENDED)
@@ -49,6 +50,9 @@ class Events(Bridged):
 class Watcher:
     """A thread of its own that watches the endpoint; what it tells may take as long as nova-compute's database.
 
+    What is there when the first watch begins is not told: Nova asks for each guest's state when it starts. A watch that
+    had to be begun again tells it, as something may have changed in between; Nova compares.
+
     Args:
         compute: the endpoint.
         tell: takes Nova's event.
@@ -67,30 +71,34 @@ class Watcher:
         self._thread.start()
 
     def stop(self) -> None:
-        """Tell nothing more; waits until the last event was told, unless called by the one that is told."""
+        """Tell nothing more; waits a while until the last event was told, unless called by the one that is told."""
         with self._lock:
             self._stopped.set()
             if self._watch is not None:
                 self._watch.close()
         if threading.current_thread() is not self._thread:
-            self._thread.join()
+            self._thread.join(PATIENCE_SECONDS)
+            if self._thread.is_alive():
+                LOG.warning("the last event has not been taken within %s s; nova-compute goes on", PATIENCE_SECONDS)
 
     def _run(self) -> None:
+        again = False
         while not self._stopped.is_set():
             try:
-                self._watch_once()
+                self._watch_once(again=again)
             except virt.VirtError as error:
                 LOG.warning("watching the endpoint failed, again in %s s: %s", PAUSE_SECONDS, error)
+            again = True
             self._stopped.wait(PAUSE_SECONDS)
 
-    def _watch_once(self) -> None:
+    def _watch_once(self, *, again: bool) -> None:
         with self._compute.watch(scope=virt.Scope.OWNED) as watch:
             with self._lock:
                 if self._stopped.is_set():
                     return
                 self._watch = watch
             for seen in watch:
-                if isinstance(seen, virt.InstanceEvent):
+                if isinstance(seen, virt.InstanceEvent) and (again or seen.change is not virt.Change.PRESENT):
                     self._tell_of(seen)
 
     def _tell_of(self, seen: InstanceEvent) -> None:
@@ -102,14 +110,13 @@ class Watcher:
 def transition_of(seen: InstanceEvent) -> int | None:
     """What Nova calls a change; None for one that it does not want to hear of.
 
-    What was there when the watch began is no change: Nova asks for each guest's state when it starts, and periodically.
     A guest that is being made or removed changes because Nova wants it to.
     """
     if seen.change is virt.Change.GONE:
         return int(event.EVENT_LIFECYCLE_STOPPED)
     before = None if seen.previous is None else seen.previous.power_state
     now = seen.instance.power_state
-    if seen.change is virt.Change.PRESENT or before is now or seen.instance.lifecycle in UNFINISHED:
+    if before is now or seen.instance.lifecycle in UNFINISHED:
         return None
     if now is virt.PowerState.RUNNING and before in HALTED:
         return int(event.EVENT_LIFECYCLE_RESUMED)

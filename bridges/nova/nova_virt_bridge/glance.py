@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import tempfile
 import threading
 from collections import Counter
@@ -10,15 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import nova.conf
+from cryptography.exceptions import InvalidSignature
 from nova import exception
 from nova.image import glance
 
-from nova_virt_api.errors import ImageNotFound, ImageRejected, PermissionDenied, Unavailable
+from nova_virt_api.errors import ImageNotFound, ImageRejected, PermissionDenied, Unavailable, VirtError
+from nova_virt_api.images.disk_errors import writing_to
 from nova_virt_api.images.store import StoreImage, StoreReader
-from nova_virt_api.model.image import ImageFormat
+from nova_virt_api.model.image import DIGEST_LENGTHS, Checksum, ImageFormat
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import Generator, Iterator, Mapping
 
 CONF = nova.conf.CONF
 CHUNK: Final = 1024**2
@@ -29,9 +32,8 @@ FORMATS: Final = {
     "vdi": ImageFormat.VDI,
     "vhd": ImageFormat.VHD,
     "vhdx": ImageFormat.VHDX,
-    "iso": ImageFormat.ISO,
 }
-"""Glance's disk formats that are disks; a kernel or a ramdisk is none."""
+"""Glance's disk formats that are disks; a kernel, a ramdisk or a medium is none."""
 
 
 class Tokens:
@@ -92,35 +94,65 @@ class GlanceReader(StoreReader):
         with glance_errors(image_id):
             image = glance.API().get(TOKENS.find(image_id), image_id)
         kind = image.get("disk_format")
+        if kind == "iso":
+            hint = "use an image that is a disk, e.g. qcow2"
+            raise ImageRejected(image_id, "it is an ISO image, a medium to install from and no disk", hint=hint)
         if kind not in FORMATS:
             raise ImageRejected(image_id, f"its format is {kind}, which is no disk", hint=f"use {', '.join(FORMATS)}")
-        hashed = image.get("properties", {}).get("os_hash_value") or image.get("checksum")
-        version = f"{hashed or ''} {image.get('updated_at') or ''} {image.get('size')}"
-        return StoreImage(version=version, size_bytes=image.get("size") or None, format=FORMATS[kind])
+        hashed = image.get("os_hash_value") or image.get("checksum")
+        return StoreImage(
+            version=f"{hashed or ''} {image.get('updated_at') or ''} {image.get('size')}",
+            size_bytes=image.get("size") or None,
+            format=FORMATS[kind],
+            checksum=checksum_of(image),
+        )
 
     def read(self, image_id: str, version: str, offset: int) -> Generator[bytes, None, None]:
         """See :meth:`nova_virt_api.images.store.StoreReader.read`.
 
         Nova fetches into a file, so that its own ways past Glance's API (``[glance] enable_rbd_download``) are used.
+
+        Raises:
+            ImageRejected: the bytes are not those that Glance once took, or their signature is wrong.
         """
         directory = Path(CONF.nova_virt.cache_dir)
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=directory, prefix="glance-") as file:
-            with glance_errors(image_id):
-                glance.API().download(TOKENS.find(image_id), image_id, dest_path=file.name)
-            with Path(file.name).open("rb") as fetched:  # whoever fetched it may have put another file in its place
-                fetched.seek(offset)
-                yield from iter(lambda: fetched.read(CHUNK), b"")
+        with writing_to(directory):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=directory, prefix="glance-") as file:
+                with glance_errors(image_id):
+                    glance.API().download(TOKENS.find(image_id), image_id, dest_path=file.name)
+                with Path(file.name).open("rb") as fetched:  # whoever fetched it may have put another file in its place
+                    fetched.seek(offset)
+                    yield from iter(lambda: fetched.read(CHUNK), b"")
+
+
+def checksum_of(image: Mapping[str, Any]) -> Checksum | None:
+    """What Glance hashed the bytes to, by the algorithm of its configuration; images of long ago have an MD5 only."""
+    algorithm, digest = image.get("os_hash_algo"), image.get("os_hash_value")
+    return Checksum(algorithm=algorithm, digest=digest) if digest and algorithm in DIGEST_LENGTHS else None
 
 
 @contextmanager
 def glance_errors(image_id: str) -> Iterator[None]:
-    """Let what Nova's client raises leave as an error of ours."""
+    """Let what Nova's client raises leave as an error of ours; what the local file system answers leaves as it is."""
     try:
         yield
+    except VirtError:  # one of them is an OSError too
+        raise
     except (exception.ImageNotFound, exception.ImageNotActive) as error:
         raise ImageNotFound(f"no image {image_id} in Glance: {error}") from error
     except exception.ImageNotAuthorized as error:
         raise PermissionDenied(f"Glance does not give image {image_id}: {error}") from error
+    except (exception.ImageUnacceptable, InvalidSignature) as error:
+        raise ImageRejected(image_id, str(error) or "its signature is wrong") from error
     except exception.NovaException as error:
         raise Unavailable(f"image {image_id} could not be had from Glance: {error}") from error
+    except OSError as error:
+        if error.errno == errno.EPIPE:  # so Glance's client says that the bytes do not have the image's hash
+            hint = "look into Glance's store; the image may have to be made anew"
+            raise ImageRejected(
+                image_id, f"its bytes are not those that Glance took: {error.strerror}", hint=hint
+            ) from error
+        if error.errno is None or isinstance(error, (ConnectionError, TimeoutError)):
+            raise Unavailable(f"Glance stopped sending image {image_id}: {error}") from error
+        raise

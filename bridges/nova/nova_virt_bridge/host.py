@@ -46,12 +46,13 @@ class Host(Bridged):
         return f"up {timedelta(seconds=seconds)}"
 
     def host_maintenance_mode(self, host: str, mode: bool) -> str:
+        """Take the nodes out of use, or back those that Nova took out; what others took out stays as it is."""
         with nova_errors(HOST):
             for node in self.compute.nodes():
-                if mode:
-                    self.compute.enter_maintenance(node, REASON)
-                else:
-                    self.compute.leave_maintenance(node)
+                if mode and node.maintenance is None:
+                    self.compute.enter_maintenance(node, REASON, timeout=self.site.verb_timeout)
+                elif not mode and node.maintenance == REASON:
+                    self.compute.leave_maintenance(node, timeout=self.site.verb_timeout)
         return "on_maintenance" if mode else "off_maintenance"
 
     def network_binding_host_id(self, context: Any, instance: Any) -> str | None:

@@ -15,7 +15,8 @@ class Interfaces(Bridged):
     def attach_interface(self, context: Any, instance: Any, image_meta: Any, vif: Any) -> None:
         with nova_errors(ATTACH, instance):
             names = [network.name for network in self.compute.networks()]
-            self.compute.attach_interface(guest(instance), nic_of(vif, names, self.compute.capabilities()))
+            nic = nic_of(vif, names, self.compute.capabilities())
+            self.compute.attach_interface(guest(instance), nic, timeout=self.site.verb_timeout)
 
     def detach_interface(self, context: Any, instance: Any, vif: Any) -> None:
         """Found by its port, or by its MAC address; one that is not there is detached already."""
@@ -23,4 +24,4 @@ class Interfaces(Bridged):
             uuid = guest(instance)
             for found in self.compute.interfaces(uuid):
                 if vif["id"] == found.vif_id or (found.mac is not None and found.mac == vif["address"].lower()):
-                    self.compute.detach_interface(uuid, found)
+                    self.compute.detach_interface(uuid, found, timeout=self.site.verb_timeout)

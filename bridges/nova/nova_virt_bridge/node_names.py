@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
@@ -10,6 +11,7 @@ import nova.virt.node
 from nova import exception
 
 import nova_virt_api as virt
+from nova_virt_bridge.local_node import LocalNode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,8 +25,8 @@ CONF = nova.conf.CONF
 class NodeNames:
     """Names and uuids of the nodes of one endpoint.
 
-    A node's name at Nova is its own, or its id where guests are whole machines (as Nova's Ironic driver has it) or
-    where two nodes have one name.
+    A node's name at Nova is its own, or its id where guests are whole machines (as Nova's Ironic driver has it). Nodes
+    that have one name have their id behind it; the others keep theirs.
 
     Args:
         site: the endpoint.
@@ -32,6 +34,7 @@ class NodeNames:
 
     def __init__(self, site: Site) -> None:
         self._site = site
+        self._local_node = LocalNode()
 
     @property
     def whole(self) -> bool:
@@ -41,8 +44,10 @@ class NodeNames:
     def by_name(self) -> dict[str, Node]:
         """The nodes by their names at Nova, in the endpoint's order."""
         nodes = self._site.compute.nodes()
-        by_id = self.whole or len({node.name for node in nodes}) < len(nodes)
-        return {node.id if by_id else node.name: node for node in nodes}
+        if self.whole:
+            return {node.id: node for node in nodes}
+        count = Counter(node.name for node in nodes)
+        return {node.name if count[node.name] == 1 else with_id(node): node for node in nodes}
 
     def node(self, name: str) -> Node:
         """The node of this name.
@@ -73,20 +78,27 @@ class NodeNames:
         that file is made even where no node needs it.
 
         Raises:
-            InvalidConfiguration: nova.conf says that there is one node, and there is not.
+            InvalidConfiguration: nova.conf says that there is one node, and there is not; or the file that keeps which
+                node has Nova's uuid cannot be used.
         """
         nodes = self.by_name()
         local = "" if "ironic" in CONF.compute_driver.lower() else str(nova.virt.node.get_local_node_uuid())
-        if local and self._nova_names_it(list(nodes.values())):
-            return {local: next(iter(nodes))}
-        return {uuid_of(node, local): name for name, node in nodes.items()}
+        chosen = self._named_by_nova(list(nodes.values()), local) if local else None
+        return {local if node is chosen else uuid_of(node, local): name for name, node in nodes.items()}
 
-    def _nova_names_it(self, nodes: Sequence[Node]) -> bool:
+    def _named_by_nova(self, nodes: Sequence[Node], local: str) -> Node | None:
         rule: Any = CONF.nova_virt.node_uuids
         if rule == "nova" and len(nodes) != 1:
             names = ", ".join(node.name for node in nodes) or "none"
             raise exception.InvalidConfiguration(f"[nova_virt] node_uuids = nova, but the endpoint has nodes: {names}")
-        return rule == "nova" or (rule == "auto" and len(nodes) == 1 and not self.whole)
+        if rule == "nova":
+            return nodes[0]
+        return self._local_node.among(nodes, local) if rule == "auto" and not self.whole else None
+
+
+def with_id(node: Node) -> str:
+    """A name that no other node has, of letters that Nova's API takes where a server is asked for on a node."""
+    return f"{node.name}.{node.id}"
 
 
 def uuid_of(node: Node, local: str) -> str:

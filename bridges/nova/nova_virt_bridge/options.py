@@ -24,8 +24,8 @@ OPTIONS: Final[Sequence[cfg.Opt]] = (
     cfg.StrOpt(
         "owner",
         default="nova",
-        help="Name that guests are marked with; nova-compute sees and changes only those. The same for all nova-compute"
-        " services that share an endpoint.",
+        help="Name that guests are marked with; nova-compute sees and changes only those. An endpoint belongs to one"
+        " nova-compute, unless options of its driver give each a part of the nodes, as those of ironic do.",
     ),
     cfg.StrOpt(
         "cache_dir", default="$state_path/nova-virt/cache", help="Where fetched images are kept, with mode 0700."
@@ -53,16 +53,29 @@ OPTIONS: Final[Sequence[cfg.Opt]] = (
         help="When to wait for Neutron's event network-vif-plugged. How long, and whether it is an error if it does not"
         " come, say vif_plugging_timeout and vif_plugging_is_fatal.",
     ),
+    cfg.IntOpt(
+        "spawn_timeout",
+        default=7200,
+        min=1,
+        help="Seconds after which making, rebuilding, rescuing, copying or removing a guest is given up: all that"
+        " copies or wipes disks.",
+    ),
+    cfg.IntOpt(
+        "verb_timeout",
+        default=1800,
+        min=1,
+        help="Seconds after which any other action on a guest is given up, such as starting it; beside the time that a"
+        " guest is given to stop by itself.",
+    ),
     cfg.StrOpt(
         "node_uuids",
         default="auto",
         choices=[
-            ("auto", "nova where the endpoint has exactly one node and guests are virtual, else endpoint"),
+            ("auto", "a virtual endpoint's only node keeps Nova's uuid, also when others come; all others as endpoint"),
             ("nova", "the only node has the uuid of Nova's file compute_id"),
             ("endpoint", "a node's own id if that is a uuid, else one made of it and of Nova's file compute_id"),
         ],
-        help="Where the uuids of compute nodes come from. Must not change in the life of a nova-compute service: set"
-        " endpoint for one that has a single node today and may get more.",
+        help="Where the uuids of compute nodes come from. Must not change in the life of a nova-compute service.",
     ),
 )
 

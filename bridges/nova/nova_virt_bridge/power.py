@@ -28,7 +28,12 @@ class Power(Bridged):
     def power_off(self, instance: Any, timeout: int = 0, retry_interval: int = 0) -> None:
         """A ``timeout`` of 0 takes the power away. How often a guest is reminded meanwhile is up to the endpoint."""
         with nova_errors(STOP, instance):
-            self.compute.power_off(guest(instance), mode=self.mode(graceful=timeout > 0), grace_seconds=timeout)
+            self.compute.power_off(
+                guest(instance),
+                mode=self.mode(graceful=timeout > 0),
+                grace_seconds=timeout,
+                timeout=self.site.verb_timeout + timeout,
+            )
 
     def power_on(
         self,
@@ -40,7 +45,7 @@ class Power(Bridged):
         share_info: Any = None,
     ) -> None:
         with nova_errors(GUEST, instance):
-            self.compute.power_on(guest(instance))
+            self.compute.power_on(guest(instance), timeout=self.site.verb_timeout)
 
     def reboot(
         self,
@@ -58,8 +63,14 @@ class Power(Bridged):
             uuid = guest(instance)
             soft = reboot_type == SOFT
             if not soft and self.compute.instance(uuid, fresh=True).power_state is virt.PowerState.SUSPENDED:
-                self.compute.resume(uuid)
-            self.compute.reboot(uuid, mode=self.mode(graceful=soft), grace_seconds=CONF.shutdown_timeout)
+                self.compute.resume(uuid, timeout=self.site.verb_timeout)
+            grace = CONF.shutdown_timeout if soft else 0
+            self.compute.reboot(
+                uuid,
+                mode=self.mode(graceful=soft),
+                grace_seconds=grace,
+                timeout=self.site.verb_timeout + grace,
+            )
 
     def power_update_event(self, instance: Any, target_power_state: str) -> None:
         """Ironic has switched the machine already and tells Nova, which leaves it to the driver to write that down."""
@@ -69,21 +80,21 @@ class Power(Bridged):
 
     def pause(self, instance: Any) -> None:
         with nova_errors(GUEST, instance):
-            self.compute.pause(guest(instance))
+            self.compute.pause(guest(instance), timeout=self.site.verb_timeout)
 
     def unpause(self, instance: Any) -> None:
         with nova_errors(GUEST, instance):
-            self.compute.unpause(guest(instance))
+            self.compute.unpause(guest(instance), timeout=self.site.verb_timeout)
 
     def suspend(self, context: Any, instance: Any) -> None:
         with nova_errors(GUEST, instance):
-            self.compute.suspend(guest(instance))
+            self.compute.suspend(guest(instance), timeout=self.site.verb_timeout)
 
     def resume(
         self, context: Any, instance: Any, network_info: Any, block_device_info: Any = None, share_info: Any = None
     ) -> None:
         with nova_errors(GUEST, instance):
-            self.compute.resume(guest(instance))
+            self.compute.resume(guest(instance), timeout=self.site.verb_timeout)
 
     def resume_state_on_host_boot(
         self, context: Any, instance: Any, network_info: Any, share_info: Any, block_device_info: Any = None
@@ -92,7 +103,7 @@ class Power(Bridged):
         with nova_errors(GUEST, instance):
             uuid = guest(instance)
             if self.compute.instance(uuid, fresh=True).power_state in STOPPED:
-                self.compute.power_on(uuid)
+                self.compute.power_on(uuid, timeout=self.site.verb_timeout)
 
     def mode(self, *, graceful: bool) -> virt.PowerOff:
         """How to stop a guest; one that cannot be asked loses its power, as Nova would have it in the end."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nova import exception
 from nova.compute import task_states
-from nova.virt import configdrive
+from nova.virt import configdrive, driver
 
 import nova_virt_api as virt
 from nova_virt_bridge import glance
@@ -17,6 +17,9 @@ from nova_virt_bridge.first_boot import cloud_init_of
 from nova_virt_bridge.site import Bridged, guest
 from nova_virt_bridge.spec import Request
 from nova_virt_bridge.volumes import boots_from_volume
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class Rebuild(Bridged):
@@ -46,6 +49,8 @@ class Rebuild(Bridged):
         with nova_errors(BUILD, instance):
             in_place = self.site.nodes.whole and self.site.has(virt.Capability.REBUILD)
         if not in_place or evacuate or reimage_boot_volume or boots_from_volume(block_device_info or {}):
+            if not evacuate:
+                refuse_to_detach(instance, block_device_info or {})
             raise NotImplementedError("Nova destroys and spawns such a guest by itself")
         if preserve_ephemeral:
             raise exception.PreserveEphemeralNotSupported
@@ -59,8 +64,25 @@ class Rebuild(Bridged):
         )
         instance.task_state = task_states.REBUILD_SPAWNING
         instance.save(expected_task_state=[task_states.REBUILDING])
-        with nova_errors(BUILD, instance), glance.lent(context, instance.image_ref):
+        uuid = guest(instance)
+        with (
+            nova_errors(BUILD, instance),
+            glance.lent(context, instance.image_ref),
+            self.site.builds.making(uuid),
+        ):
             check_demands(request)
             source = image_source(instance.image_ref, self.compute.capabilities())
             first_boot = cloud_init_of(request) if configdrive.required_by(instance) else None
-            self.compute.rebuild(guest(instance), source=source, cloud_init=first_boot)
+            self.compute.rebuild(uuid, source=source, cloud_init=first_boot, timeout=self.site.spawn_timeout)
+
+
+def refuse_to_detach(instance: Any, block_devices: Mapping[str, Any]) -> None:
+    """Refuse what Nova's own way would come to after it has stopped or destroyed the guest.
+
+    Raises:
+        InstanceFaultRollback: the guest has volumes, which cannot be detached; Nova leaves it as it is.
+    """
+    if driver.block_device_info_get_mapping(block_devices):
+        reason = "its volumes would have to be detached, and nova-virt-bridge cannot do that yet; nothing was changed"
+        refused = exception.BuildAbortException(instance_uuid=instance.uuid, reason=reason)
+        raise exception.InstanceFaultRollback(refused)

@@ -36,19 +36,20 @@ class Repair(Bridged):
             password = virt.Secret(rescue_password) if told.has(virt.Feature.RESCUE_PASSWORD) else None
             with glance.lent(context, image_id):
                 image = image_source(image_id, told) if image_id else None
-                self.compute.rescue(guest(instance), image=image, password=password)
+                self.compute.rescue(guest(instance), image=image, password=password, timeout=self.site.spawn_timeout)
 
     def unrescue(self, context: Any, instance: Any) -> None:
         with nova_errors(GUEST, instance):
-            self.compute.unrescue(guest(instance))
+            self.compute.unrescue(guest(instance), timeout=self.site.verb_timeout)
 
     def trigger_crash_dump(self, instance: Any) -> None:
         with nova_errors(RUNNING, instance):
-            self.compute.trigger_crash_dump(guest(instance))
+            self.compute.trigger_crash_dump(guest(instance), timeout=self.site.verb_timeout)
 
     def snapshot(self, context: Any, instance: Any, image_id: str, update_task_state: Callable[..., None]) -> None:
         """Not ``InstanceNotRunning`` where the state does not allow it: Nova would take the guest for a deleted one."""
         with nova_errors(GUEST, instance):
             self.compute.capabilities().require(virt.Capability.SNAPSHOT)
             with Upload(context, instance, image_id, update_task_state) as upload:
-                upload.send(self.compute.snapshot(guest(instance), upload.target))
+                made = self.compute.snapshot(guest(instance), upload.target, timeout=self.site.spawn_timeout)
+                upload.send(made)

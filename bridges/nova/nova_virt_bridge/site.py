@@ -11,6 +11,7 @@ import nova.conf
 import nova_virt_api as virt
 from nova_virt_bridge import options
 from nova_virt_bridge.node_names import NodeNames
+from nova_virt_bridge.overtaken import Builds
 
 if TYPE_CHECKING:
     from nova_virt_api.capability import Capability, Feature
@@ -30,6 +31,7 @@ class Site:
         self.driver = driver
         self._compute: virt.Compute | None = None
         self.nodes = NodeNames(self)
+        self.builds = Builds()
         options.register(CONF)
 
     def open(self) -> None:
@@ -71,6 +73,16 @@ class Site:
                 f"the endpoint of driver {self.driver!r} is not open", hint="see why init_host failed"
             )
         return self._compute
+
+    @property
+    def spawn_timeout(self) -> float:
+        """Seconds that a verb may take which copies or wipes a guest's disks."""
+        return float(CONF.nova_virt.spawn_timeout)
+
+    @property
+    def verb_timeout(self) -> float:
+        """Seconds that any other verb may take, beside the time that a guest has to stop by itself."""
+        return float(CONF.nova_virt.verb_timeout)
 
     def has(self, what: Capability | Feature) -> bool:
         """Whether the endpoint declares a role or feature."""

@@ -176,14 +176,19 @@ def stocked_glance(monkeypatch: pytest.MonkeyPatch, disk_images: dict[str, bytes
 
 
 @pytest.fixture
-def judge() -> Callable[[Outcome, str | None], None]:
-    """Hold the outcome of a test of Nova's against the page's explanation of why it fails, None where there is none."""
+def judge() -> Callable[[Outcome, Row | None], None]:
+    """Hold the outcome of a test of Nova's against the page's row that says how and why it fails, None without one.
 
-    def judge(outcome: Outcome, explanation: str | None) -> None:
+    It has to fail as the row says: in the last line of its trace, which names what was raised.
+    """
+
+    def judge(outcome: Outcome, row: Row | None) -> None:
         assert outcome.skipped is None, f"it was skipped, so it shows nothing: {outcome.skipped}"
-        if explanation is None:
+        if row is None:
             assert outcome.passed, f"{PAGE.name} does not explain this:\n{outcome.trace}"
         else:
-            assert not outcome.passed, f"it passes; take its row out of {PAGE.name}: {explanation}"
+            assert not outcome.passed, f"it passes; take its row out of {PAGE.name}: {row['Why']}"
+            raised = outcome.trace.strip().splitlines()[-1]
+            assert row["Fails with"].strip("`") in raised, f"{PAGE.name} explains another failure:\n{outcome.trace}"
 
     return judge

@@ -1,6 +1,7 @@
 """The bridge's driver over a world of the fake driver, and what nova-compute gives it."""
 
 import base64
+import hashlib
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
@@ -167,7 +168,9 @@ class Glance:
             "name": "debian",
             "disk_format": disk_format,
             "size": len(content),
-            "checksum": f"{hash(content)}",
+            "checksum": hashlib.md5(content, usedforsecurity=False).hexdigest(),
+            "os_hash_algo": "sha512",
+            "os_hash_value": hashlib.sha512(content).hexdigest(),
             "updated_at": "2026-01-01",
             "properties": {},
         }
@@ -186,8 +189,9 @@ class Glance:
 
     def update(self, context: Any, image_id: str, about: Any, data: Any, purge_props: bool) -> None:
         """Take an image's bytes."""
-        self.images[image_id] |= about
-        self.bytes[image_id] = data.read()
+        content = data.read()
+        self.images[image_id] |= about | {"os_hash_value": hashlib.sha512(content).hexdigest()}
+        self.bytes[image_id] = content
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from nova_virt_bridge.errors import (
     ATTACH,
     BUILD,
     CONSOLE,
+    DESTROY,
     DETACH,
     GUEST,
     HOST,
@@ -57,12 +58,17 @@ ROWS = [
     (GUEST, virt.StorageError("on fire"), exception.NovaException, "on fire"),
     (GUEST, virt.Timeout("disks"), exception.NovaException, "disks"),
     (BUILD, no_pause(), exception.ComputeResourcesUnavailable, "no brakes"),
-    (BUILD, virt.Cancelled("deleted"), exception.InstanceNotFound, "{uuid}"),
+    (BUILD, virt.Cancelled("closing"), exception.NovaException, "closing"),
     (BUILD, virt.ImageRejected("x", "it lies"), exception.ImageUnacceptable, "it lies"),
     (STOP, virt.Timeout("stop"), exception.InstancePowerOffFailure, "stop"),
     (STOP, in_state(), exception.InstancePowerOffFailure, "off"),
     (STOP, virt.Busy("at work"), exception.InstancePowerOffFailure, "at work"),
     (STOP, virt.InstanceNotFound("no guest"), exception.InstanceNotFound, "{uuid}"),
+    (DESTROY, no_pause(), NotImplementedError, "no brakes"),
+    (DESTROY, virt.InstanceNotFound("no guest"), exception.InstanceNotFound, "{uuid}"),
+    (DESTROY, virt.ConnectionLost("cut"), exception.InstancePowerOffFailure, "cut"),
+    (DESTROY, virt.PermissionDenied("not yours"), exception.InstancePowerOffFailure, "not yours"),
+    (DESTROY, virt.Unavailable("down"), exception.InstancePowerOffFailure, "down"),
     (RUNNING, in_state(), exception.InstanceNotRunning, "{uuid}"),
     (RUNNING, no_pause(), NotImplementedError, "no brakes"),
     (CONSOLE, in_state(), exception.InstanceNotReady, "{uuid}"),
@@ -99,7 +105,7 @@ def test_every_row_is_tested() -> None:
     def shadowed(table: Table, row: int) -> bool:
         return any(issubclass(table[row][0], kind) for kind, _ in table[:row])
 
-    tables = (GUEST, BUILD, STOP, RUNNING, CONSOLE, ATTACH, DETACH, HOST, START)
+    tables = (GUEST, BUILD, STOP, DESTROY, RUNNING, CONSOLE, ATTACH, DETACH, HOST, START)
     makers = {make for table in tables for row, (_, make) in enumerate(table) if not shadowed(table, row)}
     used = {next(make for kind, make in table if isinstance(error, kind)) for table, error, _, _ in ROWS}
     hook = next(make for kind, make in GUEST if kind is virt.HookFailed)

@@ -1,6 +1,9 @@
 """Changes that nobody at Nova made, as Nova's lifecycle events."""
 
+import contextlib
 import queue
+import threading
+from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +11,7 @@ import pytest
 from nova.virt import event
 
 import nova_virt_api as virt
+from nova_virt_bridge import events
 from nova_virt_bridge.events import transition_of
 
 PATIENCE = 120.0
@@ -17,9 +21,9 @@ STARTED, STOPPED, PAUSED, RESUMED, SUSPENDED = range(5)
 @pytest.fixture
 def heard(driver: Any) -> "queue.Queue[tuple[str, int]]":
     """What nova-compute is told."""
-    events: queue.Queue[tuple[str, int]] = queue.Queue()
-    driver.register_event_listener(lambda each: events.put((each.get_instance_uuid(), each.get_transition())))
-    return events
+    told: queue.Queue[tuple[str, int]] = queue.Queue()
+    driver.register_event_listener(lambda each: told.put((each.get_instance_uuid(), each.get_transition())))
+    return told
 
 
 def test_a_guest_that_stops_and_goes_is_told(
@@ -51,17 +55,74 @@ def test_after_it_was_taken_back_nothing_is_told(
 
 
 def test_a_listener_that_fails_hears_the_next_event(driver: Any, instance: Any, images: Any, spawn: Any) -> None:
-    events: queue.Queue[int] = queue.Queue()
+    told: queue.Queue[int] = queue.Queue()
 
     def listener(each: Any) -> None:
-        events.put(each.get_transition())
+        told.put(each.get_transition())
         raise RuntimeError("the database is away")
 
     driver.register_event_listener(listener)
     spawn(driver, instance)
-    assert events.get(timeout=PATIENCE) == STARTED
+    assert told.get(timeout=PATIENCE) == STARTED
     driver.pause(instance)
-    assert events.get(timeout=PATIENCE) == PAUSED
+    assert told.get(timeout=PATIENCE) == PAUSED
+
+
+class Broken:
+    """An endpoint whose watches begin with what is there; all but the last of them fail then.
+
+    Args:
+        states: the guest's state when the first, second ... watch begins.
+    """
+
+    def __init__(self, *states: virt.PowerState) -> None:
+        self._states = iter(states)
+        self._left = len(states)
+        self._closed = threading.Event()
+
+    def watch(self, *, scope: virt.Scope) -> Any:
+        """The next watch."""
+        return contextlib.nullcontext(self)
+
+    def __iter__(self) -> Iterator[virt.InstanceEvent]:
+        self._left -= 1
+        yield virt.InstanceEvent(change=virt.Change.PRESENT, instance=guest(next(self._states)))
+        if self._left:
+            raise virt.PermissionDenied("the account was changed")
+        assert self._closed.wait(PATIENCE)
+
+    def close(self) -> None:
+        """End the last watch."""
+        self._closed.set()
+
+
+def test_what_changed_between_two_watches_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "PAUSE_SECONDS", 0.01)
+    told: queue.Queue[int] = queue.Queue()
+    compute: Any = Broken(virt.PowerState.RUNNING, virt.PowerState.SHUTDOWN)
+    watcher = events.Watcher(compute, lambda each: told.put(each.get_transition()))
+    watcher.start()
+    assert told.get(timeout=PATIENCE) == STOPPED
+    watcher.stop()
+    assert told.empty()
+
+
+def test_a_listener_that_hangs_does_not_keep_nova_compute_from_ending(
+    driver: Any, instance: Any, images: Any, spawn: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
+) -> None:
+    monkeypatch.setattr(events, "PATIENCE_SECONDS", 0.01)
+    heard, release = threading.Event(), threading.Event()
+
+    def listener(each: Any) -> None:
+        heard.set()
+        assert release.wait(PATIENCE)
+
+    driver.register_event_listener(listener)
+    spawn(driver, instance)
+    assert heard.wait(PATIENCE)
+    driver.register_event_listener(None)
+    release.set()
+    assert "the last event has not been taken" in caplog.text
 
 
 def guest(state: virt.PowerState, lifecycle: virt.Lifecycle = virt.Lifecycle.READY) -> virt.Instance:
@@ -85,7 +146,7 @@ def test_what_nova_is_at_work_on_is_not_told(lifecycle: virt.Lifecycle) -> None:
 @pytest.mark.parametrize(
     ("change", "before", "now", "transition"),
     [
-        (virt.Change.PRESENT, None, virt.PowerState.RUNNING, None),
+        (virt.Change.PRESENT, None, virt.PowerState.SHUTDOWN, event.EVENT_LIFECYCLE_STOPPED),
         (virt.Change.APPEARED, None, virt.PowerState.RUNNING, event.EVENT_LIFECYCLE_STARTED),
         (virt.Change.APPEARED, None, virt.PowerState.NOSTATE, None),
         (virt.Change.CHANGED, virt.PowerState.RUNNING, virt.PowerState.RUNNING, None),

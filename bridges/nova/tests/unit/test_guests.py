@@ -70,7 +70,7 @@ def test_guests_of_other_making_are_not_novas(driver: Any, make_instance: Any, w
         other.spawn(spec)
     assert driver.list_instance_uuids() == []
     assert not driver.instance_exists(make_instance(uuid=str(spec.uuid)))
-    with pytest.raises(exception.Forbidden):
+    with pytest.raises(exception.InstancePowerOffFailure, match="belongs to"):
         driver.destroy(None, make_instance(uuid=str(spec.uuid)), [])
 
 
@@ -134,6 +134,17 @@ def test_destroyed_with_all_that_it_had(driver: Any, running: Any, switches: Any
     driver.destroy(None, running, [])
 
 
+def test_a_guest_that_may_still_run_keeps_its_ports(driver: Any, running: Any, switches: Any) -> None:
+    """Nova frees them after every exception of destroy but this one."""
+    switches.lose_connection(None)
+    for remove in (driver.destroy, driver.cleanup):
+        with pytest.raises(exception.InstancePowerOffFailure):
+            remove(None, running, [])
+    switches.restore_connection()
+    assert state(driver, running) == RUNNING
+    driver.destroy(None, running, [])
+
+
 def test_destroyed_and_its_disks_kept(driver: Any, running: Any, switches: Any) -> None:
     before = len(switches.outside.objects())
     driver.destroy(None, running, [], destroy_disks=False)
@@ -160,6 +171,27 @@ def test_a_spawn_that_is_overtaken_by_its_deletion(
     builder.join(60)
     assert driver.list_instance_uuids() == []
     assert [type(error) for error in caught] == [exception.InstanceNotFound]
+
+
+def test_a_spawn_that_ends_with_nova_compute_is_no_deleted_guest(
+    driver: Any, instance: Any, images: Any, spawn: Any, switches: Any
+) -> None:
+    hang = switches.hang_at(Step.SPAWN_DEFINE)
+    caught: list[BaseException] = []
+
+    def build() -> None:
+        try:
+            spawn(driver, instance)
+        except Exception as error:  # noqa: BLE001 - told to the test
+            caught.append(error)
+
+    builder = threading.Thread(target=build)
+    builder.start()
+    assert hang.wait_reached(60)
+    driver.cleanup_host("compute1")
+    builder.join(60)
+    assert [type(error) for error in caught] == [exception.NovaException]
+    assert isinstance(caught[0].__cause__, virt.Cancelled)
 
 
 def test_a_failed_spawn_leaves_nothing_and_is_told(
@@ -307,6 +339,17 @@ def test_maintenance(driver: Any, beside: virt.Compute) -> None:
     assert beside.nodes()[0].maintenance is not None
     assert driver.host_maintenance_mode("compute1", False) == "off_maintenance"
     assert beside.nodes()[0].maintenance is None
+
+
+def test_a_node_that_others_took_out_of_use_stays_so(make_driver: Any) -> None:
+    driver = make_driver(nodes="a,b")
+    driver.compute.enter_maintenance("a", "a fan")
+    driver.host_maintenance_mode("compute1", True)
+    reasons = {node.name: node.maintenance for node in driver.compute.nodes()}
+    assert reasons["a"] == "a fan"
+    assert reasons["b"] not in (None, "a fan")
+    driver.host_maintenance_mode("compute1", False)
+    assert {node.name: node.maintenance for node in driver.compute.nodes()} == {"a": "a fan", "b": None}
 
 
 def test_address_and_uptime(driver: Any, monkeypatch: pytest.MonkeyPatch) -> None:

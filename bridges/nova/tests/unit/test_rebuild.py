@@ -59,6 +59,29 @@ def test_data_that_cannot_be_kept_is_not_risked(
     assert saved == []
 
 
+def root_volume() -> dict[str, Any]:
+    """Block devices of a server that boots from a volume."""
+    device = {"boot_index": 0, "mount_device": "/dev/vda", "connection_info": {"driver_volume_type": "iscsi"}}
+    return {"root_device_name": "/dev/vda", "block_device_mapping": [device]}
+
+
+@pytest.mark.parametrize("how", [{}, {"reimage_boot_volume": True}])
+@pytest.mark.parametrize("whole_nodes", [False, True])
+def test_a_guest_is_not_stopped_for_a_rebuild_that_cannot_be(
+    make_driver: Any, instance: Any, rebuild: Any, saved: list[Any], whole_nodes: bool, how: Any
+) -> None:
+    driver = make_driver(nodes="a", whole_nodes=whole_nodes, world=f"volumes-{whole_nodes}")
+    with pytest.raises(exception.InstanceFaultRollback) as caught:
+        rebuild(driver, instance, block_device_info=root_volume(), **how)
+    assert "volumes" in str(caught.value.inner_exception)
+    assert saved == []
+
+
+def test_a_guest_with_volumes_is_evacuated_by_nova(driver: Any, instance: Any, rebuild: Any) -> None:
+    with pytest.raises(NotImplementedError):
+        rebuild(driver, instance, block_device_info=root_volume(), evacuate=True)
+
+
 @pytest.mark.parametrize("how", [{"evacuate": True}, {"reimage_boot_volume": True}])
 def test_what_has_no_word_is_novas_even_there(make_driver: Any, instance: Any, rebuild: Any, how: Any) -> None:
     driver = make_driver(nodes="a", whole_nodes=True, world="whole-evacuate")

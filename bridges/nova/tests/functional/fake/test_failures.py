@@ -58,6 +58,21 @@ def test_a_server_whose_guest_is_gone_can_be_deleted(cloud: Any, image: str, out
     assert outside.objects() == before
 
 
+def test_a_guest_that_cannot_be_removed_keeps_its_port(cloud: Any, image: str, outside: Any) -> None:
+    before = outside.objects()
+    port = cloud.neutron.port_1["id"]
+    server = cloud.boot(image, networks=[{"port": port}])
+    with cloud.compute.manager.driver.site.compute.native() as switches:
+        switches.lose_connection(None)
+        cloud.api.delete_server(server["id"])
+        server = cloud.wait_for(server | {"status": "ERROR"}, "ERROR")
+        assert cloud.neutron.show_port(port)["port"]["device_id"] == server["id"]
+        switches.restore_connection()
+    cloud.delete(server)
+    assert outside.objects() == before
+    assert cloud.neutron.show_port(port)["port"]["device_id"] != server["id"]
+
+
 def test_an_endpoint_that_comes_back_serves_on(cloud: Any, image: str) -> None:
     server = cloud.boot(image)
     with cloud.compute.manager.driver.site.compute.native() as switches:
