@@ -16,6 +16,7 @@ What a test can do to it: `expire_sessions()`, `with failing("PowerOnVM_Task", f
 `with holding("CloneVM_Task"):`, `progress()`, `set_tools()`; and see: `calls`, `sessions`. See vcenter.py.
 `order("indexed paths", on=False)` takes the index out of property paths (config.extraConfig["key"]), and
 `order("vanishing is fatal", on=True)` lets a page fail on which an object has vanished.
+`order("distinct uuids", on=True)` gives a clone that is to have the `instanceUuid` of another one its own.
 `with Relay(vcenter) as relay:` gives an address of its own that can be cut or stalled; see relay.py.
 At a shell: `python -m tools.vcsim`.
 """

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"sync"
 
+	"github.com/google/uuid"
 	"github.com/vmware/govmomi/simulator"
 	"github.com/vmware/govmomi/vim25/mo"
 	"github.com/vmware/govmomi/vim25/types"
@@ -12,6 +13,9 @@ import (
 
 // oneClone: the simulator writes into the devices of what it clones.
 var oneClone sync.Mutex
+
+// distinctUuids lets a clone that is to have the instanceUuid of another virtual machine get one of its own.
+var distinctUuids toggle
 
 // prepareClone: the name must be free, the source stays as it is, and the specification is followed as a whole.
 func prepareClone(g *gate, method *simulator.Method) (then, types.BaseMethodFault) {
@@ -60,6 +64,10 @@ func finish(
 		wanted.DeviceChange = nil // the simulator has done that
 	}
 	simulator.Map.WithLock(clone, func() {
+		if distinctUuids.get() && isTwin(clone) {
+			clone.Config.InstanceUuid = uuid.New().String()
+			wanted.InstanceUuid = ""
+		}
 		clone.Config.ExtraConfig = merged(source.Config.ExtraConfig, clone.Config.ExtraConfig)
 		place(clone, spec.Location.Host)
 	})
@@ -70,6 +78,17 @@ func finish(
 		return g.again(clone, "PowerOnVM_Task", "", nil)
 	}
 	return nil
+}
+
+// isTwin says whether another virtual machine has the same instanceUuid.
+func isTwin(clone *simulator.VirtualMachine) bool {
+	for _, entity := range simulator.Map.All("VirtualMachine") {
+		other, ok := entity.(*simulator.VirtualMachine)
+		if ok && other.Self != clone.Self && other.Config.InstanceUuid == clone.Config.InstanceUuid {
+			return true
+		}
+	}
+	return false
 }
 
 // again does a further step of a task, as a task of its own would be done.

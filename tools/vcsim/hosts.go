@@ -28,7 +28,7 @@ func connect(ref types.ManagedObjectReference, state types.HostSystemConnectionS
 		})
 	})
 	for _, guest := range append([]types.ManagedObjectReference{}, host.Vm...) {
-		if err := setConnection(guest.Value, string(state)); err != nil {
+		if err := setConnection(guest.Value, string(state), true); err != nil {
 			continue // it was removed meanwhile
 		}
 	}

@@ -50,9 +50,11 @@ func (g *gate) obey(o *order) interface{} {
 	case "tools":
 		return told(setTools(o.VM, o.Value))
 	case "connection":
-		return told(setConnection(o.VM, o.Value))
+		return told(setConnection(o.VM, o.Value, o.On))
 	case "question":
 		return told(ask(o.VM, o.Text))
+	case "distinct uuids":
+		distinctUuids.set(o.On)
 	case "indexed paths":
 		indexedPaths.set(o.On)
 	case "vanishing is fatal":

@@ -166,7 +166,7 @@ func (c *collector) retrieve(
 				return nil, invalid
 			}
 		}
-		contents[i].PropSet = withKeys(contents[i].PropSet, keys)
+		contents[i].PropSet = withKeys(readable(contents[i]), keys)
 	}
 	return contents, nil
 }

@@ -160,9 +160,16 @@ class VCenter:
         """Let a virtual machine, of this id, stand still with a question; an empty text is its answer."""
         self.order("question", vm=vm, text=text)
 
-    def set_connection(self, vm: str, state: str) -> None:
-        """Say how a virtual machine stands to its host (`VirtualMachineConnectionState`), e.g. `orphaned`."""
-        self.order("connection", vm=vm, value=state)
+    def set_connection(self, vm: str, state: str, *, configured: bool | None = None) -> None:
+        """Say how a virtual machine stands to its host.
+
+        Args:
+            vm: its id.
+            state: `VirtualMachineConnectionState`, e.g. `orphaned`.
+            configured: whether its configuration is told; left out, it is of what is connected or disconnected.
+        """
+        told = state in ("connected", "disconnected") if configured is None else configured
+        self.order("connection", vm=vm, value=state, on=told)
 
     def order(self, do: str, **more: Any) -> Any:
         """Let the simulator do something, and give its answer.

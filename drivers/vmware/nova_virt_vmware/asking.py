@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from pyVmomi import vim
 
 from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.errors import (
@@ -18,7 +19,9 @@ from nova_virt_api.errors import (
     Unavailable,
 )
 from nova_virt_api.model.instance import PowerState
+from nova_virt_vmware.diagnostics import UPTIME
 from nova_virt_vmware.errors import Refused, WrongPowerState
+from nova_virt_vmware.property_collector import look_at
 from nova_virt_vmware.switch import look, machine_of
 from nova_virt_vmware.unstoppable import Unstoppable
 
@@ -32,7 +35,7 @@ if TYPE_CHECKING:
 AGAIN_SECONDS: Final = 10.0
 """After which it is asked again: VMware Tools may not have run yet when it was asked before."""
 
-UNHEARD: Final = (GuestAgentUnavailable, Refused, WrongPowerState, Busy, ConnectionLost, Unavailable)
+UNHEARD: Final = (GuestAgentUnavailable, Refused, WrongPowerState, Busy, Unavailable)
 """The guest could not be asked. It has its grace time all the same, as Tools may come up in it."""
 
 POWER_PATH: Final = "runtime.powerState"
@@ -49,11 +52,17 @@ class Request(ABC):
     """
 
     word: ClassVar[str]
+    once: ClassVar[bool] = False
+    """Whether it must not be asked for again when the guest may have heard it."""
 
     def __init__(self, site: Site, guest: Guest) -> None:
         self.site = site
         self.guest = guest
         self.vm = machine_of(site, guest)
+        self.asked = False
+        """Whether the guest may have heard it."""
+        self.heard = False
+        """Whether it has heard it for certain."""
 
     @abstractmethod
     def ask(self) -> None:
@@ -96,9 +105,17 @@ class Request(ABC):
         return False
 
     def _ask_gently(self) -> None:
+        if self.once and self.asked:
+            return
         doing = f"ask guest {self.guest.name} to {self.word}"
-        with suppress(*UNHEARD):
+        try:
             self.site.connection.change(doing, self.ask, Unstoppable(0.0))  # once: it is asked again by the loop
+        except UNHEARD:
+            return
+        except ConnectionLost:
+            self.asked = True
+        else:
+            self.asked = self.heard = True
 
 
 class Stop(Request):
@@ -115,23 +132,44 @@ class Stop(Request):
 
 
 class Restart(Request):
-    """To restart (vSphere API reference: ``RebootGuest``, which returns at once).
+    """To restart (vSphere API reference: ``RebootGuest``, which returns at once). Asked once: twice would be too often.
 
     The server does not tell when a guest restarts by itself. It takes the request only while VMware Tools run, which
-    are seen to stop as the guest goes down.
+    stop as the guest goes down. A guest that is quick has them again before anybody can look, so that they were told
+    to stop is enough. Where even that was not told, its uptime may show it (vSphere API reference:
+    ``VirtualMachineQuickStats.uptimeSeconds``).
     """
 
     word = "restart"
+    once = True
 
     def __init__(self, site: Site, guest: Guest) -> None:
         super().__init__(site, guest)
-        self._heard = False
+        self._ran = False
+        self._uptime_before = 0
+
+    def make(self, op: Operation, grace_seconds: float) -> bool:
+        self._uptime_before = self._uptime(op) if grace_seconds > 0 else 0
+        return super().make(op, grace_seconds)
 
     def ask(self) -> None:
-        if not self._heard:
-            self.vm.RebootGuest()
-            self._heard = True
+        self.vm.RebootGuest()
 
     def is_obeyed(self, values: Mapping[str, Any], op: Operation) -> bool:
-        told = self._heard and values.get(TOOLS_PATH) == NO_TOOLS
-        return told and look(self.site, self.guest, op).row.tools is False
+        tools = values.get(TOOLS_PATH)
+        if not self.asked or tools is None:
+            return False
+        if tools != NO_TOOLS:
+            self._ran = True
+            return False
+        # what was never told to run may have been told before it was asked
+        return self._ran or (self.heard and look(self.site, self.guest, op).row.tools is False)
+
+    def _await(self, op: Operation, end: float) -> bool:
+        return super()._await(op, end) or 0 < self._uptime(op) < self._uptime_before
+
+    def _uptime(self, op: Operation) -> int:
+        """Seconds since the guest was started, as far as the server knows; 0 when it does not."""
+        for _, values in look_at(self.site.connection, vim.VirtualMachine, [self.guest.row.moref], [UPTIME], op):
+            return int(values.get(UPTIME) or 0)
+        return 0

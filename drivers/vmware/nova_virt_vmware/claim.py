@@ -10,7 +10,8 @@ looked, so there is one.
 
 The record is born with the virtual machine (``CloneSpec.config``), so what a dead process leaves tells whose it is.
 While it is being cloned a virtual machine may be seen that bears no record yet: under a bare uuid in the owner's folder
-it is somebody's who is just beginning, as long as the server clones anything, and remains afterwards.
+it is somebody's who is just beginning, as long as anything is being cloned that was when it was first seen, and remains
+afterwards.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from __future__ import annotations
 import random
 import time
 from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
@@ -28,7 +30,7 @@ from nova_virt_api.errors import Ambiguous, Busy, InstanceExists
 from nova_virt_api.model.record import Phase
 from nova_virt_vmware.errors import NameTaken, moref_of
 from nova_virt_vmware.guest_names import claim_name, owner_folder
-from nova_virt_vmware.hold import worker_on
+from nova_virt_vmware.hold import worker
 from nova_virt_vmware.machine import Machine, child_of, machine, machines_of
 from nova_virt_vmware.property_collector import retrieve
 
@@ -45,9 +47,6 @@ LAST_WORD: Final = 1.0
 LONGEST_PAUSE: Final = 2.0
 
 BEGINNER: Final = "somebody who is just beginning"
-
-MAKING: Final = frozenset({"VirtualMachine.clone", "Folder.createVm"})
-"""How the server calls tasks that make virtual machines (``TaskInfo.descriptionId``)."""
 
 
 class Claims:
@@ -69,14 +68,29 @@ class Claims:
         self._beginning: set[str] = set()
 
     def all(self) -> list[Machine]:
-        """Every virtual machine that bears the uuid, or was begun for it and bears nothing yet."""
+        """Every virtual machine that bears the uuid, or was begun for it and bears nothing yet.
+
+        Raises:
+            Unavailable: vCenter is not connected to the host of one, and knows nothing of it.
+            StorageError: one's configuration cannot be read.
+        """
         found = machines_of(self._site.connection, self._uuid, self._op)
         known = {each.moref for each in found}
         found += [each for each in self._begun() if each.moref not in known]
+        for each in found:
+            each.check_readable()
         return [now for each in found if (now := self._recorded(each)) is not None]
 
     def one(self) -> Machine | None:
-        """The guest, whole or not; None when there is nothing. What others are making at the moment is waited for.
+        """The guest, whole or not, or the first of its remains; None when there is nothing. Waits as :meth:`settled`.
+
+        Raises:
+            VirtError: as there.
+        """
+        return next(iter(self.settled()), None)
+
+    def settled(self) -> list[Machine]:
+        """Remains first, then the guest, if any. What others are making at the moment is waited for.
 
         Raises:
             Ambiguous: two virtual machines that are not in the making bear the uuid.
@@ -90,8 +104,7 @@ class Claims:
                 raise Ambiguous(f"{len(standing)} virtual machines bear the uuid {self._uuid}", names)
             at_work = next((each for each in found if self.worker(each) is not None), None)
             if at_work is None:
-                remains = [each for each in found if each not in standing]
-                return next(iter([*remains, *standing]), None)
+                return [*(each for each in found if each not in standing), *standing]
             self.wait_for(at_work)
 
     def others(self, moref: str) -> list[Machine]:
@@ -119,7 +132,7 @@ class Claims:
         """Who else works on a virtual machine now; None when nobody does, or he is gone."""
         if machine.record is not None and machine.record.hold == self._taking:
             return None
-        return BEGINNER if machine.moref in self._beginning else worker_on(machine)
+        return BEGINNER if machine.moref in self._beginning else worker(machine.record)
 
     def wait_for(self, other: Machine) -> None:
         """Return once nobody works on a virtual machine any more, or it is gone.
@@ -157,10 +170,10 @@ class Claims:
             InstanceExists: something of other making has the name.
         """
         self.pause()
-        if not taken.moref or self._site.tasks.active_anywhere(MAKING, self._op):
+        if not taken.moref or self._site.beginning.includes(taken.moref, self._op):
             return
         found = machine(self._site.connection, taken.moref, self._op)
-        if found is not None and found.uuid not in (None, self._uuid):
+        if found is not None and found.uuid not in (None, self._uuid) and self._claimed(found).record is None:
             raise InstanceExists(
                 f"{found.label} is no guest of this API and has the name that guest {self._uuid} is made under",
                 hint="rename it",
@@ -169,16 +182,29 @@ class Claims:
     def _recorded(self, seen: Machine) -> Machine | None:
         """A virtual machine with the record that it was born with, if it was; None when it is gone.
 
-        While the server makes any, one without a record may still be about to get it. If it makes none, one that was
-        seen before has what it will ever have, and is looked at once more for that.
+        One without a record may still be about to get it. Once nobody can be making it, it has what it will ever have,
+        and is looked at once more for that.
         """
+        seen = self._claimed(seen)
         self._beginning.discard(seen.moref)
         if seen.record is not None or not self.is_remains(seen):
             return seen
-        if self._site.tasks.active_anywhere(MAKING, self._op):
+        if self._site.beginning.includes(seen.moref, self._op):
             self._beginning.add(seen.moref)
             return seen
-        return machine(self._site.connection, seen.moref, self._op)
+        now = machine(self._site.connection, seen.moref, self._op)
+        return None if now is None else self._claimed(now)
+
+    def _claimed(self, seen: Machine) -> Machine:
+        """A virtual machine with the record that it was born with, if it was begun for the guest in our folder.
+
+        The server may have given it another ``instanceUuid``, since another one had the guest's.
+        """
+        claim = seen.claim
+        if seen.record is not None or claim is None or claim.record.uuid != self._uuid:
+            return seen
+        ours = claim.record.owner == self._site.endpoint.owner and seen.folder in self._owner_folders()
+        return replace(seen, record=claim) if ours else seen
 
     def _begun(self) -> list[Machine]:
         """Virtual machines under the bare uuid in this owner's folders."""
@@ -188,7 +214,8 @@ class Claims:
             child = child_of(connection, folder, claim_name(self._uuid), self._op)
             if isinstance(child, vim.VirtualMachine):
                 found.append(machine(connection, moref_of(child), self._op))
-        return [each for each in found if each is not None and each.uuid in (None, self._uuid) and not each.template]
+        claimed = [self._claimed(each) for each in found if each is not None and not each.template]
+        return [each for each in claimed if each.record is not None or each.uuid in (None, self._uuid)]
 
     def _owner_folders(self) -> set[str]:
         if not self._folders:

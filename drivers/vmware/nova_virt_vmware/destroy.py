@@ -20,9 +20,9 @@ from nova_virt_vmware.claim import Claims
 from nova_virt_vmware.errors import ChangedMeanwhile, NotThere
 from nova_virt_vmware.hold import held, option, token
 from nova_virt_vmware.leftovers import MACHINE
-from nova_virt_vmware.machine import Machine, machine
+from nova_virt_vmware.machine import CONNECTED, Machine, machine
 from nova_virt_vmware.record import KEY
-from nova_virt_vmware.removal import CONNECTED, Removal
+from nova_virt_vmware.removal import Removal
 from nova_virt_vmware.site import OnSite
 from nova_virt_vmware.unstoppable import Unstoppable
 
@@ -83,18 +83,27 @@ class Destruction:
             found = self._find()
             if found is None:
                 return None
-            self._permit(found)
+            if (refusal := self._refusal(found)) is not None:
+                raise refusal
             if self._mark(found, keep_disks or keeps_disks(found)):
                 return found
 
     def _find(self) -> Machine | None:
-        """The guest: by the id that the caller knows where two claim its uuid, else by its uuid."""
+        """The guest: by the id that the caller knows where two claim its uuid, else by its uuid.
+
+        Before its remains, which go along; where nothing may be removed, whatever there is.
+        """
         if self._guest.native_id is not None:
             hinted = machine(self._site.connection, self._guest.native_id, self._op)
+            if hinted is not None:
+                hinted.check_readable()
             ours = hinted is not None and hinted.uuid == self._guest.uuid and not hinted.template
             if hinted is not None and ours and self._claims.worker(hinted) is None:
                 return hinted
-        return self._claims.one()
+        found = self._claims.settled()
+        guests = [each for each in found if not self._claims.is_remains(each)]
+        permitted = (each for each in (*guests, *found) if self._refusal(each) is None)
+        return next(permitted, next(iter(found), None))
 
     def _mark(self, found: Machine, keep_disks: bool) -> bool:
         """Write that it is on its way out, by whom, and what stays; False if it has changed since it was looked at.
@@ -107,12 +116,13 @@ class Destruction:
         spec = vim.vm.ConfigSpec(changeVersion=found.version or None, extraConfig=[option(KEY, record.encode())])
         vm = self._site.connection.object(vim.VirtualMachine, found.moref)
         try:
-            self._site.tasks.run(f"mark {found.label}", partial(vm.ReconfigVM_Task, spec), self._op)
+            self._site.tasks.run(f"mark {found.label}", partial(vm.ReconfigVM_Task, spec), self._op, on=vm)
         except (ChangedMeanwhile, NotThere):
             return False
         except ConnectionLost:
             now = machine(self._site.connection, found.moref, self._op)
-            return now is not None and now.record is not None and now.record.hold == self._taking
+            marked = None if now is None else now.record or now.claim
+            return marked is not None and marked.hold == self._taking
         return True
 
     def _remove(self, found: Machine, *, keep_disks: bool) -> None:
@@ -129,22 +139,19 @@ class Destruction:
                     error.leftovers = error.leftovers or (left,)
             raise
 
-    def _permit(self, found: Machine) -> None:
-        """Refuse a guest that this connection may not remove.
-
-        Raises:
-            PermissionDenied: it may not.
-        """
+    def _refusal(self, found: Machine) -> PermissionDenied | None:
+        """Why this connection may not remove a machine; None if it may."""
         endpoint = self._site.endpoint
         owner = found.record.record.owner if found.record is not None else None
         if owner == endpoint.owner or (owner is None and self._claims.is_remains(found)):
-            return
+            return None
         whose = f"belongs to {owner!r}" if owner else "was not made by this API"
         what = f"guest {found.name} ({self._guest.uuid})"
         if endpoint.manage is not Manage.ALL:
-            raise PermissionDenied(f"{what} {whose}", hint="connect(manage='all') to change it")
+            return PermissionDenied(f"{what} {whose}", hint="connect(manage='all') to change it")
         if not self._foreign:
-            raise PermissionDenied(f"{what} {whose}", hint="say foreign=True to remove it all the same")
+            return PermissionDenied(f"{what} {whose}", hint="say foreign=True to remove it all the same")
+        return None
 
 
 def keeps_disks(machine: Machine) -> bool:

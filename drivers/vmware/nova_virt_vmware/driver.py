@@ -8,6 +8,7 @@ from nova_virt_api.driver.driver import Driver
 from nova_virt_api.model.capabilities import Capabilities
 from nova_virt_vmware import capabilities, doctor, events
 from nova_virt_vmware.adopt import VmwareAdopt
+from nova_virt_vmware.beginning import Beginning
 from nova_virt_vmware.connection import Connection
 from nova_virt_vmware.destroy import VmwareDestroy
 from nova_virt_vmware.diagnostics import VmwareDiagnostics
@@ -57,12 +58,14 @@ class VmwareDriver(
         super().__init__(endpoint)
         connection = Connection(endpoint.options)
         cache = InventoryCache(connection)
+        tasks = Tasks(connection, endpoint.options.outage_timeout, cache.touch)
         self.site = Site(
             endpoint=endpoint,
             connection=connection,
             cache=cache,
             guests=Guests(endpoint, cache),
-            tasks=Tasks(connection, endpoint.options.outage_timeout, cache.touch),
+            tasks=tasks,
+            beginning=Beginning(tasks),
         )
 
     @classmethod

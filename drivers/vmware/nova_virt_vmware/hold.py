@@ -33,7 +33,10 @@ if TYPE_CHECKING:
     from nova_virt_vmware.site import Site
 
 LEASE: Final = 120.0
-"""Seconds without a sign of life after which a holder that cannot be looked for counts as gone."""
+"""Seconds without a sign of life after which a holder that cannot be looked for counts as gone.
+
+By two clocks: those of the machines that work for one owner must not differ by as much.
+"""
 
 TOKEN_BYTES: Final = 8
 
@@ -55,9 +58,15 @@ def token() -> Iterator[str]:
         ACTIVE.discard(text)
 
 
-def held(record: GuestRecord, token: str) -> GuestRecord:
-    """The record with this process as its holder."""
-    return replace(record.changed(holder=this_process(), lease_until=time.time() + LEASE), hold=token)
+def held(record: GuestRecord, token: str, more: float = 0.0) -> GuestRecord:
+    """The record with this process as its holder.
+
+    Args:
+        record: what else it says.
+        token: of the taking.
+        more: seconds beside those of a lease for which there can be no sign of life.
+    """
+    return replace(record.changed(holder=this_process(), lease_until=time.time() + more + LEASE), hold=token)
 
 
 def free(record: GuestRecord, phase: Phase) -> GuestRecord:
@@ -65,14 +74,8 @@ def free(record: GuestRecord, phase: Phase) -> GuestRecord:
     return replace(record.changed(phase=phase, holder=None, lease_until=None), hold="", keeps_disks=False)
 
 
-def worker(record: GuestRecord | None, modified: float = 0.0) -> str | None:
-    """Who works on the guest now; None when nobody does, or he is gone.
-
-    Args:
-        record: the guest's.
-        modified: when the virtual machine was last changed, in seconds since the epoch: a clone can take longer than a
-            lease, and has ended only then.
-    """
+def worker(record: GuestRecord | None) -> str | None:
+    """Who works on the guest now; None when nobody does, or he is gone."""
     if record is None or record.record.holder is None:
         return None
     holder = record.record.holder
@@ -80,13 +83,7 @@ def worker(record: GuestRecord | None, modified: float = 0.0) -> str | None:
         return holder if record.hold in ACTIVE else None
     if is_gone(holder):
         return None
-    until = max(record.record.lease_until or 0.0, modified + LEASE)
-    return holder if time.time() < until else None
-
-
-def worker_on(machine: Machine) -> str | None:
-    """Who works on a virtual machine's guest now."""
-    return worker(machine.record, machine.modified)
+    return holder if time.time() < (record.record.lease_until or 0.0) else None
 
 
 class Hold:

@@ -3,6 +3,9 @@
 The first listing, or the first watcher, makes one property filter (:mod:`nova_virt_vmware.vm_filter`) and reads from
 it all that there is. From then on one thread waits for changes. Later listings ask nobody, except for what was changed
 from here since, which they read again.
+
+When the server does not take the credentials any more, the thread ends: trying them again and again would lock the
+account. Observers are told of the gap, and whoever lists next tries once.
 """
 
 from __future__ import annotations
@@ -11,7 +14,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Final, Protocol
 
-from nova_virt_api.errors import Unavailable, VirtError
+from nova_virt_api.errors import AuthenticationFailed, PermissionDenied, Unavailable, VirtError
 from nova_virt_vmware.known import NOTHING, VM, Draft, Known
 from nova_virt_vmware.plain import LEAVE
 from nova_virt_vmware.vm_filter import WAIT, VmFilter
@@ -49,7 +52,7 @@ class Observer(Protocol):
         """Take what is known now; must not block and never raises."""
 
     def gap(self, reason: str) -> None:
-        """For a while nothing was told; what is known now follows."""
+        """For a while nothing was told; what is known now follows, at once or when somebody could list again."""
 
 
 class InventoryCache:
@@ -251,6 +254,10 @@ class InventoryCache:
         while not self._closed.is_set():
             try:
                 self._follow()
+            except (AuthenticationFailed, PermissionDenied) as error:
+                self._lose(error.message)
+                if self._retire(error.message):
+                    return
             except VirtError as error:
                 self._lose(error.message)
                 self._closed.wait(pause)
@@ -281,6 +288,17 @@ class InventoryCache:
                 self._gap = reason
         if found is not None and not self._closed.is_set():
             found.part()
+
+    def _retire(self, reason: str) -> bool:
+        """Let nobody wait for changes until somebody lists again; False if somebody has made a filter meanwhile."""
+        with self._changing:
+            if self._filter is not None:
+                return False
+            self._thread, self._gap = None, reason
+        with self._telling:
+            for observer in self._observers:
+                observer.gap(reason)
+        return True
 
     def _tell(self) -> None:
         """Tell the observers what is known now, unless that is nothing certain."""

@@ -12,7 +12,6 @@ from nova_virt_api.driver.endpoint import Manage
 from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.errors import ConnectionLost
 from nova_virt_api.model.record import Phase
-from nova_virt_vmware.claim import MAKING
 from nova_virt_vmware.cloud_init import KEYS, first_boot_data
 from nova_virt_vmware.errors import NotThere, WrongPowerState, moref_of
 from nova_virt_vmware.guest_names import claim_name, machine_name
@@ -104,12 +103,13 @@ class Making:
             child = child_of(self._site.connection, folder, claim_name(self._spec.uuid), op)
             if not isinstance(child, vim.VirtualMachine):
                 return time.monotonic() >= until
-            is_made = not self._site.tasks.active_anywhere(MAKING, op)
+            is_made = not self._site.beginning.includes(moref_of(child), op)
             found = machine(self._site.connection, moref_of(child), op)
-            return is_made or (found is not None and found.record is not None)
+            return is_made or (found is not None and (found.record or found.claim) is not None)
 
         op.wait_until(is_seen)
-        ours = found is not None and found.record is not None and found.record.hold == self._record.hold
+        record = None if found is None else found.record or found.claim
+        ours = record is not None and record.hold == self._record.hold
         return found.moref if found is not None and ours else None
 
     def _clone(self, source: Source, folder: str) -> Any:

@@ -47,7 +47,7 @@ class VmwarePower(OnSite, Driver):
     def reboot(self, guest: InstanceRef, op: Operation, *, mode: PowerOff, grace_seconds: float) -> None:
         """By the server's own restart: the guest keeps its host and its memory there, so it cannot fail to come back.
 
-        A guest that is asked counts as restarted once its VMware Tools have stopped.
+        A guest that is asked counts as restarted once its VMware Tools have stopped, or its uptime has begun anew.
         """
         found = self._switchable(guest, op)
         switch.require_unasking(found, switch.RESET.word)

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from nova_virt_api.errors import VirtError
 from nova_virt_api.model.labels import NO_LABELS, Labels
-from nova_virt_api.model.record import Record
+from nova_virt_api.model.record import Phase, Record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -81,6 +81,20 @@ class GuestRecord:
 def record_of(row: VmRow) -> GuestRecord | None:
     """The record of a guest of ours; None for one of other making, and for a copy that somebody made of ours."""
     return read_record(row.record_text, row.uuid)
+
+
+def read_claim(text: str | None, name: str) -> GuestRecord | None:
+    """What the key says, if it speaks of an unfinished guest whose uuid is the virtual machine's name.
+
+    So is one called that somebody begins. vCenter may have given it another ``instanceUuid`` than the guest's, as
+    another virtual machine had that; it is what somebody made, and no copy, if it is in its owner's folder.
+    """
+    try:
+        found = GuestRecord.decode(text or "")
+    except ValueError:
+        return None
+    unfinished = found.record.phase is not Phase.READY
+    return found if unfinished and name == str(found.record.uuid) else None
 
 
 def read_record(text: str | None, uuid: UUID | None) -> GuestRecord | None:

@@ -14,8 +14,9 @@ from pyVmomi import vim
 from nova_virt_api.errors import BackendError, ConnectionLost, StateAfter, StorageError, Unavailable, VirtError
 from nova_virt_vmware.errors import NotThere, Refused, WrongPowerState
 from nova_virt_vmware.hardware import detached
-from nova_virt_vmware.machine import Machine, machine
+from nova_virt_vmware.machine import CONNECTED, DISCONNECTED, Machine, machine
 from nova_virt_vmware.places import datacenter_above
+from nova_virt_vmware.property_collector import retrieve
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
 ATTEMPTS: Final = 8
 """Rounds that are made before it is given up: each finds the virtual machine in another state than the one before."""
 
+FILES: Final = "config.files.vmPathName"
+TOLD_FILES: Final = "summary.config.vmPathName"
+"""Where a virtual machine's files are; the second is often told of one whose configuration cannot be read."""
+
 OFF: Final = "poweredOff"
-CONNECTED: Final = "connected"
-DISCONNECTED: Final = "disconnected"
 LOST: Final = frozenset({"orphaned", "invalid"})
 """Connection states in which no host knows the virtual machine, so that it can only be struck off the inventory."""
 
@@ -108,6 +111,11 @@ class Removal:
         self._run(f"detach the disks of {now.label}", partial(self._vm.ReconfigVM_Task, spec))
 
     def _destroy(self, now: Machine) -> None:
+        if self._keep_disks and not (now.version and now.connection_state == CONNECTED):
+            raise StorageError(  # which disks it has is not known, and they would go along
+                f"the disks of {now.label} are to stay, and its configuration cannot be read",
+                hint="see to its datastore, then destroy it again",
+            )
         try:
             self._run(f"remove {now.label}", self._vm.Destroy_Task)
         except Refused as error:
@@ -124,18 +132,21 @@ class Removal:
 
     def _strike_off(self, now: Machine) -> None:
         """Remove one that no host knows: its files first, as nothing tells of them afterwards."""
-        directory = now.directory
-        if directory and not self._keep_disks:
-            self._remove_files(now, directory)
+        if not self._keep_disks:
+            self._remove_files(now)
         self._site.connection.change(f"unregister {now.label}", self._vm.UnregisterVM, self._op)
 
-    def _remove_files(self, now: Machine, directory: str) -> None:
-        """Remove the directory of its files if it is its own: if it bears its uuid, as those that this API makes do."""
-        if now.uuid is None or str(now.uuid) not in directory:
-            return
+    def _remove_files(self, now: Machine) -> None:
+        """Remove the directory of its files if it is its own: if it bears its uuid, as those that this API makes do.
+
+        Raises:
+            StorageError: it is not known to be its own, or it is another virtual machine's, too.
+        """
+        self._check_own(now)
+        directory = now.directory
         datacenter = datacenter_above(self._site.connection, vim.VirtualMachine, self._moref, self._op)
         if datacenter is None:
-            return
+            raise self._left(now, "which is in no datacenter")
         files = self._site.connection.content.fileManager
         place = self._site.connection.object(vim.Datacenter, datacenter)
         try:
@@ -144,5 +155,23 @@ class Removal:
             if not isinstance(error.__cause__, vim.fault.FileNotFound):
                 raise
 
+    def _check_own(self, now: Machine) -> None:
+        """Refuse to remove a directory that may hold what is somebody else's."""
+        name = now.directory.rpartition("/")[2].rpartition("] ")[2]
+        if now.uuid is None or str(now.uuid) not in name:
+            raise self._left(now, "which does not bear its uuid")
+        for moref, values in retrieve(self._site.connection, vim.VirtualMachine, (FILES, TOLD_FILES), None, self._op):
+            places = {values.get(FILES, ""), values.get(TOLD_FILES, "")}
+            if moref != self._moref and any(place.startswith(f"{now.directory}/") for place in places):
+                raise self._left(now, f"which is the place of virtual machine {moref}, too")
+
+    def _left(self, now: Machine, why: str) -> StorageError:
+        """For files that are not removed; the virtual machine stays, as nothing else tells of them."""
+        where = now.directory or "no known directory"
+        return StorageError(
+            f"{now.label} is {now.connection_state}, and its files are in {where}, {why}",
+            hint="see whose files they are, remove them, and remove the virtual machine from the inventory in vCenter",
+        )
+
     def _run(self, doing: str, call: Callable[[], vim.Task]) -> None:
-        self._site.tasks.run(doing, call, self._op)
+        self._site.tasks.run(doing, call, self._op, on=self._vm)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 import weakref
 from typing import Any, Final
 
 from pyVmomi import vim, vmodl
 
-from nova_virt_api.errors import ConfigError, Unavailable
+from nova_virt_api.errors import AuthenticationFailed, ConfigError, Unavailable
 from nova_virt_vmware.errors import NATIVE, Closed, moref_of, text_of, translated
 from nova_virt_vmware.plain import PlainStub
 from nova_virt_vmware.stub import Jar, Stub, Way
@@ -21,6 +22,10 @@ LOG: Final = logging.getLogger(__name__)
 LOCALE: Final = "en"
 """Language of the server's texts, so that errors read the same everywhere."""
 
+REFUSED_SECONDS: Final = 60.0
+"""For how long credentials that were refused are not sent again: a vCenter locks an account after five failures in
+three minutes, as it is installed, and callers repeat what has failed."""
+
 ROOT: Final = "ServiceInstance"
 """Id of the one object that everything is reached from (vSphere API reference: ServiceInstance)."""
 
@@ -28,8 +33,9 @@ ROOT: Final = "ServiceInstance"
 class Session:
     """One account's session, shared by all threads.
 
-    It ends with :meth:`close`, and also when nobody holds it any more or the program ends: a server has room for so
-    many sessions only.
+    It ends with :meth:`close`, and also when the program ends, or when nobody holds it any more: a server has room for
+    so many sessions only. A thread that waits for what the server tells holds it, so after the first listing, or while
+    a verb waits, only the first two end it.
 
     Args:
         options: the driver's options.
@@ -52,6 +58,7 @@ class Session:
         self._content: vim.ServiceInstanceContent | None = None
         self._lock = threading.Lock()
         self._closed = False
+        self._refused_until = 0.0
         self._end = weakref.finalize(self, end, self.wire, self._jar, os.getpid())
         self.number = 0
         """How often it has logged in."""
@@ -74,7 +81,7 @@ class Session:
             known: the session's number when it was seen that it had expired.
 
         Raises:
-            AuthenticationFailed: the server does not accept the credentials.
+            AuthenticationFailed: the server does not accept the credentials, or did not a short while ago.
             Unavailable: the server cannot be reached.
             Closed: the session was closed.
         """
@@ -82,7 +89,7 @@ class Session:
             if self._closed:
                 raise Closed("the connection to vSphere was closed", hint="connect anew")
             if self.number == known:
-                self._log_in()
+                self._try_to_log_in()
                 self.number += 1
 
     def close(self) -> None:
@@ -90,6 +97,18 @@ class Session:
         self._closed = True  # whoever is about to log in sees it before
         with self._lock:
             self._end()
+
+    def _try_to_log_in(self) -> None:
+        if time.monotonic() < self._refused_until:
+            raise AuthenticationFailed(
+                f"log in at {self._options.host}: the server has not accepted the credentials",
+                hint=f"see to the account, or connect anew; they are tried again after {REFUSED_SECONDS:.0f} s",
+            )
+        try:
+            self._log_in()
+        except AuthenticationFailed:
+            self._refused_until = time.monotonic() + REFUSED_SECONDS
+            raise
 
     def _log_in(self) -> None:
         jar = Jar()

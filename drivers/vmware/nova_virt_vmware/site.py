@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from nova_virt_api.driver.endpoint import Endpoint
+    from nova_virt_vmware.beginning import Beginning
     from nova_virt_vmware.connection import Connection
     from nova_virt_vmware.instances import Guests
     from nova_virt_vmware.inventory_cache import InventoryCache
@@ -23,6 +24,7 @@ class Site:
         cache: what is known of the virtual machines, kept current.
         guests: reads virtual machines as guests.
         tasks: starts the server's tasks and waits for them.
+        beginning: which virtual machines without a record somebody may be making.
     """
 
     endpoint: Endpoint
@@ -30,6 +32,7 @@ class Site:
     cache: InventoryCache
     guests: Guests
     tasks: Tasks
+    beginning: Beginning
 
 
 class OnSite:

@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from nova_virt_vmware.machine import Machine
     from nova_virt_vmware.site import Site
 
+LONGEST_BIRTH: Final = 12 * 3600.0
+"""Seconds that a copy may take at most: nothing can be written into its record before it has ended."""
+
 LONGEST_UNDO: Final = 3600.0
 """Seconds that undoing may take: a copy that cannot be stopped has to end first."""
 
@@ -140,7 +143,8 @@ class Spawn:
         source = find_source(self._site.connection, spec, op)
         places = find_places(self._site.connection, spec, op)
         folder = ensure_owner_folder(self._site, places.machine_folder, op)
-        making = Making(self._site, spec, places, source, held(self._unheld, self._taking), op)
+        born = held(self._unheld, self._taking, min(op.remaining(), LONGEST_BIRTH))
+        making = Making(self._site, spec, places, source, born, op)
         moref: str | None = None
         try:
             moref = making.begin(folder)

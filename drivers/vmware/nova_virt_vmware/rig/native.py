@@ -12,6 +12,8 @@ from pyVmomi import vim
 
 from nova_virt_api.config.secret_reference import resolve
 from nova_virt_vmware.options import OPTIONS
+from nova_virt_vmware.rig.pinned import PinnedContext
+from nova_virt_vmware.trust import context, digits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -111,9 +113,15 @@ class Native:
 
 
 def trusting(options: Any) -> ssl.SSLContext:
-    """Whom to trust. A pinned certificate is for the driver's own tests: the rig takes any then."""
-    context = ssl.create_default_context(cafile=options.cafile)
-    if options.insecure or options.thumbprint:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
+    """Whom to trust: whom the driver trusts, on every connection.
+
+    Raises:
+        ConfigError: a file cannot be read, or a fingerprint is none.
+    """
+    if options.thumbprint:
+        return PinnedContext(digits(options.thumbprint))
+    trusted = context(options.cafile)
+    if options.insecure:
+        trusted.check_hostname = False
+        trusted.verify_mode = ssl.CERT_NONE
+    return trusted

@@ -4,9 +4,10 @@ import json
 import subprocess
 import sys
 import threading
+import time
 import uuid
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
@@ -21,10 +22,14 @@ from nova_virt_api.errors import Ambiguous, Busy, InstanceExists
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import Lifecycle
 from nova_virt_api.model.placement import Placement
+from nova_virt_api.model.record import Record, fingerprint
 from nova_virt_api.model.spec import InstanceSpec
 from nova_virt_vmware import template
+from nova_virt_vmware.claim import Claims
 from nova_virt_vmware.driver import VmwareDriver
-from nova_virt_vmware.record import KEY
+from nova_virt_vmware.errors import NameTaken
+from nova_virt_vmware.hold import option
+from nova_virt_vmware.record import KEY, GuestRecord
 from tools.vcsim import VCenter
 
 MakeDriver = Callable[..., VmwareDriver]
@@ -34,7 +39,8 @@ MakeSpec = Callable[..., InstanceSpec]
 THREADS: Final = 20
 PROCESSES: Final = 2
 FIND: Final = "nova_virt_vmware.spawn.find_source"
-FOLDER: Final = "/DC0/vm/nova-virt-nova-virt-tests"
+OWNER: Final = "nova-virt-tests"
+FOLDER: Final = f"/DC0/vm/nova-virt-{OWNER}"
 
 
 @pytest.fixture
@@ -225,6 +231,124 @@ def test_machine_without_a_record_is_somebodys_while_the_server_makes_any(
     assert driver.destroy(InstanceRef(uuid=spec.uuid), new_op()) is True
 
 
+def test_what_is_cloned_later_makes_nothing_that_was_there_before(
+    driver: VmwareDriver, make_spec: MakeSpec, new_op: NewOp, index: Any, vcenter: VCenter
+) -> None:
+    """A server that always clones something puts nobody off for ever."""
+    driver.spawn(make_spec(power_on=False), new_op())  # makes the folder
+    spec = make_spec()
+    unrecorded(index, spec)
+    small = index.FindByInventoryPath("/DC0/vm/small")
+    pool = index.FindByInventoryPath("/DC0/host/DC0_C0").resourcePool
+    others = []
+    for leftovers in ([], [spec.uuid]):
+        with vcenter.holding("CloneVM_Task"):
+            name = f"other-{uuid.uuid4()}"
+            others.append(small.CloneVM_Task(folder=small.parent, name=name, spec=clone_spec(small, pool)))
+            assert [leftover.uuid for leftover in driver.leftovers()] == leftovers
+            if leftovers:
+                assert driver.destroy(InstanceRef(uuid=spec.uuid), new_op()) is True
+        wait(wait(others[-1]).Destroy_Task())
+    assert machines(index, spec.uuid) == []
+    assert driver.leftovers() == []
+
+
+def test_guest_and_remains_of_one_uuid(driver: VmwareDriver, make_spec: MakeSpec, new_op: NewOp, index: Any) -> None:
+    """As when somebody died who was about to give way: both go."""
+    spec = make_spec(power_on=False)
+    driver.spawn(spec, new_op())
+    unrecorded(index, spec)
+    assert len(machines(index, spec.uuid)) == 2
+    assert driver.destroy(InstanceRef(uuid=spec.uuid), new_op()) is True
+    assert machines(index, spec.uuid) == []
+    assert driver.leftovers() == []
+
+
+@pytest.fixture
+def distinct_uuids(vcenter: VCenter) -> Iterator[None]:
+    """Lets the shared vCenter change what is to be a second machine of one uuid."""
+    vcenter.order("distinct uuids", on=True)
+    yield
+    vcenter.order("distinct uuids", on=False)
+
+
+def left_by_a_loser(index: Any, spec: InstanceSpec, owner: str) -> Any:
+    """What a maker leaves that dies after another has made the guest, in a server that changed its uuid."""
+    small = index.FindByInventoryPath("/DC0/vm/small")
+    asked = clone_spec(small, index.FindByInventoryPath("/DC0/host/DC0_C0").resourcePool)
+    record = GuestRecord(record=Record(uuid=spec.uuid, owner=owner, fingerprint=fingerprint(spec)), name=spec.name)
+    asked.config = vim.vm.ConfigSpec(instanceUuid=str(spec.uuid), extraConfig=[option(KEY, record.encode())])
+    return wait(small.CloneVM_Task(folder=index.FindByInventoryPath(FOLDER), name=str(spec.uuid), spec=asked))
+
+
+@pytest.mark.usefixtures("distinct_uuids")
+@pytest.mark.parametrize("then", ["spawn", "destroy"])
+def test_remains_whose_uuid_the_server_changed(
+    driver: VmwareDriver, make_spec: MakeSpec, new_op: NewOp, index: Any, then: str
+) -> None:
+    spec = make_spec(power_on=False)
+    made = driver.spawn(spec, new_op())
+    left = left_by_a_loser(index, spec, OWNER)
+    assert left.config.instanceUuid != str(spec.uuid)
+    assert [leftover.uuid for leftover in driver.leftovers()] == [spec.uuid]
+    if then == "spawn":
+        assert driver.spawn(spec, new_op()).native_id == made.native_id
+        assert driver.leftovers() == []
+    assert driver.destroy(InstanceRef(uuid=spec.uuid), new_op()) is True
+    assert index.FindByInventoryPath(f"{FOLDER}/{spec.uuid}") is None
+    assert machines(index, spec.uuid) == []
+    assert driver.leftovers() == []
+
+
+@pytest.mark.usefixtures("distinct_uuids")
+def test_remains_whose_uuid_the_server_changed_are_their_owners_only(
+    driver: VmwareDriver, make_spec: MakeSpec, new_op: NewOp, index: Any
+) -> None:
+    spec = make_spec(power_on=False)
+    driver.spawn(spec, new_op())
+    left = left_by_a_loser(index, spec, "somebody")
+    assert driver.leftovers() == []
+    assert driver.destroy(InstanceRef(uuid=spec.uuid), new_op()) is True
+    assert driver.destroy(InstanceRef(uuid=spec.uuid), new_op()) is False
+    assert left.name == str(spec.uuid)
+    wait(left.Destroy_Task())
+
+
+@pytest.mark.usefixtures("distinct_uuids")
+def test_name_that_such_remains_have_is_not_anothers(
+    driver: VmwareDriver, make_spec: MakeSpec, new_op: NewOp, index: Any
+) -> None:
+    """Whoever runs into the name looks again, and finds what is to be removed."""
+    spec = make_spec(power_on=False)
+    driver.spawn(spec, new_op())
+    left = left_by_a_loser(index, spec, OWNER)
+    taken = NameTaken("taken", str(spec.uuid), left._moId)
+    Claims(driver.site, spec.uuid, "token", new_op()).refuse_name(taken)
+    with pytest.raises(InstanceExists):
+        Claims(driver.site, uuid.uuid4(), "token", new_op()).refuse_name(taken)
+    assert driver.destroy(InstanceRef(uuid=spec.uuid), new_op()) is True
+
+
+@pytest.mark.usefixtures("distinct_uuids")
+def test_the_second_gives_way_also_where_its_uuid_is_changed(
+    make_driver: MakeDriver, make_spec: MakeSpec, new_op: NewOp, index: Any, monkeypatch: Any
+) -> None:
+    first, second = make_driver(), make_driver()
+    spec = make_spec()
+    looking = template.find_source
+    made: list[str] = []
+
+    def look_and_let_the_other_pass(*args: Any) -> Any:
+        monkeypatch.setattr(FIND, looking)
+        made.append(first.spawn(spec, new_op()).native_id)
+        return looking(*args)
+
+    monkeypatch.setattr(FIND, look_and_let_the_other_pass)
+    assert second.spawn(spec, new_op()).native_id == made[0]
+    assert [machine._moId for machine in machines(index, spec.uuid)] == made
+    assert index.FindByInventoryPath(f"{FOLDER}/{spec.uuid}") is None
+
+
 def test_spawn_whose_machine_is_taken_away_says_so(
     driver: VmwareDriver, make_spec: MakeSpec, new_op: NewOp, index: Any
 ) -> None:
@@ -259,8 +383,7 @@ def test_lease_is_renewed_while_the_spawn_waits(
     announce = op.stage
 
     def until() -> float:
-        options = {option.key: option.value for option in machines(index, spec.uuid)[0].config.extraConfig}
-        return float(json.loads(options[KEY])["lease_until"])
+        return lease_of(machines(index, spec.uuid)[0])
 
     def staged(name: Any, *args: Any) -> None:
         announce(name, *args)
@@ -270,6 +393,33 @@ def test_lease_is_renewed_while_the_spawn_waits(
 
     op.stage = staged  # type: ignore[assignment]
     assert driver.spawn(spec, op).lifecycle is Lifecycle.READY
+
+
+def test_lease_lasts_while_a_copy_may(
+    driver: VmwareDriver, make_spec: MakeSpec, operation: Callable[..., Operation[Any]], index: Any
+) -> None:
+    """Nothing can be written into a record before the copy has ended; right after, the lease is the usual."""
+    spec = make_spec()
+    op = DriverSide(operation(3600.0))
+    announce = op.stage
+    leases: dict[object, float] = {}
+
+    def staged(name: Any, *args: Any) -> None:
+        announce(name, *args)
+        if name in (Stage.DEFINE, Stage.BEFORE_START):
+            leases[name] = lease_of(machines(index, spec.uuid)[0]) - time.time()
+
+    op.stage = staged  # type: ignore[assignment]
+    driver.spawn(spec, op)
+    assert leases[Stage.DEFINE] > op.remaining()
+    assert leases[Stage.BEFORE_START] < op.remaining()
+    assert driver.destroy(InstanceRef(uuid=spec.uuid), op) is True
+
+
+def lease_of(machine: Any) -> float:
+    """Until when its holder is taken for alive, in seconds since the epoch."""
+    options = {option.key: option.value for option in machine.config.extraConfig}
+    return float(json.loads(options[KEY])["lease_until"])
 
 
 def clone_spec(machine: Any, pool: Any = None) -> Any:

@@ -20,6 +20,7 @@ from nova_virt_api.model.instance import DiskPolicy, Lifecycle, PowerState
 from nova_virt_api.model.spec import InstanceSpec
 from nova_virt_api.model.units import MiB
 from nova_virt_vmware.driver import VmwareDriver
+from nova_virt_vmware.removal import Removal
 from tools.vcsim import VCenter
 
 MakeDriver = Callable[..., VmwareDriver]
@@ -50,6 +51,16 @@ def native_of(vcenter: VCenter, native: Callable[[VCenter], Any]) -> Callable[[u
 def files_of(vcenter: VCenter, guest: uuid.UUID) -> list[str]:
     """Names of all files that bear the guest's uuid."""
     return sorted(path.name for path in vcenter.directory.rglob("*") if str(guest) in str(path) and path.is_file())
+
+
+def foreign_machine(index: Any) -> Any:
+    """Make a machine past the driver, switched off."""
+    template = index.FindByInventoryPath("/DC0/vm/small")
+    pool = index.FindByInventoryPath("/DC0/host/DC0_C0").resourcePool
+    spec = vim.vm.CloneSpec(location=vim.vm.RelocateSpec(pool=pool), powerOn=False, template=False)
+    task = template.CloneVM_Task(folder=template.parent, name=f"foreign-{uuid.uuid4()}", spec=spec)
+    WaitForTask(task)
+    return task.info.result
 
 
 def enter(machine: Any, state: str) -> None:
@@ -95,10 +106,99 @@ def test_machine_that_no_host_knows(
     state: str,
 ) -> None:
     made = driver.spawn(make_spec(power_on=False), new_op())
-    vcenter.set_connection(made.native_id, state)
+    vcenter.set_connection(made.native_id, state, configured=True)
     assert driver.destroy(made.ref, new_op()) is True
     assert native_of(made.uuid) is None
     assert files_of(vcenter, made.uuid) == []
+    assert driver.leftovers() == []
+
+
+@pytest.mark.parametrize("state", LOST)
+def test_files_of_a_lost_machine_that_another_has(
+    driver: VmwareDriver,
+    new_op: NewOp,
+    make_spec: MakeSpec,
+    native_of: Callable[..., Any],
+    vcenter: VCenter,
+    state: str,
+) -> None:
+    """As when its files were registered anew, under another id: they stay, and the error says whose they are."""
+    made = driver.spawn(make_spec(power_on=False), new_op())
+    machine = native_of(made.uuid)
+    directory = machine.config.files.vmPathName.rpartition("/")[0]
+    logs = f"[LocalDS_0] logs-{uuid.uuid4()}"  # the simulator takes no second log in one directory
+    files = vim.vm.FileInfo(vmPathName=f"{directory}/other.vmx", logDirectory=logs)
+    spec = vim.vm.ConfigSpec(name=f"other-{made.uuid}", files=files)
+    task = machine.parent.CreateVM_Task(config=spec, pool=machine.resourcePool)
+    WaitForTask(task)
+    other = task.info.result
+    before = files_of(vcenter, made.uuid)
+    vcenter.set_connection(made.native_id, state, configured=True)
+    for configured in (True, False):
+        vcenter.set_connection(other._moId, "connected", configured=configured)
+        with pytest.raises(StorageError, match=other._moId):
+            driver.destroy(made.ref, new_op())
+    assert native_of(made.uuid) is not None
+    assert files_of(vcenter, made.uuid) == before
+    other.UnregisterVM()
+    assert driver.destroy(made.ref, new_op()) is True
+
+
+def test_lost_machine_in_a_directory_of_another_name(
+    make_driver: MakeDriver, new_op: NewOp, native: Callable[[VCenter], Any], vcenter: VCenter
+) -> None:
+    """Its files are not removed, as they may be others', and it stays, as nothing else tells of them."""
+    index = native(vcenter).content.searchIndex
+    machine = foreign_machine(index)
+    ref = InstanceRef(uuid=uuid.UUID(machine.config.instanceUuid))
+    everything = make_driver(manage=Manage.ALL)
+    vcenter.set_connection(machine._moId, "orphaned", configured=True)
+    with pytest.raises(StorageError, match=machine.name) as caught:
+        everything.destroy(ref, new_op(), foreign=True)
+    assert [left.name for left in caught.value.leftovers] == [machine.name]
+    vcenter.set_connection(machine._moId, "connected")
+    assert everything.destroy(ref, new_op(), foreign=True) is True
+
+
+@pytest.mark.parametrize("state", ["inaccessible", *LOST])
+def test_machine_whose_configuration_cannot_be_read(
+    driver: VmwareDriver,
+    new_op: NewOp,
+    make_spec: MakeSpec,
+    native_of: Callable[..., Any],
+    vcenter: VCenter,
+    state: str,
+) -> None:
+    """It is neither taken for gone, nor made a second time."""
+    spec = make_spec(power_on=False)
+    made = driver.spawn(spec, new_op())
+    vcenter.set_connection(made.native_id, state)
+    verbs = (
+        lambda: driver.destroy(made.ref, new_op()),
+        lambda: driver.destroy(InstanceRef(uuid=made.uuid), new_op()),
+        lambda: driver.spawn(spec, new_op()),
+    )
+    for verb in verbs:
+        with pytest.raises(StorageError, match=made.native_id):
+            verb()
+    assert driver.leftovers() == []  # it was finished
+    vcenter.set_connection(made.native_id, "connected")
+    assert driver.spawn(spec, new_op()).native_id == made.native_id
+    assert driver.destroy(made.ref, new_op()) is True
+    assert native_of(made.uuid) is None
+
+
+def test_unfinished_removal_of_a_machine_that_cannot_be_read_is_a_leftover(
+    driver: VmwareDriver, new_op: NewOp, make_spec: MakeSpec, vcenter: VCenter
+) -> None:
+    made = driver.spawn(make_spec(power_on=False), new_op())
+    with vcenter.failing("Destroy_Task", fault="InvalidState"), pytest.raises(VirtError):
+        driver.destroy(made.ref, new_op())
+    assert [left.uuid for left in driver.leftovers()] == [made.uuid]
+    vcenter.set_connection(made.native_id, "inaccessible")
+    assert [left.uuid for left in driver.leftovers()] == [made.uuid]
+    vcenter.set_connection(made.native_id, "connected")
+    assert driver.destroy(made.ref, new_op()) is True
     assert driver.leftovers() == []
 
 
@@ -128,6 +228,22 @@ def test_machine_whose_datastore_is_away(
 
 
 # --- disks that are kept ----------------------------------------------------------------------------------------------
+
+
+def test_disks_to_be_kept_of_a_machine_that_cannot_be_read(
+    driver: VmwareDriver, new_op: NewOp, make_spec: MakeSpec, native_of: Callable[..., Any], vcenter: VCenter
+) -> None:
+    """Which disks it has is not known, so it is not removed with them."""
+    made = driver.spawn(make_spec(power_on=False), new_op())
+    before = files_of(vcenter, made.uuid)
+    vcenter.set_connection(made.native_id, "connected", configured=False)
+    with pytest.raises(StorageError):
+        Removal(driver.site, made.native_id, new_op(), keep_disks=True).run()
+    assert native_of(made.uuid) is not None
+    assert files_of(vcenter, made.uuid) == before
+    vcenter.set_connection(made.native_id, "connected")
+    assert driver.destroy(made.ref, new_op(), disks=DiskPolicy.KEEP) is True
+    assert f"{made.uuid}.vmdk" in files_of(vcenter, made.uuid)
 
 
 @pytest.mark.parametrize("power_on", [False, True])
@@ -290,13 +406,9 @@ def test_foreign_machine_with_a_uuid(
     driver: VmwareDriver, make_driver: MakeDriver, new_op: NewOp, native: Callable[[VCenter], Any], vcenter: VCenter
 ) -> None:
     """A machine of other making goes with manage="all" and foreign=True only."""
-    index = native(vcenter).content.searchIndex
-    template = index.FindByInventoryPath("/DC0/vm/small")
-    pool = index.FindByInventoryPath("/DC0/host/DC0_C0").resourcePool
-    spec = vim.vm.CloneSpec(location=vim.vm.RelocateSpec(pool=pool), powerOn=True, template=False)
-    task = template.CloneVM_Task(folder=template.parent, name=f"foreign-{uuid.uuid4()}", spec=spec)
-    WaitForTask(task)
-    ref = InstanceRef(uuid=uuid.UUID(task.info.result.config.instanceUuid))
+    machine = foreign_machine(native(vcenter).content.searchIndex)
+    WaitForTask(machine.PowerOnVM_Task())
+    ref = InstanceRef(uuid=uuid.UUID(machine.config.instanceUuid))
     with pytest.raises(PermissionDenied):
         driver.destroy(ref, new_op(), foreign=True)
     everything = make_driver(manage=Manage.ALL)

@@ -8,10 +8,11 @@ import pytest
 from pyVim.task import WaitForTask
 from pyVmomi import vim
 
-from nova_virt_api.errors import Ambiguous, ConnectionLost, InstanceNotFound, Unavailable
+from nova_virt_api.errors import Ambiguous, AuthenticationFailed, ConnectionLost, InstanceNotFound, Unavailable
+from nova_virt_api.events import DriverEvent, Gap
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import Instance, PowerOff, PowerState
-from nova_virt_vmware import inventory_cache
+from nova_virt_vmware import inventory_cache, session
 from nova_virt_vmware.driver import VmwareDriver
 from nova_virt_vmware.wire import Wire
 from tools.vcsim import Relay, Settings, VCenter
@@ -238,6 +239,37 @@ def test_session_that_expires_in_mid_page(
         after_each(monkeypatch, method, iter([vcenter.expire_sessions]))
         assert len(driver.instances(fresh=True)) == 12
         monkeypatch.undo()
+
+
+def test_password_that_was_changed_is_tried_once(
+    own_vcenter: StartVCenter, make_driver: MakeDriver, eventually: Eventually, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When the session expires then, nobody goes on trying: that would lock the account."""
+    vcenter = own_vcenter(Settings(vms=1))
+    driver = make_driver(to=vcenter)
+    first = driver.instances()
+    told: list[DriverEvent] = []
+    watching = driver.events(told.append)
+    before = vcenter.calls["Login"]
+    with vcenter.failing("Login", fault="InvalidLogin"):
+        vcenter.expire_sessions()
+        eventually(lambda: told, "watchers hear of it", 60.0)
+        eventually(lambda: not inventory_threads(), "the thread has ended", 60.0)
+        assert vcenter.calls["Login"] == before + 1
+        for _ in range(2):
+            with pytest.raises(AuthenticationFailed, match="has not accepted"):
+                driver.instances()
+        assert vcenter.calls["Login"] == before + 1
+        monkeypatch.setattr(session, "REFUSED_SECONDS", 0.0)
+        monkeypatch.setattr(driver.site.connection._session, "_refused_until", 0.0)
+        for times in (2, 3):
+            with pytest.raises(AuthenticationFailed):
+                driver.instances()
+            assert vcenter.calls["Login"] == before + times
+    assert driver.instances() == first
+    assert len(inventory_threads()) == 1
+    assert [type(event) for event in told] == [Gap, Gap]
+    watching.close()
 
 
 def test_connection_that_is_cut(

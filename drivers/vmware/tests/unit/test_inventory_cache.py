@@ -10,13 +10,14 @@ from typing import Any
 
 import pytest
 
-from nova_virt_api.errors import ConnectionLost, Unavailable, VirtError
+from nova_virt_api.errors import AuthenticationFailed, ConnectionLost, PermissionDenied, Unavailable, VirtError
 from nova_virt_vmware import inventory_cache
 from nova_virt_vmware.inventory_cache import InventoryCache
 from nova_virt_vmware.known import Known
 from nova_virt_vmware.plain import ENTER, LEAVE, MODIFY, Told, Updates
 
 PATIENCE = 20.0
+THREAD = "nova-virt-vmware-inventory"
 
 
 class Server:
@@ -222,6 +223,51 @@ def test_gap_comes_before_what_differs(server: Server, cache: InventoryCache) ->
     server.tell(renamed("vm-1", "changed"))
     server.await_question()
     assert len(listener.notes) == 3
+
+
+@pytest.mark.parametrize("refusal", [AuthenticationFailed, PermissionDenied])
+def test_refused_credentials_are_tried_again_only_when_somebody_lists(
+    refusal: type[VirtError], server: Server, cache: InventoryCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inventory_cache, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(inventory_cache, "LONGEST_PAUSE", 0.0)
+    listener = Listener()
+    cache.known()
+    cache.observe(listener)
+    [waiting] = [thread for thread in threading.enumerate() if thread.name == THREAD]
+    server.await_question()
+    server.failures = [refusal("changed")] * 3
+    server.answers.put(refusal("changed"))
+    waiting.join(PATIENCE)
+    assert not waiting.is_alive()
+    assert listener.notes[1:] == ["changed"]
+    assert (server.opened, server.parted) == (1, 1)
+    for opened in (2, 3, 4):
+        with pytest.raises(refusal):
+            cache.known()
+        assert server.opened == opened
+    server.names["vm-1"] = "later"
+    assert names(cache.known()) == server.names
+    assert listener.notes[2:] == ["changed", server.names]
+    server.await_question()
+    server.tell(renamed("vm-1", "told again"))
+    server.await_question()
+    assert names(cache.known())["vm-1"] == "told again"
+
+
+def test_credentials_that_are_refused_after_an_outage_are_not_tried_again(
+    server: Server, cache: InventoryCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(inventory_cache, "FIRST_PAUSE", 0.0)
+    listener = Listener()
+    cache.known()
+    cache.observe(listener)
+    [waiting] = [thread for thread in threading.enumerate() if thread.name == THREAD]
+    server.failures = [Unavailable("away"), AuthenticationFailed("changed"), AuthenticationFailed("changed")]
+    server.answers.put(ConnectionLost("lost"))
+    waiting.join(PATIENCE)
+    assert not waiting.is_alive()
+    assert (server.opened, listener.notes[1:]) == (3, ["changed"])
 
 
 def test_listing_fails_while_the_server_is_away_and_mends_the_filter(

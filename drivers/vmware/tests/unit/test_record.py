@@ -7,7 +7,7 @@ import pytest
 
 from nova_virt_api.model.labels import Labels
 from nova_virt_api.model.record import Phase, Record
-from nova_virt_vmware.record import GuestRecord, read_record
+from nova_virt_vmware.record import GuestRecord, read_claim, read_record
 
 GUEST = uuid.uuid4()
 
@@ -33,6 +33,13 @@ def test_record_is_read_as_it_was_written(record: GuestRecord) -> None:
 def test_record_of_another_machine_is_a_copys(record: GuestRecord) -> None:
     assert read_record(record.encode(), uuid.uuid4()) is None
     assert read_record(record.encode(), None) is None
+
+
+def test_claim_is_an_unfinished_guests_that_the_machine_is_named_for(record: GuestRecord) -> None:
+    assert read_claim(record.encode(), str(GUEST)) == record
+    assert read_claim(record.encode(), f"web ({GUEST})") is None
+    assert read_claim(record.changed(phase=Phase.READY).encode(), str(GUEST)) is None
+    assert read_claim(None, str(GUEST)) is None
 
 
 def test_keys_of_a_later_version_are_ignored(record: GuestRecord) -> None:
