@@ -117,7 +117,7 @@ def in_background() -> Callable[[Callable[[], Any]], "Future[Any]"]:
 def eventually() -> Callable[..., None]:
     """Waits until a condition holds, looking often; fails when it does not within the time."""
 
-    def wait(condition: Callable[[], object], what: str, seconds: float = 20.0) -> None:
+    def wait(condition: Callable[[], object], what: str, seconds: float = 60.0) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, f"not within {seconds} s: {what}"
