@@ -14,6 +14,7 @@ from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import Lifecycle
 from nova_virt_api.model.record import Phase, Record
 from nova_virt_api.toolkit.committed import Committed
+from nova_virt_api.toolkit.unstoppable import Unstoppable
 from nova_virt_ironic.claim import Claims
 from nova_virt_ironic.errors import Conflict
 from nova_virt_ironic.hold import SETTLE
@@ -21,7 +22,6 @@ from nova_virt_ironic.pause import pause
 from nova_virt_ironic.provision_states import meaning_of
 from nova_virt_ironic.record import PATH, GuestRecord
 from nova_virt_ironic.site import OnSite
-from nova_virt_ironic.unstoppable import Unstoppable
 
 if TYPE_CHECKING:
     from nova_virt_api.driver.operation import Operation

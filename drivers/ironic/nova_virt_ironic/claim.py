@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nova_virt_api.errors import Busy, ConnectionLost, NoCapacity
 from nova_virt_api.model.instance import Lifecycle
+from nova_virt_api.toolkit.unstoppable import Unstoppable
 from nova_virt_ironic.choice import candidates, taken
 from nova_virt_ironic.deployment import BEGUN
 from nova_virt_ironic.effect import bring_about
@@ -26,7 +27,6 @@ from nova_virt_ironic.pause import pause
 from nova_virt_ironic.provision_states import meaning_of
 from nova_virt_ironic.record import DISPLAY_NAME, KEY
 from nova_virt_ironic.retry import Again
-from nova_virt_ironic.unstoppable import Unstoppable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

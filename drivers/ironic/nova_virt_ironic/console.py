@@ -11,12 +11,12 @@ from nova_virt_api.errors import BackendError, InvalidState, NotSupported, Timeo
 from nova_virt_api.model.console import ConsoleAddress, ConsoleKind, TcpConsole, WebConsole
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.secret import Secret
+from nova_virt_api.toolkit.unstoppable import Unstoppable
 from nova_virt_ironic.errors import Refused, cleaned
 from nova_virt_ironic.microversions import Call
 from nova_virt_ironic.provision_states import power_state_of
 from nova_virt_ironic.retry import Again
 from nova_virt_ironic.site import OnSite
-from nova_virt_ironic.unstoppable import Unstoppable
 
 if TYPE_CHECKING:
     from nova_virt_api.driver.operation import Operation

@@ -10,12 +10,12 @@ from nova_virt_api.driver.endpoint import Manage
 from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.errors import NotSupported, PermissionDenied
 from nova_virt_api.model.instance import DiskPolicy
+from nova_virt_api.toolkit.unstoppable import Unstoppable
 from nova_virt_ironic import volume_targets
 from nova_virt_ironic.hold import worker
 from nova_virt_ironic.microversions import Call
 from nova_virt_ironic.removal import NEVER_DEPLOYED, Removal
 from nova_virt_ironic.site import OnSite
-from nova_virt_ironic.unstoppable import Unstoppable
 from nova_virt_ironic.waiting import wait_for_worker
 
 if TYPE_CHECKING:

@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nova_virt_api.errors import Busy, VirtError
 from nova_virt_api.toolkit.holder import is_gone, this_process
+from nova_virt_api.toolkit.unstoppable import Unstoppable
 from nova_virt_ironic.claim import Claims
 from nova_virt_ironic.history import seconds_of
 from nova_virt_ironic.pause import pause
 from nova_virt_ironic.provision_states import meaning_of
 from nova_virt_ironic.record import PATH, GuestRecord, record_of
 from nova_virt_ironic.retry import Again
-from nova_virt_ironic.unstoppable import Unstoppable
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

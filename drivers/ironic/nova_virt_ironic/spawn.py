@@ -13,6 +13,7 @@ from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.labels import Labels
 from nova_virt_api.model.leftover import Leftover
 from nova_virt_api.model.record import Phase, Record, fingerprint
+from nova_virt_api.toolkit.unstoppable import Unstoppable
 from nova_virt_ironic import images, vifs, volume_targets
 from nova_virt_ironic.claim import Claims
 from nova_virt_ironic.config_drive import config_drive
@@ -25,7 +26,6 @@ from nova_virt_ironic.provision_states import power_state_of
 from nova_virt_ironic.record import DISPLAY_NAME, KEY, GuestRecord, record_of
 from nova_virt_ironic.removal import NEVER_DEPLOYED, Removal
 from nova_virt_ironic.site import OnSite
-from nova_virt_ironic.unstoppable import Unstoppable
 from nova_virt_ironic.waiting import wait_for_worker
 
 if TYPE_CHECKING:

@@ -19,11 +19,11 @@ from nova_virt_api.errors import (
     Unavailable,
 )
 from nova_virt_api.model.instance import PowerState
+from nova_virt_api.toolkit.unstoppable import Unstoppable
 from nova_virt_vmware.diagnostics import UPTIME
 from nova_virt_vmware.errors import Refused, WrongPowerState
 from nova_virt_vmware.property_collector import look_at
 from nova_virt_vmware.switch import look, machine_of
-from nova_virt_vmware.unstoppable import Unstoppable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

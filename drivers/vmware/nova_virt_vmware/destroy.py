@@ -16,6 +16,7 @@ from nova_virt_api.errors import ConnectionLost, PermissionDenied, StateAfter, V
 from nova_virt_api.model.instance import DiskPolicy
 from nova_virt_api.model.leftover import Leftover
 from nova_virt_api.model.record import Phase
+from nova_virt_api.toolkit.unstoppable import Unstoppable
 from nova_virt_vmware.claim import Claims
 from nova_virt_vmware.errors import ChangedMeanwhile, NotThere
 from nova_virt_vmware.hold import held, option, token
@@ -24,7 +25,6 @@ from nova_virt_vmware.machine import CONNECTED, Machine, machine
 from nova_virt_vmware.record import KEY
 from nova_virt_vmware.removal import Removal
 from nova_virt_vmware.site import OnSite
-from nova_virt_vmware.unstoppable import Unstoppable
 
 if TYPE_CHECKING:
     from nova_virt_api.driver.operation import Operation

@@ -19,10 +19,10 @@ from pyVmomi import vim
 
 from nova_virt_api.errors import ConnectionLost, VirtError
 from nova_virt_api.toolkit.holder import is_gone, this_process
+from nova_virt_api.toolkit.unstoppable import Unstoppable
 from nova_virt_vmware.errors import ChangedMeanwhile, NotThere
 from nova_virt_vmware.machine import machine
 from nova_virt_vmware.record import KEY, GuestRecord
-from nova_virt_vmware.unstoppable import Unstoppable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

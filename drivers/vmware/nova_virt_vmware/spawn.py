@@ -21,6 +21,7 @@ from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.labels import Labels
 from nova_virt_api.model.leftover import Leftover
 from nova_virt_api.model.record import Phase, Record, fingerprint
+from nova_virt_api.toolkit.unstoppable import Unstoppable
 from nova_virt_vmware.claim import Claims, ensure_owner_folder
 from nova_virt_vmware.errors import NameTaken, NotThere
 from nova_virt_vmware.guest_names import claim_name, machine_name
@@ -33,7 +34,6 @@ from nova_virt_vmware.record import GuestRecord
 from nova_virt_vmware.removal import Removal
 from nova_virt_vmware.site import OnSite
 from nova_virt_vmware.template import find_source, is_disk
-from nova_virt_vmware.unstoppable import Unstoppable
 
 if TYPE_CHECKING:
     from nova_virt_api.driver.operation import Operation

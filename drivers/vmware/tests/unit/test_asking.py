@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from nova_virt_api.errors import ConnectionLost, GuestAgentUnavailable, VirtError
+from nova_virt_api.toolkit.unstoppable import Unstoppable
 from nova_virt_vmware import asking
 from nova_virt_vmware.asking import NO_TOOLS, TOOLS_PATH, Restart
 from nova_virt_vmware.diagnostics import UPTIME
-from nova_virt_vmware.unstoppable import Unstoppable
 
 RUNNING = "guestToolsRunning"
 PATIENCE_S = 60.0
