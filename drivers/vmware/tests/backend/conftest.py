@@ -152,3 +152,22 @@ def spawned(driver: VmwareDriver, op: DriverSide, make_spec: Callable[..., Insta
         return driver.spawn(make_spec(**more), op)
 
     return make
+
+
+@pytest.fixture
+def vm_of(vcenter: VCenter, native: Callable[[VCenter], Any]) -> Callable[[uuid.UUID], Any]:
+    """Gives the virtual machine of a guest, past the driver; None when there is none."""
+    index = native(vcenter).content.searchIndex
+
+    def find(guest: uuid.UUID) -> Any:
+        found = index.FindAllByUuid(uuid=str(guest), vmSearch=True, instanceUuid=True)
+        assert len(found) < 2
+        return found[0] if found else None
+
+    return find
+
+
+@pytest.fixture
+def new_op(operation: Callable[..., Operation[Any]]) -> Callable[[], DriverSide]:
+    """Makes operations."""
+    return lambda: DriverSide(operation())
