@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
 
@@ -20,6 +21,10 @@ LABEL: Final = f"{{{NAMESPACE}}}label"
 BARE_LABEL: Final = "label"
 """``virDomainGetMetadata`` takes the namespace off all that it gives."""
 
+NOTE: Final = f"{{{NAMESPACE}}}note"
+BARE_NOTE: Final = "note"
+NO_NOTES: Final[Mapping[str, str]] = MappingProxyType({})
+
 LIFECYCLES: Final = {
     Phase.BUILDING: Lifecycle.BUILDING,
     Phase.READY: Lifecycle.READY,
@@ -34,14 +39,20 @@ class Mark:
     Args:
         record: the guest's record; its native id is the domain's uuid.
         labels: the caller's pairs.
+        standing: what a complete guest is in the middle of, e.g. RESCUED; None for nothing.
+        notes: what roles have to remember of the guest, by the role's name, each in a form of the role's own.
     """
 
     record: Record
     labels: Mapping[str, str] = NO_LABELS
+    standing: Lifecycle | None = None
+    notes: Mapping[str, str] = NO_NOTES
 
     @property
     def lifecycle(self) -> Lifecycle:
         """Where the guest stands."""
+        if self.record.phase is Phase.READY and self.standing is not None:
+            return self.standing
         return LIFECYCLES[self.record.phase]
 
     def element(self) -> etree._Element:
@@ -55,6 +66,10 @@ class Mark:
         element.set("phase", record.phase.value)
         for key, value in self.labels.items():
             etree.SubElement(element, LABEL, key=key, value=value)
+        if self.standing is not None:
+            element.set("standing", self.standing.value)
+        for role, text in self.notes.items():
+            etree.SubElement(element, NOTE, role=role).text = text
         return element
 
 
@@ -78,9 +93,11 @@ def parse_mark(element: etree._Element | None, domain_uuid: UUID) -> Mark | None
         )
         pairs = {label.attrib["key"]: label.get("value", "") for label in element.iterchildren(LABEL, BARE_LABEL)}
         labels = Labels(pairs) if pairs else NO_LABELS
+        standing = Lifecycle(element.attrib["standing"]) if "standing" in element.attrib else None
+        notes = {note.attrib["role"]: note.text or "" for note in element.iterchildren(NOTE, BARE_NOTE)}
     except (ValueError, KeyError, VirtError):  # nobody but somebody's editor writes such a mark
         return None
-    return Mark(record, labels)
+    return Mark(record, labels, standing, MappingProxyType(notes) if notes else NO_NOTES)
 
 
 def parse_mark_text(text: str | None, domain_uuid: UUID) -> Mark | None:

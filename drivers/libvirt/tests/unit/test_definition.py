@@ -1,6 +1,7 @@
 """What is read out of a domain's XML, and our mark in it."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from uuid import UUID, uuid4
 
 import pytest
@@ -120,3 +121,12 @@ def spoiled(change: Callable[[etree._Element], object]) -> etree._Element:
 def test_a_copys_or_a_broken_mark_is_none(change: Callable[[etree._Element], object]) -> None:
     assert parse_mark(spoiled(change), UUID_) is None
     assert parse_mark(mark_of().element(), UUID_) is not None
+
+
+def test_what_a_guest_is_in_the_middle_of_is_read() -> None:
+    mark = replace(mark_of(), standing=Lifecycle.RESCUED, notes={"rescue": '{"own": "<disk>"}'})
+    found = parse_mark(mark.element(), UUID_)
+    assert found == mark
+    assert found is not None
+    assert found.lifecycle is Lifecycle.RESCUED
+    assert replace(found, record=replace(found.record, phase=Phase.DELETING)).lifecycle is Lifecycle.DELETING
