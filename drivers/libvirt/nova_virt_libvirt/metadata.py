@@ -1,7 +1,7 @@
 """Our mark in a domain's ``<metadata>``: the guest's record and labels, in a namespace of ours."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
@@ -46,7 +46,7 @@ class Mark:
     record: Record
     labels: Mapping[str, str] = NO_LABELS
     standing: Lifecycle | None = None
-    notes: Mapping[str, str] = NO_NOTES
+    notes: Mapping[str, str] = field(default_factory=lambda: NO_NOTES, hash=False)
 
     @property
     def lifecycle(self) -> Lifecycle:
