@@ -44,9 +44,14 @@ demo-ironic: $(VENV)/.wheels backend ironic guest-image  ## Deploy a machine wit
 
 test: $(VENV)/.wheels $(NOVA)/.wheels backend ironic vcsim guest-image  ## Run every test against the built wheels and real backends.
 	rm -rf build/reports
+ifneq ($(ARGS),)
 	$(BIN)/pytest --cov --cov-report=term --conformance-reports=build/reports $(ARGS)
-	$(if $(ARGS),,$(BIN)/python tools/check_reports.py doc/matrix/reports build/reports)
-	$(if $(ARGS),,$(NOVA)/bin/pytest $(BRIDGE)/tests)
+else
+	$(BIN)/python tools/run_tests.py
+	$(BIN)/coverage combine --quiet build/test
+	$(BIN)/coverage report
+	$(BIN)/python tools/check_reports.py doc/matrix/reports build/reports
+endif
 
 reports: $(INSTALLED) backend ironic vcsim guest-image  ## Run the kit on every driver and renew the reports of the support matrix.
 	$(BIN)/pytest $(CONFORMANCE) --conformance-reports=doc/matrix/reports $(ARGS)
