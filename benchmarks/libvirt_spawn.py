@@ -23,7 +23,7 @@ from nova_virt_api import GiB, MiB
 from nova_virt_api.toolkit.seed import nocloud_seed
 from nova_virt_libvirt import event_loop
 
-BOUND = 1.25
+BOUND = 1.15
 ROUNDS = 15
 CLAIM_BYTES = 8192
 POOL = "bench"

@@ -16,6 +16,10 @@ AUTHENTICATION: Final = frozenset(
 SOCKET: Final = re.compile(r"[Ff]ailed to connect socket to '(?P<path>[^']+)'")
 TLS_FILE: Final = re.compile(r"[Cc]annot read .*'(?P<path>[^']+)'")
 JOIN_GROUP: Final = "join the group 'libvirt' and log in again: sudo usermod --append --groups libvirt $USER"
+TRUST: Final = (
+    "the certificate there must be of the authority in cacert.pem and for the host's name in the URI; to see both: "
+    "openssl s_client -connect HOST:16514"
+)
 START_DAEMON: Final = "start it: sudo systemctl start libvirtd (or virtqemud.socket where libvirt's daemons are split)"
 
 
@@ -29,6 +33,8 @@ def unreachable(uri: str, error: libvirt.libvirtError) -> VirtError:
         return ConfigError(
             "uri", f"{text}: {without_password(uri)}", hint="e.g. qemu:///system or qemu+ssh://root@host/system"
         )
+    if code in AUTHENTICATION and "certificate" in text:
+        return AuthenticationFailed(f"{what}: {text}", hint=TRUST)
     if code in AUTHENTICATION:
         polkit = is_local(uri) and ("polkit" in text or "policy" in text)
         hint = JOIN_GROUP if polkit else "check the options username and password"
