@@ -13,6 +13,8 @@ PARTS = (
     "libvirt_events",
     "libvirt_spawn",
     "libvirt_parallel",
+    "libvirt_migration",
+    "backup_incremental",
     "ironic_listing",
     "ironic_spawn",
     "vmware_listing",

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Ambiguous as Ambiguous,
         AuthenticationFailed as AuthenticationFailed,
         BackendError as BackendError,
+        BackupChainBroken as BackupChainBroken,
         Busy as Busy,
         Cancelled as Cancelled,
         ConfigError as ConfigError,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
         InstanceNotFound as InstanceNotFound,
         InvalidSpec as InvalidSpec,
         InvalidState as InvalidState,
+        MigrationError as MigrationError,
         NetworkError as NetworkError,
         NoCapacity as NoCapacity,
         NotSupported as NotSupported,
@@ -66,6 +68,7 @@ if TYPE_CHECKING:
         Timeout as Timeout,
         Unavailable as Unavailable,
         VirtError as VirtError,
+        VolumeError as VolumeError,
     )
     from nova_virt_api.events import (
         Change as Change,
@@ -73,9 +76,19 @@ if TYPE_CHECKING:
         InstanceEvent as InstanceEvent,
         WatchEvent as WatchEvent,
     )
+    from nova_virt_api.model.backup import (
+        BackupDisk as BackupDisk,
+        BackupPoint as BackupPoint,
+        BackupSession as BackupSession,
+        Extent as Extent,
+        ExtentKind as ExtentKind,
+    )
     from nova_virt_api.model.capabilities import (
         Availability as Availability,
         Capabilities as Capabilities,
+    )
+    from nova_virt_api.model.checkpoint import (
+        CheckpointInfo as CheckpointInfo,
     )
     from nova_virt_api.model.cloud_init import (
         CloudInit as CloudInit,
@@ -86,6 +99,12 @@ if TYPE_CHECKING:
         PtyConsole as PtyConsole,
         TcpConsole as TcpConsole,
         WebConsole as WebConsole,
+    )
+    from nova_virt_api.model.cpu import (
+        Cpu as Cpu,
+        CpuMode as CpuMode,
+        CpuTopology as CpuTopology,
+        NumaCell as NumaCell,
     )
     from nova_virt_api.model.device import (
         Device as Device,
@@ -100,6 +119,14 @@ if TYPE_CHECKING:
         Blank as Blank,
         Disk as Disk,
         DiskBus as DiskBus,
+        DiskCache as DiskCache,
+    )
+    from nova_virt_api.model.guest_info import (
+        GuestFilesystem as GuestFilesystem,
+        GuestInfo as GuestInfo,
+        GuestInterface as GuestInterface,
+        GuestOs as GuestOs,
+        GuestUser as GuestUser,
     )
     from nova_virt_api.model.identity import (
         InstanceRef as InstanceRef,
@@ -128,6 +155,9 @@ if TYPE_CHECKING:
         PowerState as PowerState,
         Scope as Scope,
     )
+    from nova_virt_api.model.image_copy import (
+        ImageCopy as ImageCopy,
+    )
     from nova_virt_api.model.interface import (
         Interface as Interface,
     )
@@ -137,12 +167,29 @@ if TYPE_CHECKING:
     from nova_virt_api.model.leftover import (
         Leftover as Leftover,
     )
+    from nova_virt_api.model.limits import (
+        DiskLimits as DiskLimits,
+        DiskRate as DiskRate,
+        NicLimits as NicLimits,
+        NicRate as NicRate,
+    )
+    from nova_virt_api.model.memory import (
+        MemoryBacking as MemoryBacking,
+        MemoryEncryption as MemoryEncryption,
+    )
+    from nova_virt_api.model.metrics import (
+        DiskMetrics as DiskMetrics,
+        GuestMetrics as GuestMetrics,
+        NicMetrics as NicMetrics,
+    )
     from nova_virt_api.model.nic import (
         Address as Address,
         Nic as Nic,
         NicModel as NicModel,
     )
     from nova_virt_api.model.place import (
+        HostCell as HostCell,
+        HostPages as HostPages,
         Inventory as Inventory,
         Network as Network,
         Node as Node,
@@ -153,8 +200,19 @@ if TYPE_CHECKING:
     from nova_virt_api.model.placement import (
         Placement as Placement,
     )
+    from nova_virt_api.model.quiesce import (
+        Quiesce as Quiesce,
+    )
+    from nova_virt_api.model.screen import (
+        Graphics as Graphics,
+        Screen as Screen,
+        VideoModel as VideoModel,
+    )
     from nova_virt_api.model.secret import (
         Secret as Secret,
+    )
+    from nova_virt_api.model.size import (
+        Size as Size,
     )
     from nova_virt_api.model.spec import (
         Extra as Extra,
@@ -162,16 +220,38 @@ if TYPE_CHECKING:
         InstanceSpec as InstanceSpec,
         InstanceUpdate as InstanceUpdate,
     )
+    from nova_virt_api.model.ticket import (
+        Move as Move,
+        Ticket as Ticket,
+    )
+    from nova_virt_api.model.tpm import (
+        Tpm as Tpm,
+        TpmModel as TpmModel,
+        TpmVersion as TpmVersion,
+    )
     from nova_virt_api.model.units import (
         GiB as GiB,
         KiB as KiB,
         MiB as MiB,
     )
     from nova_virt_api.model.volume import (
-        IscsiVolume as IscsiVolume,
-        OpaqueVolume as OpaqueVolume,
+        AttachedVolume as AttachedVolume,
+        LuksEncryption as LuksEncryption,
         Volume as Volume,
         VolumeConnector as VolumeConnector,
+    )
+    from nova_virt_api.model.volume_connection import (
+        BlockVolume as BlockVolume,
+        FileVolume as FileVolume,
+        IscsiVolume as IscsiVolume,
+        NbdVolume as NbdVolume,
+        NfsVolume as NfsVolume,
+        OpaqueVolume as OpaqueVolume,
+        RbdVolume as RbdVolume,
+    )
+    from nova_virt_api.model.watchdog import (
+        Watchdog as Watchdog,
+        WatchdogAction as WatchdogAction,
     )
 
 HOMES: Final = {
@@ -183,33 +263,51 @@ HOMES: Final = {
     "driver.endpoint": "Manage",
     "driver.operation": "CancelMode Stage",
     "errors": (
-        "Ambiguous AuthenticationFailed BackendError Busy Cancelled ConfigError ConnectionLost DriverBug"
-        " DriverImportError DriverLoadError DriverNotFound DriverVersionError DuplicateDriver GuestAgentUnavailable"
-        " HookFailed ImageNotFound ImageRejected InstanceExists InstanceNotFound InvalidSpec InvalidState NetworkError"
-        " NoCapacity NotSupported PermissionDenied StateAfter StorageError Timeout Unavailable VirtError"
+        "Ambiguous AuthenticationFailed BackendError BackupChainBroken Busy Cancelled ConfigError ConnectionLost"
+        " DriverBug DriverImportError DriverLoadError DriverNotFound DriverVersionError DuplicateDriver"
+        " GuestAgentUnavailable HookFailed ImageNotFound ImageRejected InstanceExists InstanceNotFound InvalidSpec"
+        " InvalidState MigrationError NetworkError NoCapacity NotSupported PermissionDenied StateAfter StorageError"
+        " Timeout Unavailable VirtError VolumeError"
     ),
     "events": "Change Gap InstanceEvent WatchEvent",
+    "model.backup": "BackupDisk BackupPoint BackupSession Extent ExtentKind",
     "model.capabilities": "Availability Capabilities",
+    "model.checkpoint": "CheckpointInfo",
     "model.cloud_init": "CloudInit",
     "model.console": "ConsoleAddress ConsoleKind PtyConsole TcpConsole WebConsole",
+    "model.cpu": "Cpu CpuMode CpuTopology NumaCell",
     "model.device": "Device DeviceKind",
     "model.diagnostics": "Diagnosis Incident Sensor",
-    "model.disk": "Blank Disk DiskBus",
+    "model.disk": "Blank Disk DiskBus DiskCache",
+    "model.guest_info": "GuestFilesystem GuestInfo GuestInterface GuestOs GuestUser",
     "model.identity": "InstanceRef stable_uuid",
     "model.image": (
         "BackendUrl Checksum ImageFormat ImageInfo LocalFile LocalTarget Native NativeTarget Store Template Url"
     ),
     "model.instance": "Condition DiskPolicy Health Instance Lifecycle PowerOff PowerState Scope",
+    "model.image_copy": "ImageCopy",
     "model.interface": "Interface",
     "model.labels": "Labels",
     "model.leftover": "Leftover",
+    "model.limits": "DiskLimits DiskRate NicLimits NicRate",
+    "model.memory": "MemoryBacking MemoryEncryption",
+    "model.metrics": "DiskMetrics GuestMetrics NicMetrics",
     "model.nic": "Address Nic NicModel",
-    "model.place": "Inventory Network Node PoolFeature Resource StoragePool",
+    "model.place": "HostCell HostPages Inventory Network Node PoolFeature Resource StoragePool",
     "model.placement": "Placement",
+    "model.quiesce": "Quiesce",
+    "model.screen": "Graphics Screen VideoModel",
     "model.secret": "Secret",
+    "model.size": "Size",
     "model.spec": "Extra Firmware InstanceSpec InstanceUpdate",
+    "model.ticket": "Move Ticket",
+    "model.tpm": "Tpm TpmModel TpmVersion",
     "model.units": "GiB KiB MiB",
-    "model.volume": "IscsiVolume OpaqueVolume Volume VolumeConnector",
+    "model.volume": "AttachedVolume LuksEncryption Volume VolumeConnector",
+    "model.volume_connection": (
+        "BlockVolume FileVolume IscsiVolume NbdVolume NfsVolume OpaqueVolume RbdVolume"
+    ),
+    "model.watchdog": "Watchdog WatchdogAction",
 }
 """Module below this package: the public names that live there."""
 

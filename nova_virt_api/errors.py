@@ -212,6 +212,12 @@ class StorageError(VirtError):
     code = "storage"
 
 
+class VolumeError(StorageError):
+    """A storage service's volume could not be reached, attached, detached, resized or swapped."""
+
+    code = "volume"
+
+
 class NetworkError(VirtError):
     """A network or a guest's NIC failed."""
 
@@ -222,6 +228,26 @@ class GuestAgentUnavailable(VirtError):
     """The verb needs the guest's agent, which does not answer; the guest itself may be fine."""
 
     code = "guest-agent-unavailable"
+
+
+class BackupChainBroken(VirtError):
+    """What changed since a backup's point is not known, or not any more; a full backup begins a new chain."""
+
+    code = "backup-chain-broken"
+
+
+class MigrationError(VirtError):
+    """A move of a guest, live or not, failed; the hint says where the guest is now and what to do.
+
+    Args:
+        phase: what was being done, in the name of the contract's verb, e.g. ``prepare`` or ``migrate``.
+    """
+
+    code = "migration"
+
+    def __init__(self, phase: str, message: str, **more: Any) -> None:
+        super().__init__(message, **more)
+        self.phase = phase
 
 
 # --- time, connection, backend ----------------------------------------------------------------------------------------

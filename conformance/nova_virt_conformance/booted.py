@@ -53,13 +53,31 @@ CLOCK: Final = """#!/bin/sh
         sleep 0.25
     done
 ) &
+(
+    for disk in /sys/block/*; do
+        [ "$(cat "$disk/size")" = SECTORS ] || continue
+        device=/dev/${disk##*/}
+        mke2fs "$device" >/dev/null 2>&1 && mkdir /rest && mount -t ext4 "$device" /rest || exit
+        count=0
+        while :; do
+            count=$((count + 1))
+            echo $count >/rest/count
+            printf 'conformance-writes: %d\\n' $count >/dev/console
+            sleep 0.25
+        done
+    done
+) &
 exit 7
+""".replace("SECTORS", str(DATA_DISKS[0][0] // 512))
+"""User data that is a script: it leaves a clock running that counts on the console, and ends with a code of its own.
+
+On the first of the data disks, if it is there, it makes a file system, writes to it all the time and counts that too.
 """
-"""User data that is a script: it leaves a clock running that counts on the console, and ends with a code of its own."""
 
 CHOICE: Final = re.compile(r"(disks|nics)\[(?P<index>\d+)\]\.(?P<choice>bus|model)")
 """Fields for which an endpoint need not take every value."""
 
+WRITE: Final = re.compile(rb"conformance-writes: (\d+)\r?\n")
 TICK: Final = re.compile(rb"conformance-clock: (\d+)\r?\n")
 
 
@@ -125,6 +143,22 @@ class Booted:
             raise NotVerified("the guest's clock comes with its first-boot data, which the endpoint does not give it")
         counted = TICK.findall(self.log())
         return int(counted[-1]) if counted else 0
+
+    def writes(self) -> int:
+        """How often it has written to its file system since it made that, which it does at each boot.
+
+        Raises:
+            NotVerified: it has none.
+        """
+        if not self.has_filesystem():
+            raise NotVerified("the guest has no disk of its own to write to")
+        self.await_until(lambda: WRITE.search(self.log()) is not None, "the guest has a file system")
+        return int(WRITE.findall(self.log())[-1])
+
+    def has_filesystem(self) -> bool:
+        """Whether it makes a file system on one of its disks."""
+        sizes = [disk.size_bytes for disk in self.spec.disks]
+        return self.spec.cloud_init is not None and DATA_DISKS[0][0] in sizes
 
     def state(self) -> PowerState:
         """Its power state."""

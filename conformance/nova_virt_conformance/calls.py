@@ -6,25 +6,38 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from nova_virt_api.capability import Capability, Feature
-from nova_virt_api.errors import InstanceNotFound, NotSupported
+from nova_virt_api.errors import InstanceNotFound, InvalidState, NotSupported, PermissionDenied, VirtError
+from nova_virt_api.model.backup import BackupPoint
 from nova_virt_api.model.console import ConsoleAddress, ConsoleKind
 from nova_virt_api.model.image import LocalTarget
 from nova_virt_api.model.instance import Instance, PowerOff
 from nova_virt_api.model.secret import Secret
+from nova_virt_api.model.size import Size
 from nova_virt_api.model.spec import InstanceUpdate
+from nova_virt_api.model.units import MiB
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nova_virt_api.compute.compute import Compute
+    from nova_virt_api.model.checkpoint import CheckpointInfo
     from nova_virt_api.model.diagnostics import Diagnosis
     from nova_virt_api.model.interface import Interface
+    from nova_virt_api.model.ticket import Ticket
+    from nova_virt_api.model.volume import AttachedVolume
     from nova_virt_conformance.lab import Lab
 
 GRACE: Final = 0.2
 """Seconds; blank guests do not obey, so more would only be waited for."""
 
+CHECKPOINT: Final = "conformance"
+NO_POINT: Final = "conformance-no-such-point"
+LARGER: Final = Size(vcpus=2)
 LABELS: Final = {"conformance": "changed"}
+NO_VOLUME: Final = "conformance-no-such-volume"
+GROWN: Final = MiB(32)
+"""No volume of a rig's is larger."""
+
 NO_INTERFACE: Final = "conformance-no-such-interface"
 RESCUE_PASSWORD: Final = "conformance-rescue-4711"  # noqa: S105 - it opens nothing
 
@@ -79,6 +92,43 @@ def snapshot(compute: Compute, guest: Instance, lab: Lab) -> None:
     compute.snapshot(guest, LocalTarget(lab.directory / f"{guest.uuid}.qcow2"), timeout=lab.patience)
 
 
+def checkpoints(compute: Compute, guest: Instance, _: Lab) -> Sequence[CheckpointInfo]:
+    """Look at its checkpoints."""
+    return compute.checkpoints(guest)
+
+
+def create_checkpoint(compute: Compute, guest: Instance, lab: Lab) -> CheckpointInfo:
+    """Keep what its disks hold."""
+    return compute.create_checkpoint(guest, CHECKPOINT, timeout=lab.patience)
+
+
+def revert_to_checkpoint(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Bring back what its disks held, once there is something to bring back."""
+    with suppress(VirtError):
+        create_checkpoint(compute, guest, lab)
+    compute.revert_to_checkpoint(guest, CHECKPOINT, timeout=lab.patience)
+
+
+def delete_checkpoint(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Forget what its disks held."""
+    compute.delete_checkpoint(guest, CHECKPOINT, timeout=lab.patience)
+
+
+def back_up(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Begin a backup of it, and end it as if it were of no use."""
+    compute.abort_backup(compute.begin_backup(guest, timeout=lab.patience), timeout=lab.patience)
+
+
+def backup_points(compute: Compute, guest: Instance, _: Lab) -> Sequence[BackupPoint]:
+    """Look at its backup points."""
+    return compute.backup_points(guest)
+
+
+def forget_backup_point(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Forget a backup point that it never had."""
+    compute.forget_backup_point(guest, BackupPoint(NO_POINT), timeout=lab.patience)
+
+
 def rename(compute: Compute, guest: Instance, lab: Lab) -> None:
     """Give it another name."""
     compute.update(guest, InstanceUpdate(name=new_name(guest)), timeout=lab.patience)
@@ -108,6 +158,26 @@ def rebuild(compute: Compute, guest: Instance, lab: Lab) -> Instance:
     """Write its boot disk anew."""
     source = lab.image() if lab.compute.capabilities().has(Capability.REBUILD) else None
     return compute.rebuild(guest, source=source, timeout=lab.patience)
+
+
+def resize(compute: Compute, guest: Instance, lab: Lab) -> Instance:
+    """Give it one more CPU."""
+    return compute.resize(guest, LARGER, timeout=lab.patience)
+
+
+def prepare_resize(compute: Compute, guest: Instance, lab: Lab) -> Ticket:
+    """Get it ready to be fetched."""
+    return compute.prepare_resize(guest, LARGER, timeout=lab.patience)
+
+
+def confirm_resize(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Keep its new size."""
+    compute.confirm_resize(guest, timeout=lab.patience)
+
+
+def revert_resize(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Give it its old size."""
+    compute.revert_resize(guest, timeout=lab.patience)
 
 
 def rescue(compute: Compute, guest: Instance, lab: Lab) -> None:
@@ -153,6 +223,45 @@ def see_to_an_interface(compute: Compute, guest: Instance, lab: Lab) -> None:
     """Give it an interface unless it has one."""
     if not compute.interfaces(guest):
         attach_interface(compute, guest, lab)
+
+
+def volumes(compute: Compute, guest: Instance, _: Lab) -> Sequence[AttachedVolume]:
+    """Look at its volumes."""
+    return compute.volumes(guest)
+
+
+def attach_volume(compute: Compute, guest: Instance, lab: Lab) -> AttachedVolume:
+    """Let it use one more volume."""
+    return compute.attach_volume(guest, lab.rig.volume(), timeout=lab.patience)
+
+
+def detach_volume(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Take its last volume away."""
+    with lab.rig.letting_go(guest.uuid):
+        compute.detach_volume(guest, volume_of(compute, guest, lab), timeout=lab.patience)
+
+
+def extend_volume(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Let it see its last volume grown to a size."""
+    compute.extend_volume(guest, volume_of(compute, guest, lab), GROWN, timeout=lab.patience)
+
+
+def swap_volume(compute: Compute, guest: Instance, lab: Lab) -> AttachedVolume:
+    """Let it use another volume in the place of its last one."""
+    return compute.swap_volume(guest, volume_of(compute, guest, lab), lab.rig.volume(), timeout=lab.patience)
+
+
+def see_to_a_volume(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Let it use a volume unless it does."""
+    volume_of(compute, guest, lab)
+
+
+def volume_of(compute: Compute, guest: Instance, lab: Lab) -> AttachedVolume | str:
+    """The last of its volumes, one that it is given now if need be; where that cannot be, one that is not there."""
+    with suppress(InstanceNotFound, InvalidState, NotSupported, PermissionDenied):  # as the verb itself is going to be
+        attached = compute.volumes(guest)
+        return attached[-1] if attached else attach_volume(compute, guest, lab)
+    return NO_VOLUME
 
 
 def trigger_crash_dump(compute: Compute, guest: Instance, lab: Lab) -> None:

@@ -110,6 +110,23 @@ class Connections:
         """A connection of another owner."""
         return self._connection("other", self.target.other_owner)
 
+    @property
+    def elsewhere(self) -> Compute:
+        """A connection to another endpoint, to which guests can be moved.
+
+        Raises:
+            NotVerified: the rig knows of none.
+        """
+        if "elsewhere" not in self._connections:
+            self._connections["elsewhere"] = self.connect(**dict[str, Any](self.rig.elsewhere()))
+        return self._connections["elsewhere"]
+
+    @property
+    def owned_by_the_kit(self) -> tuple[Compute, ...]:
+        """A connection for each owner and endpoint where guests of the kit may be."""
+        further = self._connections.get("elsewhere")
+        return (self.compute, self.other) if further is None else (self.compute, self.other, further)
+
     def disconnect_all(self) -> None:
         """Close all of them."""
         with ExitStack() as closings:

@@ -21,7 +21,23 @@ NAMED: Final = re.compile(r"^\s+(\w+): ", re.MULTILINE)
 
 READS: Final = frozenset(
     {"capabilities", "inventory", "instances", "instance", "leftovers", "nodes", "storage_pools", "networks"}
-) | {"console", "console_log", "interfaces", "diagnostics", "check_adoptable", "volume_connector", "devices"}
+) | {
+    "backup_extents",
+    "backup_points",
+    "cached_images",
+    "checkpoints",
+    "console",
+    "console_log",
+    "interfaces",
+    "diagnostics",
+    "guest_info",
+    "metrics",
+    "read_backup",
+    "check_adoptable",
+    "volume_connector",
+    "volumes",
+    "devices",
+}
 """Methods that take no operation."""
 
 OF_EVERY_METHOD: Final = frozenset(

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, cast
 from uuid import uuid4
 
+from nova_virt_api.capability import Feature
 from nova_virt_api.compute.connect import connect
 from nova_virt_api.errors import (
     AuthenticationFailed,
@@ -19,9 +20,12 @@ from nova_virt_api.errors import (
     InvalidState,
     NetworkError,
     NoCapacity,
+    StateAfter,
     StorageError,
+    Timeout,
     Unavailable,
     VirtError,
+    VolumeError,
 )
 from nova_virt_api.fake.steps import Step
 from nova_virt_api.fake.worlds import forget
@@ -29,10 +33,13 @@ from nova_virt_api.model.image import BackendUrl, Checksum
 from nova_virt_api.model.instance import Condition, PowerState
 from nova_virt_api.model.nic import Nic
 from nova_virt_api.model.secret import Secret
-from nova_virt_api.model.volume import IscsiVolume, Volume
-from nova_virt_conformance.hardware import HardDisk, Hardware, NetworkCard
+from nova_virt_api.model.volume import LuksEncryption, Volume
+from nova_virt_api.model.volume_connection import FileVolume, IscsiVolume, NbdVolume, NfsVolume, RbdVolume
+from nova_virt_conformance.fake_hardware import hard_disk, machine_of, network_card, volume_disk
+from nova_virt_conformance.hardware import Hardware
 from nova_virt_conformance.image_files import QCOW2
 from nova_virt_conformance.image_server import serving
+from nova_virt_conformance.inside import Inside
 from nova_virt_conformance.outcome import NotVerified
 from nova_virt_conformance.rig import Rig
 
@@ -59,24 +66,47 @@ STEPS: Final[dict[object, Step]] = {
     "Adopt.adopt": Step.ADOPT,
     "Adopt.check_adoptable": Step.READ,
     "Adopt.release": Step.RELEASE,
+    "Backup.abort_backup": Step.ABORT_BACKUP,
+    "Backup.backup_extents": Step.READ,
+    "Backup.begin_backup": Step.BEGIN_BACKUP,
+    "Backup.finish_backup": Step.FINISH_BACKUP,
+    "Backup.forget_backup_point": Step.FORGET_BACKUP_POINT,
+    "Backup.read_backup": Step.READ,
+    "Checkpoint.create_checkpoint": Step.CREATE_CHECKPOINT,
+    "Checkpoint.delete_checkpoint": Step.DELETE_CHECKPOINT,
+    "Checkpoint.revert_to_checkpoint": Step.REVERT_TO_CHECKPOINT,
     "CrashDump.trigger_crash_dump": Step.CRASH_DUMP,
     "Driver.destroy": Step.DESTROY_DISK,
     "Driver.power_off": Step.POWER_OFF,
     "Driver.power_on": Step.POWER_ON,
     "Driver.reboot": Step.REBOOT,
     "Driver.update": Step.UPDATE,
+    "Guest.quiesce": Step.QUIESCE,
+    "Guest.set_password": Step.SET_PASSWORD,
+    "Guest.unquiesce": Step.UNQUIESCE,
     "HostControl.enter_maintenance": Step.ENTER_MAINTENANCE,
     "HostControl.leave_maintenance": Step.LEAVE_MAINTENANCE,
     "Interfaces.attach_interface": Step.ATTACH_INTERFACE,
     "Interfaces.detach_interface": Step.DETACH_INTERFACE,
+    "LiveMigration.migrate": Step.COPY_MEMORY,
+    "LiveMigration.prepare": Step.PREPARE_MIGRATION,
     "Pause.pause": Step.PAUSE,
     "Pause.unpause": Step.UNPAUSE,
     "Rebuild.rebuild": Step.REBUILD_STOP,
+    "Resize.confirm_resize": Step.CONFIRM_RESIZE,
+    "Resize.finish_resize": Step.FINISH_RESIZE,
+    "Resize.prepare_resize": Step.PREPARE_RESIZE,
+    "Resize.resize": Step.FINISH_RESIZE,
+    "Resize.revert_resize": Step.REVERT_RESIZE,
     ("Rescue.rescue", ImageNotFound): Step.RESCUE_IMAGE,
     ("Rescue.rescue", ImageRejected): Step.RESCUE_IMAGE,
     "Rescue.rescue": Step.RESCUE,
     "Rescue.unrescue": Step.UNRESCUE,
     "Snapshot.snapshot": Step.SNAPSHOT_WRITE,
+    "Volumes.attach_volume": Step.ATTACH_VOLUME,
+    "Volumes.detach_volume": Step.DETACH_VOLUME,
+    "Volumes.extend_volume": Step.EXTEND_VOLUME,
+    "Volumes.swap_volume": Step.COPY_VOLUME,
     "Suspend.resume": Step.RESUME,
     "Suspend.suspend": Step.SUSPEND,
 }
@@ -89,7 +119,11 @@ MADE: Final[dict[type[VirtError], Callable[[], VirtError]]] = {
     InvalidState: lambda: InvalidState(PowerState.RUNNING, [PowerState.SHUTDOWN], hint="stop it first"),
     NetworkError: lambda: NetworkError("network default takes no more ports", hint="remove unused ones"),
     NoCapacity: lambda: NoCapacity("memory_bytes", hint="stop other guests"),
+    VolumeError: lambda: VolumeError("volume data cannot be reached", hint="look at its storage service"),
     StorageError: lambda: StorageError("pool default has failed", hint="look at the pool"),
+    Timeout: lambda: Timeout(
+        "read the disk", "the hypervisor does not answer", hint="try again", state_after=StateAfter.UNCHANGED
+    ),
 }
 """What the hypervisor refuses it with."""
 
@@ -98,6 +132,8 @@ SCRIBBLE: Final = "something that only the kit writes"
 
 class FakeRig(Rig):
     """Eyes and hands on a named world of the fake driver."""
+
+    imitates_guests = True
 
     def __init__(self, target: Target) -> None:
         super().__init__(target)
@@ -112,10 +148,15 @@ class FakeRig(Rig):
         self._images.close()
         self._door.close()
         forget(self._own_world)
+        forget(f"{self._own_world}-elsewhere")
 
     def options(self) -> Mapping[str, Any]:
         """The target's, with a world that all connections see if it names none."""
         return {"world": self._own_world, **self.target.options}
+
+    def elsewhere(self) -> Mapping[str, Any]:
+        """Another world of the same shape."""
+        return {**self.options(), "world": f"{self._own_world}-elsewhere"}
 
     @property
     def outside(self) -> Outside:
@@ -143,15 +184,17 @@ class FakeRig(Rig):
         return Hardware(
             vcpus=parts.guest.vcpus,
             memory_bytes=parts.guest.memory_bytes,
-            disks=tuple(HardDisk(size_bytes=disk.size_bytes, bus=disk.bus) for disk in disks),
-            nics=tuple(
-                NetworkCard(network=port.network, mac=port.mac, model=port.model, vif_id=port.vif_id)
-                for port in parts.ports
-            ),
+            disks=tuple(map(hard_disk, disks)),
+            nics=tuple(map(network_card, parts.ports)),
             firmware=parts.guest.firmware,
             first_boot_data=any(volume.kind == "seed" for volume in parts.volumes),
             volumes=tuple(volume.id for volume in parts.guest.attached),
+            volume_disks=tuple(volume_disk(volume, index) for index, volume in enumerate(parts.guest.attached)),
+            machine=machine_of(parts.guest),
         )
+
+    def inside(self, guest: Instance) -> Inside:
+        return Inside(passwords_of=self.outside.passwords(guest), at_rest=self.outside.frozen(guest))
 
     def interrupts(self, guest: Instance) -> int:
         return self.outside.interrupts(guest)
@@ -175,6 +218,23 @@ class FakeRig(Rig):
         )
         return Volume(id=str(name), connection=target)
 
+    def special_volume(self, feature: Feature) -> Volume:
+        plain = Volume(id=str(uuid4()), connection=FileVolume(path="/srv/conformance.raw"))
+        match feature:
+            case Feature.NBD_VOLUMES:
+                return replace(plain, connection=NbdVolume(host="192.0.2.7"))
+            case Feature.NFS_VOLUMES:
+                return replace(plain, connection=NfsVolume(server="192.0.2.7", export="/srv", path="conformance.raw"))
+            case Feature.RBD_VOLUMES:
+                return replace(plain, connection=RbdVolume(pool="conformance", image="conformance"))
+            case Feature.VOLUME_ENCRYPTION:
+                return replace(plain, encryption=LuksEncryption(passphrase=Secret(f"luks{uuid4().hex}")))
+        return plain
+
+    def has_volume(self, volume: Volume) -> bool:
+        """The fake hypervisor has no storage service whose volumes it could remove."""
+        return True
+
     def backend_url(self) -> BackendUrl:
         """The fake hypervisor fetches from this machine, so it is served here; from where, the first call decides."""
         if self._address is None:
@@ -188,6 +248,12 @@ class FakeRig(Rig):
 
     def enter(self, guest: Instance, state: PowerState) -> None:
         self.outside.alter(guest, power_state=state)
+
+    @contextmanager
+    def without_agent(self, guest: Instance) -> Iterator[None]:
+        self.outside.set_agent(guest, connected=False)
+        yield
+        self.outside.set_agent(guest, connected=True)
 
     def deafen(self, guest: Instance) -> None:
         self.outside.ignore_shutdown(guest)
@@ -226,6 +292,9 @@ class FakeRig(Rig):
             yield
         finally:
             self.outside.set_health(guest, Condition.OK)
+
+    def fill(self, guest: Instance, offset: int, length: int, byte: int) -> None:
+        self.outside.write(guest, offset, bytes([byte]) * length)
 
     @contextmanager
     def provoke(self, compute: Compute, method: str, error: type[VirtError], guest: Instance | None) -> Iterator[None]:

@@ -6,9 +6,76 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from nova_virt_api.model.disk import DiskBus
+    from nova_virt_api.model.cpu import Cpu, NumaCell
+    from nova_virt_api.model.disk import DiskBus, DiskCache
+    from nova_virt_api.model.limits import DiskLimits, NicLimits
+    from nova_virt_api.model.memory import MemoryBacking
     from nova_virt_api.model.nic import NicModel
+    from nova_virt_api.model.screen import Screen
     from nova_virt_api.model.spec import Firmware
+    from nova_virt_api.model.tpm import Tpm
+    from nova_virt_api.model.volume import AttachedVolume
+    from nova_virt_api.model.watchdog import Watchdog
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskSettings:
+    """How a disk is used; what is None is not set.
+
+    Args:
+        limits: how fast the guest may use it.
+        cache: how the host caches it.
+        discard: whether space that the guest discards is given back.
+        serial: the serial number that the guest sees.
+    """
+
+    limits: DiskLimits | None = None
+    cache: DiskCache | None = None
+    discard: bool = False
+    serial: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NicSettings:
+    """How an interface is used; what is None is not set.
+
+    Args:
+        limits: how fast the guest may use it.
+        queues: how many of the guest's CPUs may work on it at the same time.
+        mtu: largest packet in bytes.
+        link_up: whether the cable is plugged in.
+    """
+
+    limits: NicLimits | None = None
+    queues: int = 1
+    mtu: int | None = None
+    link_up: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What a guest is beside CPUs, memory, disks and interfaces; what is None it does not have.
+
+    Args:
+        secure_boot: whether its firmware starts signed systems only.
+        stateless_firmware: whether its firmware keeps no variables.
+        tpm: its trusted platform module, with its model.
+        cpu: its processor: at least the flags that were asked for, and the host's processors that each of its own is
+            bound to, if each is bound to one.
+        numa: its NUMA cells.
+        backing: how its memory is made.
+        watchdog: its watchdog.
+        screen: its screen, with both of its parts.
+    """
+
+    secure_boot: bool = False
+    stateless_firmware: bool = False
+    tpm: Tpm | None = None
+    cpu: Cpu | None = None
+    numa: tuple[NumaCell, ...] = ()
+    backing: MemoryBacking | None = None
+    watchdog: Watchdog | None = None
+    screen: Screen | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,10 +85,12 @@ class HardDisk:
     Args:
         size_bytes: its size as the guest sees it.
         bus: the bus on which the guest sees it; None when the backend does not tell.
+        settings: how it is used; None when the backend does not tell.
     """
 
     size_bytes: int
     bus: DiskBus | None = None
+    settings: DiskSettings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,12 +102,14 @@ class NetworkCard:
         mac: lower-case MAC address; None when the backend does not tell.
         model: the card that the guest sees; None when the backend does not tell.
         vif_id: the network service's id for it; None when it has none, or the backend does not tell.
+        settings: how it is used; None when the backend does not tell.
     """
 
     network: str
     mac: str | None = None
     model: NicModel | None = None
     vif_id: str | None = None
+    settings: NicSettings | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +125,8 @@ class Hardware:
         first_boot_data: whether it gets data for cloud-init, by a medium or otherwise; None when the backend does not
             tell.
         volumes: ids of the storage service's volumes that it uses; None when the backend does not tell.
+        volume_disks: the same volumes as the disks that they are to it; None when the backend does not tell.
+        machine: what else it is; None when the backend does not tell.
     """
 
     vcpus: int
@@ -63,3 +136,5 @@ class Hardware:
     firmware: Firmware | None = None
     first_boot_data: bool | None = None
     volumes: tuple[str, ...] | None = None
+    volume_disks: tuple[AttachedVolume, ...] | None = None
+    machine: Machine | None = None

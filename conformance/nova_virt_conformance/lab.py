@@ -302,7 +302,7 @@ class Lab(Connections):
         failures: list[VirtError] = []
         for node in sorted(self.fence.nodes):
             self.compute.leave_maintenance(node, timeout=self.patience)
-        for compute in (self.compute, self.other):
+        for compute in self.owned_by_the_kit:
             guests = [guest.uuid for guest in compute.instances(scope=Scope.OWNED, fresh=True)]
             remains = [leftover.uuid for leftover in compute.leftovers()]
             for guest in dict.fromkeys([*guests, *remains]):

@@ -13,6 +13,7 @@ from nova_virt_api.errors import VirtError, shorten
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.nic import Nic
 from nova_virt_api.model.spec import InstanceSpec
+from nova_virt_api.toolkit.committed import Committed
 from nova_virt_conformance.contract import READS, allowed_errors, methods
 from nova_virt_conformance.fence import OutOfBounds
 from nova_virt_conformance.observed_operation import ObservedOperation
@@ -189,4 +190,5 @@ def admit(fence: Fence, name: str, arguments: tuple[Any, ...]) -> list[UUID]:
 
 def watched(observer: Observer, argument: Any) -> Any:
     """An argument as the driver gets it: of an operation, one whose use is seen."""
-    return ObservedOperation(argument, observer.violate) if isinstance(argument, DriverSide) else argument
+    operation = isinstance(argument, DriverSide | Committed)
+    return ObservedOperation(argument, observer.violate) if operation else argument

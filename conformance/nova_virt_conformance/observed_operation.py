@@ -25,6 +25,7 @@ class ObservedOperation:
         self._done = 0.0
         self.checkpoint = operation.checkpoint
         self.on_cancel = operation.on_cancel
+        self.on_complete_now = operation.on_complete_now
         self.remaining = operation.remaining
         self.wait_until = operation.wait_until
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nova_virt_api.capability import Capability, Feature
-from nova_virt_api.version import API_VERSION
 from nova_virt_conformance.outcome import Outcome
 from nova_virt_conformance.promise import Promise
 from nova_virt_conformance.report.model import ProfileVerdict
@@ -41,14 +40,12 @@ class Profile:
         sentence: what a user of such an endpoint can do.
         above: the profile that it builds on; that one has to be reached too.
         requires: what has to be there and shown.
-        awaits: roles without which the profile means nothing, and that the contract does not have yet.
     """
 
     name: str
     sentence: str
     above: Profile | None = None
     requires: tuple[Subject, ...] = ()
-    awaits: tuple[str, ...] = ()
 
     @property
     def subjects(self) -> frozenset[Subject]:
@@ -95,7 +92,7 @@ MIGRATION: Final = Profile(
     name="Migration",
     sentence="Move guests between hosts, running or stopped.",
     above=CORE,
-    awaits=("LiveMigration", "Resize"),
+    requires=(Capability.LIVE_MIGRATION, Capability.RESIZE, Feature.COLD_MIGRATION),
 )
 BARE_METAL: Final = Profile(
     name="Bare metal",
@@ -151,7 +148,7 @@ def verdicts(
             of_subject[key].append(result)
     found: dict[str, ProfileVerdict] = {}
     for profile in PROFILES:
-        missing = list(missing_roles(profile) if profile.awaits else missing_below(profile, found))
+        missing = list(missing_below(profile, found))
         for subject in profile.requires:
             missing += missing_for(subject, of_subject[subject.value], answers)
         found[profile.name] = ProfileVerdict(name=profile.name, reached=not missing, missing=tuple(missing))
@@ -162,12 +159,6 @@ def missing_below(profile: Profile, found: dict[str, ProfileVerdict]) -> Iterato
     """Whether the profile below was missed; why, its own verdict says."""
     if profile.above and not found[profile.above.name].reached:
         yield f"the profile {profile.above.name}, on which this one builds, is not reached"
-
-
-def missing_roles(profile: Profile) -> Iterator[str]:
-    """What no driver can have yet."""
-    version = ".".join(map(str, API_VERSION))
-    yield f"not reachable yet: the contract {version} does not have the roles {' and '.join(profile.awaits)}"
 
 
 def missing_for(subject: Subject, results: Sequence[TestResult], answers: dict[str, Declared]) -> Iterator[str]:

@@ -31,8 +31,12 @@ from nova_virt_api.model.instance import Instance, PowerState
 from nova_virt_api.model.placement import Placement
 from nova_virt_api.model.spec import InstanceUpdate
 from nova_virt_api.model.units import MiB
+from nova_virt_conformance.agent_provocations import OF_AGENTS
+from nova_virt_conformance.backup_provocations import OF_BACKUPS
 from nova_virt_conformance.image_provocations import OF_IMAGES
+from nova_virt_conformance.migration_provocations import OF_MIGRATION
 from nova_virt_conformance.outcome import NotApplicable, NotVerified
+from nova_virt_conformance.resize_provocations import OF_RESIZE
 from nova_virt_conformance.role_provocations import OF_ROLES, rescued
 from nova_virt_conformance.scene import BRIEF, NOWHERE, Recipe, Scene, act, refused_by_the_backend, verb_of
 from nova_virt_conformance.verbs import STATES, VERBS
@@ -230,7 +234,11 @@ GENERAL: Final[dict[type[VirtError], Recipe]] = {
 
 SPECIAL: Final[dict[tuple[str, type[VirtError]], Recipe]] = {
     **OF_IMAGES,
+    **OF_MIGRATION,
     **OF_ROLES,
+    **OF_AGENTS,
+    **OF_RESIZE,
+    **OF_BACKUPS,
     ("Console.console", NotSupported): unknown_console,
     ("ConsoleLog.console_log", NotSupported): foreign_console_log,
     ("Driver.capabilities", InvalidSpec): unknown_node,

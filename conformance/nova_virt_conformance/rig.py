@@ -13,11 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from uuid import UUID
 
+    from nova_virt_api.capability import Feature
     from nova_virt_api.compute.compute import Compute
     from nova_virt_api.errors import VirtError
     from nova_virt_api.model.instance import Instance, PowerState
     from nova_virt_api.model.volume import Volume
     from nova_virt_conformance.hardware import Hardware
+    from nova_virt_conformance.inside import Inside
     from nova_virt_conformance.target import Target
 
 
@@ -35,6 +37,9 @@ class Rig:
         target: the endpoint.
     """
 
+    imitates_guests: bool = False
+    """Whether running guests only seem to run an operating system, agent and all; :meth:`inside` then tells of them."""
+
     def __init__(self, target: Target) -> None:
         self.target = target
 
@@ -50,6 +55,13 @@ class Rig:
         A rig that wants to cut or to count connections can lead each its own way.
         """
         return self.target.options
+
+    def elsewhere(self) -> Mapping[str, object]:
+        """Options that lead a connection to another endpoint of the same driver, to which guests can be moved.
+
+        It has places of the same names. What the kit's owners have there is the kit's to remove, too.
+        """
+        raise NotVerified("the rig has no elsewhere()")
 
     # --- eyes ---------------------------------------------------------------------------------------------------
 
@@ -73,6 +85,14 @@ class Rig:
         """What a guest, of whatever making, is made of."""
         raise NotVerified("the rig has no hardware()")
 
+    def lacking(self, feature: Feature) -> str | None:
+        """What the target lacks for a feature that it declares, so that it cannot be tried there; None for nothing.
+
+        Asked only where the backend itself cannot know it beforehand. The answer is found by trying natively: the rig
+        does by the backend's own means what the driver is going to be asked for.
+        """
+        return None
+
     def guest_log(self, guest: UUID) -> bytes:
         """All that a guest wrote to its serial port; nothing of one that was never there.
 
@@ -84,6 +104,10 @@ class Rig:
     def interrupts(self, guest: Instance) -> int:
         """How many non-maskable interrupts a guest has got since it was made."""
         raise NotVerified("the rig has no interrupts()")
+
+    def inside(self, guest: Instance) -> Inside:
+        """What became, inside an imitated guest, of what its agent was told."""
+        raise NotVerified("the rig has no inside()")
 
     def scribbled(self, guest: Instance) -> bool:
         """Whether what :meth:`scribble` wrote is still on the guest's boot disk."""
@@ -116,9 +140,27 @@ class Rig:
         """
         return nullcontext()
 
+    def without_agent(self, guest: Instance) -> AbstractContextManager[None]:
+        """While it is entered, no agent answers in a blank guest.
+
+        Default: nothing is done, since the kit's blank guests have no operating system and so no agent.
+        """
+        return nullcontext()
+
     def scribble(self, guest: Instance) -> None:
         """Write something onto a stopped guest's boot disk that goes only when the disk is written anew."""
         raise NotVerified("the rig has no scribble()")
+
+    def fill(self, guest: Instance, offset: int, length: int, byte: int) -> None:
+        """Let a guest that runs write to its boot disk, as an operating system in it would.
+
+        Args:
+            guest: the guest.
+            offset: where on the disk, in bytes; a multiple of 4 KiB.
+            length: how many bytes; a multiple of 4 KiB.
+            byte: what each of them becomes.
+        """
+        raise NotVerified("the rig has no fill()")
 
     def new_nic(self) -> Nic:
         """A network interface that a guest can be given beside the one it has; each time another.
@@ -138,6 +180,14 @@ class Rig:
         What the rig makes for it is removed when it is closed, and does not count to the backend's objects.
         """
         raise NotVerified("the rig has no volume()")
+
+    def special_volume(self, feature: Feature) -> Volume:
+        """The same, of a kind that needs this feature of the endpoint, e.g. one that is encrypted."""
+        raise NotVerified(f"the rig has no volumes that need {feature.value}")
+
+    def has_volume(self, volume: Volume) -> bool:
+        """Whether the storage service still has a volume that :meth:`volume` gave."""
+        raise NotVerified("the rig has no has_volume()")
 
     def backend_url(self) -> BackendUrl:
         """An image that the backend fetches itself, as large as it may be. Default: the target's, if it is such."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from nova_virt_api.capability import Capability, Feature
-from nova_virt_api.errors import Busy, InvalidSpec, InvalidState, PermissionDenied, VirtError
+from nova_virt_api.errors import Busy, InvalidSpec, InvalidState, PermissionDenied, VirtError, VolumeError
 from nova_virt_api.model.instance import Instance, PowerState
 from nova_virt_api.model.nic import Nic
-from nova_virt_conformance.calls import rescue
+from nova_virt_conformance.calls import CHECKPOINT, GROWN, NO_VOLUME, create_checkpoint, rescue
 from nova_virt_conformance.scene import NOWHERE, Recipe, Scene, act, provoked, refused_by_the_backend
 
 if TYPE_CHECKING:
@@ -57,6 +58,26 @@ def nothing_to_rescue_with(lab: Lab, _: str, __: type[VirtError]) -> Iterator[Sc
     )
 
 
+# --- checkpoints ------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def checkpoint_of_another_description(lab: Lab, _: str, __: type[VirtError]) -> Iterator[Scene]:
+    """The name of a checkpoint of which something else was said."""
+    guest = lab.guest(PowerState.SHUTDOWN)
+    create_checkpoint(lab.compute, guest, lab)
+    yield Scene(
+        lambda: lab.compute.create_checkpoint(guest, CHECKPOINT, description="another", timeout=lab.patience), guest
+    )
+
+
+@contextmanager
+def unknown_checkpoint(lab: Lab, _: str, __: type[VirtError]) -> Iterator[Scene]:
+    """A checkpoint that is not there."""
+    guest = lab.guest(PowerState.SHUTDOWN)
+    yield Scene(lambda: lab.compute.revert_to_checkpoint(guest, NOWHERE, timeout=lab.patience), guest)
+
+
 # --- interfaces -------------------------------------------------------------------------------------------------------
 
 
@@ -66,6 +87,38 @@ def unknown_network(lab: Lab, _: str, __: type[VirtError]) -> Iterator[Scene]:
     guest = lab.guest(PowerState.SHUTDOWN)
     nic = Nic(network=NOWHERE)
     yield Scene(lambda: lab.compute.attach_interface(guest, nic, timeout=lab.patience), guest)
+
+
+# --- volumes ----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def volume_to_boot_from(lab: Lab, _: str, __: type[VirtError]) -> Iterator[Scene]:
+    """A guest that exists is to boot from a volume."""
+    guest = lab.guest(PowerState.SHUTDOWN)
+    volume = replace(lab.rig.volume(), boot=True)
+    yield Scene(lambda: lab.compute.attach_volume(guest, volume, timeout=lab.patience), guest)
+
+
+@contextmanager
+def growth_at_fault(lab: Lab, method: str, error: type[VirtError]) -> Iterator[Scene]:
+    """A running guest is to see a volume grow; a stopped one sees it by itself."""
+    guest = lab.guest(PowerState.RUNNING)
+    volume = lab.compute.attach_volume(guest, lab.rig.volume(), timeout=lab.patience)
+    with provoked(lab, method, error, guest):
+        yield Scene(lambda: lab.compute.extend_volume(guest, volume, GROWN, timeout=lab.patience), guest)
+
+
+@contextmanager
+def unknown_volume(lab: Lab, method: str, _: type[VirtError]) -> Iterator[Scene]:
+    """A volume that the guest does not use."""
+    guest = lab.guest(PowerState.RUNNING)
+    other = lab.rig.volume()
+    calls: dict[str, Callable[[], object]] = {
+        "Volumes.extend_volume": lambda: lab.compute.extend_volume(guest, NO_VOLUME, GROWN, timeout=lab.patience),
+        "Volumes.swap_volume": lambda: lab.compute.swap_volume(guest, NO_VOLUME, other, timeout=lab.patience),
+    }
+    yield Scene(calls[method], guest)
 
 
 # --- guests of other making -------------------------------------------------------------------------------------------
@@ -131,6 +184,8 @@ OF_ROLES: Final[dict[tuple[str, type[VirtError]], Recipe]] = {
     ("Adopt.adopt", InvalidState): adoption_at_fault,
     ("Adopt.check_adoptable", InvalidState): adoption_at_fault,
     ("Adopt.release", InvalidState): adoption_at_fault,
+    ("Checkpoint.create_checkpoint", InvalidSpec): checkpoint_of_another_description,
+    ("Checkpoint.revert_to_checkpoint", InvalidSpec): unknown_checkpoint,
     ("Devices.devices", InvalidSpec): unknown_node,
     ("HostControl.enter_maintenance", Busy): node_at_fault,
     ("HostControl.enter_maintenance", InvalidSpec): unknown_node,
@@ -140,6 +195,11 @@ OF_ROLES: Final[dict[tuple[str, type[VirtError]], Recipe]] = {
     ("Interfaces.attach_interface", InvalidSpec): unknown_network,
     ("Rebuild.rebuild", InvalidSpec): image_not_known,
     ("Rescue.rescue", InvalidSpec): nothing_to_rescue_with,
+    ("Volumes.attach_volume", InvalidSpec): volume_to_boot_from,
+    ("Volumes.extend_volume", Busy): growth_at_fault,
+    ("Volumes.extend_volume", InvalidSpec): unknown_volume,
+    ("Volumes.extend_volume", VolumeError): growth_at_fault,
+    ("Volumes.swap_volume", InvalidSpec): unknown_volume,
     ("Volumes.volume_connector", InvalidSpec): unknown_node,
 }
 """Ways that serve one method."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from nova_virt_api.capability import Capability, Feature
 from nova_virt_api.compute.compute import Compute
+from nova_virt_api.driver.backup import Backup
+from nova_virt_api.driver.checkpoint import Checkpoint
 from nova_virt_api.driver.console import Console
 from nova_virt_api.driver.console_log import ConsoleLog
 from nova_virt_api.driver.crash_dump import CrashDump
@@ -17,8 +19,10 @@ from nova_virt_api.driver.interfaces import Interfaces
 from nova_virt_api.driver.pause import Pause
 from nova_virt_api.driver.rebuild import Rebuild
 from nova_virt_api.driver.rescue import Rescue
+from nova_virt_api.driver.resize import Resize
 from nova_virt_api.driver.snapshot import Snapshot
 from nova_virt_api.driver.suspend import Suspend
+from nova_virt_api.driver.volumes import Volumes
 from nova_virt_api.model.instance import Instance, Lifecycle, PowerState
 from nova_virt_conformance import calls
 from nova_virt_conformance.aftermath import SHOWN
@@ -201,6 +205,65 @@ VERBS: Final = (
         only_with={RUNNING: Feature.SNAPSHOT_LIVE, PAUSED: Feature.SNAPSHOT_LIVE},
     ),
     Verb(
+        name="back_up",
+        method=Backup.begin_backup,
+        subject=Capability.BACKUP,
+        call=calls.back_up,
+        becomes=stays(RUNNING, PAUSED, SHUTDOWN),
+        only_with={SHUTDOWN: Feature.BACKUP_STOPPED},
+        while_rescued=False,
+    ),
+    Verb(
+        name="backup_points",
+        method=Backup.backup_points,
+        subject=Capability.BACKUP,
+        call=calls.backup_points,
+        becomes=stays(*STATES),
+        while_rescued=True,
+    ),
+    Verb(
+        name="forget_backup_point",
+        method=Backup.forget_backup_point,
+        subject=Capability.BACKUP,
+        call=calls.forget_backup_point,
+        becomes=stays(*STATES),
+        while_rescued=True,
+    ),
+    Verb(
+        name="checkpoints",
+        method=Checkpoint.checkpoints,
+        subject=Capability.CHECKPOINT,
+        call=calls.checkpoints,
+        becomes=stays(*STATES),
+        while_rescued=True,
+    ),
+    Verb(
+        name="create_checkpoint",
+        method=Checkpoint.create_checkpoint,
+        subject=Capability.CHECKPOINT,
+        call=calls.create_checkpoint,
+        becomes=stays(RUNNING, PAUSED, SHUTDOWN),
+        while_rescued=False,
+    ),
+    Verb(
+        name="revert_to_checkpoint",
+        method=Checkpoint.revert_to_checkpoint,
+        subject=Capability.CHECKPOINT,
+        call=calls.revert_to_checkpoint,
+        becomes=leads_to(SHUTDOWN, RUNNING, PAUSED),
+        first=calls.create_checkpoint,
+        while_rescued=False,
+    ),
+    Verb(
+        name="delete_checkpoint",
+        method=Checkpoint.delete_checkpoint,
+        subject=Capability.CHECKPOINT,
+        call=calls.delete_checkpoint,
+        becomes=stays(RUNNING, PAUSED, SHUTDOWN),
+        first=calls.create_checkpoint,
+        while_rescued=False,
+    ),
+    Verb(
         name="rename",
         method=Driver.update,
         subject=Feature.UPDATE_NAME,
@@ -240,6 +303,42 @@ VERBS: Final = (
         subject=Capability.REBUILD,
         call=calls.rebuild,
         becomes=leads_to(RUNNING, SHUTDOWN, PAUSED, CRASHED),
+        while_rescued=False,
+    ),
+    Verb(
+        name="resize",
+        method=Resize.resize,
+        subject=Capability.RESIZE,
+        call=calls.resize,
+        becomes=stays(SHUTDOWN),
+        changes=lambda _: {"lifecycle": Lifecycle.RESIZE_PENDING, "vcpus": calls.LARGER.vcpus},
+        while_rescued=False,
+    ),
+    Verb(
+        name="prepare_resize",
+        method=Resize.prepare_resize,
+        subject=Capability.RESIZE,
+        call=calls.prepare_resize,
+        becomes=stays(SHUTDOWN),
+        changes=lambda _: {"lifecycle": Lifecycle.RESIZE_PENDING},
+        while_rescued=False,
+    ),
+    Verb(
+        name="confirm_resize",
+        method=Resize.confirm_resize,
+        subject=Capability.RESIZE,
+        call=calls.confirm_resize,
+        becomes=stays(SHUTDOWN, RUNNING, PAUSED, SUSPENDED, CRASHED),
+        first=calls.resize,
+        while_rescued=False,
+    ),
+    Verb(
+        name="revert_resize",
+        method=Resize.revert_resize,
+        subject=Capability.RESIZE,
+        call=calls.revert_resize,
+        becomes=stays(SHUTDOWN, RUNNING, PAUSED, SUSPENDED, CRASHED),
+        first=calls.resize,
         while_rescued=False,
     ),
     Verb(
@@ -286,6 +385,49 @@ VERBS: Final = (
         while_rescued=False,
     ),
     Verb(
+        name="volumes",
+        method=Volumes.volumes,
+        subject=Feature.ATTACH_VOLUMES,
+        call=calls.volumes,
+        becomes=stays(*STATES),
+        while_rescued=True,
+    ),
+    Verb(
+        name="attach_volume",
+        method=Volumes.attach_volume,
+        subject=Feature.ATTACH_VOLUMES,
+        call=calls.attach_volume,
+        becomes=stays(RUNNING, PAUSED, SHUTDOWN),
+        while_rescued=False,
+    ),
+    Verb(
+        name="detach_volume",
+        method=Volumes.detach_volume,
+        subject=Feature.ATTACH_VOLUMES,
+        call=calls.detach_volume,
+        becomes=stays(RUNNING, PAUSED, SHUTDOWN),
+        first=calls.see_to_a_volume,
+        while_rescued=False,
+    ),
+    Verb(
+        name="extend_volume",
+        method=Volumes.extend_volume,
+        subject=Feature.EXTEND_VOLUME,
+        call=calls.extend_volume,
+        becomes=stays(RUNNING, PAUSED, SHUTDOWN),
+        first=calls.see_to_a_volume,
+        while_rescued=False,
+    ),
+    Verb(
+        name="swap_volume",
+        method=Volumes.swap_volume,
+        subject=Feature.SWAP_VOLUME,
+        call=calls.swap_volume,
+        becomes=stays(RUNNING, PAUSED),
+        first=calls.see_to_a_volume,
+        while_rescued=False,
+    ),
+    Verb(
         name="crash_dump",
         method=CrashDump.trigger_crash_dump,
         subject=Capability.CRASH_DUMP,
@@ -306,8 +448,12 @@ VERBS: Final = (
 EACH_CALL_COUNTS: Final = (
     Driver.reboot,
     Snapshot.snapshot,
+    Backup.begin_backup,
+    Checkpoint.revert_to_checkpoint,
     Rebuild.rebuild,
     Interfaces.attach_interface,
+    Volumes.attach_volume,
+    Volumes.swap_volume,
     CrashDump.trigger_crash_dump,
 )
 """Verbs that do something each time that they are called."""

@@ -14,8 +14,10 @@ from nova_virt_api.cli.output import ShowOne
 from nova_virt_api.cli.request import DEFAULT_MEMORY, requested
 from nova_virt_api.cli.running import run_wait, time_left
 from nova_virt_api.errors import InstanceExists, InvalidSpec
+from nova_virt_api.model.cpu import CpuMode
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.spec import Firmware
+from nova_virt_api.model.tpm import TpmVersion
 from nova_virt_api.specfile import spec_of
 from nova_virt_api.specfile.said import Said
 
@@ -107,6 +109,24 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--vcpus", metavar="NUMBER", type=int, help="Virtual CPUs; 1 if not given.")
     parser.add_argument(
         "--firmware", choices=[firmware.value for firmware in Firmware], help="The endpoint's usual one if not given."
+    )
+    parser.add_argument(
+        "--secure-boot", action="store_const", const=True, help="Start signed systems only; the firmware is UEFI then."
+    )
+    parser.add_argument(
+        "--tpm", choices=[version.value for version in TpmVersion], help="Add a trusted platform module."
+    )
+    parser.add_argument(
+        "--cpu-model",
+        metavar="MODEL",
+        help=f"The processor that the guest sees: {', '.join(mode.value for mode in CpuMode)}, or a model that the"
+        " hypervisor knows; the endpoint's choice if not given.",
+    )
+    parser.add_argument(
+        "--dedicated-cpus",
+        action="store_const",
+        const=True,
+        help="Give each virtual CPU a processor of the host for itself.",
     )
     parser.add_argument(
         "--no-start", dest="power_on", action="store_const", const=False, help="Leave the guest stopped."

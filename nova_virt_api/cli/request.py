@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from nova_virt_api.errors import InvalidSpec
+from nova_virt_api.model.cpu import CpuMode
 from nova_virt_api.model.identity import stable_uuid
 from nova_virt_api.specfile import Document, read_document
 from nova_virt_api.specfile.document import read_text
@@ -42,6 +43,7 @@ def requested(arguments: argparse.Namespace) -> Document:
         request.set(field, value, option_of(field))
     request.set("memory_bytes", arguments.memory or default(document, "memory_bytes", DEFAULT_MEMORY), "--memory")
     request.set("power_on", arguments.power_on, "--no-start")
+    request.machine(arguments)
     request.boot_disk(arguments)
     request.networks(arguments.network, arguments.vif, fall_back=not arguments.spec)
     request.cloud_init(arguments)
@@ -92,6 +94,17 @@ class Request:
             allowed = "a list" if kind is list else "a mapping"
             raise self._document.placed(InvalidSpec(field, self.data[field], allowed))
         return self.data[field]
+
+    def machine(self, arguments: argparse.Namespace) -> None:
+        """What the guest's machine has beside CPUs and memory."""
+        self.set("secure_boot", arguments.secure_boot, "--secure-boot")
+        self.set_inside("tpm", "version", arguments.tpm, "--tpm")
+        if arguments.cpu_model is not None:
+            modes = {mode.value for mode in CpuMode}
+            wanted, other = ("mode", "model") if arguments.cpu_model in modes else ("model", "mode")
+            self.part("cpu", dict).pop(other, None)
+            self.set_inside("cpu", wanted, arguments.cpu_model, "--cpu-model")
+        self.set_inside("cpu", "dedicated", arguments.dedicated_cpus, "--dedicated-cpus")
 
     def boot_disk(self, arguments: argparse.Namespace) -> None:
         """The first disk's image and size."""

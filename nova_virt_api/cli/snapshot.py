@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from nova_virt_api.cli.command import add_guest, add_timeout
 from nova_virt_api.cli.output import ShowOne
 from nova_virt_api.model.image import ImageFormat, LocalTarget, NativeTarget
+from nova_virt_api.model.quiesce import Quiesce
 
 if TYPE_CHECKING:
     import argparse
@@ -29,6 +30,12 @@ class Snapshot(ShowOne):
             "--image-format", choices=("qcow2", "raw"), default="qcow2", help="What the file is to hold."
         )
         parser.add_argument("--pool", metavar="NAME", help="The pool of a native image.")
+        parser.add_argument(
+            "--quiesce",
+            choices=tuple(each.value for each in Quiesce),
+            default=Quiesce.IF_POSSIBLE.value,
+            help="Whether a running guest's agent brings its file systems to rest for the moment of the copy.",
+        )
         add_timeout(parser)
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Sequence[Any]]:
@@ -38,9 +45,11 @@ class Snapshot(ShowOne):
             target = NativeTarget(parsed_args.target.removeprefix(NATIVE), parsed_args.pool)
         else:
             target = LocalTarget(parsed_args.target, ImageFormat(parsed_args.image_format))
-        submit = self.compute.submit
+        submit, quiesce = self.compute.submit, Quiesce(parsed_args.quiesce)
         image = self.finish(
-            lambda reached: submit.snapshot(guest, target, timeout=parsed_args.timeout, on_progress=reached)
+            lambda reached: submit.snapshot(
+                guest, target, quiesce=quiesce, timeout=parsed_args.timeout, on_progress=reached
+            )
         )
         fields = {
             "ref": image.ref,

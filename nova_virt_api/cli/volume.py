@@ -1,15 +1,22 @@
-"""``nova-virt volume connector``."""
+"""``nova-virt volume connector``, ``list``, ``attach``, ``detach``, ``extend`` and ``swap``."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from nova_virt_api.cli.command import add_node
-from nova_virt_api.cli.output import ShowOne
+from nova_virt_api.cli.command import Command, add_guest, add_node, add_timeout
+from nova_virt_api.cli.output import Lister, ShowOne
+from nova_virt_api.specfile.reader import read_volume
+from nova_virt_api.specfile.size import parse_size
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
+
+    from nova_virt_api.model.volume import AttachedVolume
+
+COLUMNS: Final = ("id", "device", "bus", "boot", "encrypted", "shared", "read_only", "serial")
+FILE_HELP: Final = "YAML file that describes it, as under 'volumes' of a spec file; '-' reads standard input."
 
 
 class VolumeConnectorShow(ShowOne):
@@ -28,3 +35,100 @@ class VolumeConnectorShow(ShowOne):
             "addresses": list(connector.addresses),
         }
         return self.dict2columns(fields)
+
+
+class VolumeList(Lister):
+    """List the volumes that a guest uses."""
+
+    expendable = ("serial", "boot", "encrypted")
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        add_guest(parser)
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
+        return COLUMNS, [values_of(volume) for volume in self.compute.volumes(self.guest(parsed_args.guest))]
+
+
+class VolumeAttach(ShowOne):
+    """Let a guest use a volume of a storage service."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        add_guest(parser)
+        parser.add_argument("file", metavar="FILE", help=FILE_HELP)
+        add_timeout(parser)
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Sequence[Any]]:
+        guest, submit = self.guest(parsed_args.guest), self.compute.submit
+        volume = read_volume(parsed_args.file)
+        attached = self.finish(
+            lambda reached: submit.attach_volume(guest, volume, timeout=parsed_args.timeout, on_progress=reached)
+        )
+        return COLUMNS, values_of(attached)
+
+
+class VolumeDetach(Command):
+    """Take a volume away from a guest; what is on it stays."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        add_guest(parser)
+        add_volume(parser)
+        add_timeout(parser)
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        guest, submit, volume = self.guest(parsed_args.guest), self.compute.submit, parsed_args.volume
+        self.finish(
+            lambda reached: submit.detach_volume(guest, volume, timeout=parsed_args.timeout, on_progress=reached)
+        )
+        self.say(f"{guest.name} has no volume {volume}")
+
+
+class VolumeExtend(Command):
+    """Let a guest see that a volume has grown."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        add_guest(parser)
+        add_volume(parser)
+        parser.add_argument("size", metavar="SIZE", help="How large it is now, e.g. 20G.")
+        add_timeout(parser)
+
+    def take_action(self, parsed_args: argparse.Namespace) -> None:
+        guest, submit, volume = self.guest(parsed_args.guest), self.compute.submit, parsed_args.volume
+        size = parse_size("SIZE", parsed_args.size)
+        self.finish(
+            lambda reached: submit.extend_volume(
+                guest, volume, size, timeout=parsed_args.timeout, on_progress=reached
+            )
+        )
+        self.say(f"{guest.name} sees volume {volume} with {parsed_args.size}")
+
+
+class VolumeSwap(ShowOne):
+    """Copy a volume to another while the guest uses it, and let the guest use the other from then on."""
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        add_guest(parser)
+        add_volume(parser)
+        parser.add_argument("file", metavar="FILE", help=f"The other one: {FILE_HELP}")
+        add_timeout(parser)
+
+    def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Sequence[Any]]:
+        guest, submit = self.guest(parsed_args.guest), self.compute.submit
+        other = read_volume(parsed_args.file)
+        swapped = self.finish(
+            lambda reached: submit.swap_volume(
+                guest, parsed_args.volume, other, timeout=parsed_args.timeout, on_progress=reached
+            )
+        )
+        return COLUMNS, values_of(swapped)
+
+
+def add_volume(parser: argparse.ArgumentParser) -> None:
+    """The argument that names a volume of the guest."""
+    parser.add_argument("volume", metavar="VOLUME", help="Its id; 'volume list' shows it.")
+
+
+def values_of(volume: AttachedVolume) -> tuple[Any, ...]:
+    """A volume in plain values, in the order of the columns."""
+    bus = volume.bus.value if volume.bus is not None else None
+    flags = (volume.boot, volume.encrypted, volume.shared, volume.read_only)
+    return (volume.id, volume.device, bus, *flags, volume.serial)

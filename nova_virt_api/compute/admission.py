@@ -13,6 +13,7 @@ from nova_virt_api.model.disk import source_features
 from nova_virt_api.model.image import BackendUrl, ImageSource, LocalFile, Native, Store, Template, Url
 from nova_virt_api.model.nic import Nic
 from nova_virt_api.model.spec import InstanceSpec, InstanceUpdate
+from nova_virt_api.model.volume import Volume
 
 R = TypeVar("R", bound=Role)
 SPAWN_HOOKS: Final = (Stage.NETWORK_READY, Stage.DISKS_READY, Stage.BEFORE_START)
@@ -81,6 +82,18 @@ def admit_nic(driver: Driver, nic: Nic) -> None:
     capabilities = driver.capabilities()
     for feature, field in nic.features():
         capabilities.require(feature, f"nic.{field}")
+
+
+def admit_volume(driver: Driver, volume: Volume) -> None:
+    """Refuse a volume that asks for what the endpoint does not declare.
+
+    Raises:
+        NotSupported: names the feature and the field.
+    """
+    check_private("volume", volume, Volume)
+    capabilities = driver.capabilities()
+    for feature, field in volume.features():
+        capabilities.require(feature, f"volume.{field}")
 
 
 def admit_feature(driver: Driver, feature: Feature, field: str) -> None:

@@ -15,12 +15,19 @@ from nova_virt_api.compute.compute import Compute
 from nova_virt_api.compute.connect import connect as connect_blocking
 from nova_virt_api.compute.hub import Slots
 from nova_virt_api.compute.roles.attaching import AsyncAttaching
+from nova_virt_api.compute.roles.backup import AsyncBackup
+from nova_virt_api.compute.roles.caching import AsyncCaching
+from nova_virt_api.compute.roles.checkpointing import AsyncCheckpointing
 from nova_virt_api.compute.roles.halting import AsyncHalting
 from nova_virt_api.compute.roles.hosts import AsyncHosts
 from nova_virt_api.compute.roles.imaging import AsyncImaging
+from nova_virt_api.compute.roles.inside import AsyncInside
+from nova_virt_api.compute.roles.migrating import AsyncMigrating
+from nova_virt_api.compute.roles.moving import AsyncMoving
 from nova_virt_api.compute.roles.ownership import AsyncOwnership
 from nova_virt_api.compute.roles.repair import AsyncRepair
 from nova_virt_api.compute.roles.vendor import AsyncVendor
+from nova_virt_api.compute.roles.volumes import AsyncVolumes
 from nova_virt_api.compute.submit import GRACE_SECONDS
 from nova_virt_api.compute.watch import PAUSE_BEFORE_RELISTING, Watch
 from nova_virt_api.errors import VirtError
@@ -49,7 +56,22 @@ async def connect(driver: str | None = None, **options: Any) -> AsyncCompute:
     return AsyncCompute(await kept(lambda: connect_blocking(driver, **options), undo=Compute.close))
 
 
-class AsyncCompute(AsyncHalting, AsyncImaging, AsyncRepair, AsyncAttaching, AsyncHosts, AsyncOwnership, AsyncVendor):
+class AsyncCompute(
+    AsyncHalting,
+    AsyncImaging,
+    AsyncMoving,
+    AsyncCheckpointing,
+    AsyncBackup,
+    AsyncRepair,
+    AsyncInside,
+    AsyncAttaching,
+    AsyncVolumes,
+    AsyncCaching,
+    AsyncHosts,
+    AsyncMigrating,
+    AsyncOwnership,
+    AsyncVendor,
+):
     """An open endpoint for asyncio. Verbs, arguments and errors are those of :class:`Compute`.
 
     Args:

@@ -11,12 +11,19 @@ from nova_virt_api.compute.guard import guarded
 from nova_virt_api.compute.hub import Hub, Slots
 from nova_virt_api.compute.operation import outcome_of
 from nova_virt_api.compute.roles.attaching import ComputeAttaching
+from nova_virt_api.compute.roles.backup import ComputeBackup
+from nova_virt_api.compute.roles.caching import ComputeCaching
+from nova_virt_api.compute.roles.checkpointing import ComputeCheckpointing
 from nova_virt_api.compute.roles.halting import ComputeHalting
 from nova_virt_api.compute.roles.hosts import ComputeHosts
 from nova_virt_api.compute.roles.imaging import ComputeImaging
+from nova_virt_api.compute.roles.inside import ComputeInside
+from nova_virt_api.compute.roles.migrating import ComputeMigrating
+from nova_virt_api.compute.roles.moving import ComputeMoving
 from nova_virt_api.compute.roles.ownership import ComputeOwnership
 from nova_virt_api.compute.roles.repair import ComputeRepair
 from nova_virt_api.compute.roles.vendor import ComputeVendor
+from nova_virt_api.compute.roles.volumes import ComputeVolumes
 from nova_virt_api.compute.submit import GRACE_SECONDS, Submit
 from nova_virt_api.compute.turns import Turns
 from nova_virt_api.compute.until import Condition, GuestCondition, IsGone
@@ -43,7 +50,20 @@ R = TypeVar("R", bound="Role")
 
 
 class Compute(
-    ComputeHalting, ComputeImaging, ComputeRepair, ComputeAttaching, ComputeHosts, ComputeOwnership, ComputeVendor
+    ComputeHalting,
+    ComputeImaging,
+    ComputeMoving,
+    ComputeCheckpointing,
+    ComputeBackup,
+    ComputeRepair,
+    ComputeInside,
+    ComputeAttaching,
+    ComputeVolumes,
+    ComputeCaching,
+    ComputeHosts,
+    ComputeMigrating,
+    ComputeOwnership,
+    ComputeVendor,
 ):
     """An open endpoint: uniform verbs over its driver. Thread-safe; a context manager that closes it.
 

@@ -88,6 +88,7 @@ class Operation(Generic[T]):
         self._cancel_mode = CancelMode.IMMEDIATE
         self._cancel_asked = False
         self._cancel_callbacks: list[Callable[[], None]] = []
+        self._complete_now: Callable[[], None] | None = None
         self._done_callbacks: list[Callable[[Operation[T]], None]] = []
         self._counters = (0.0, 0.0)
         self._stage_floor = 0.0
@@ -170,6 +171,21 @@ class Operation(Generic[T]):
             run_callback(callback)
         return mode
 
+    def complete_now(self) -> bool:
+        """Ask a live migration to end at the guest's expense: it is slow, or stands still, for a while.
+
+        Helps with a guest that changes its memory faster than it can be copied. Takes effect at once or not at all.
+
+        Returns:
+            Whether what is going on now can be hastened, and was not before.
+        """
+        with self._changed:
+            hasten, self._complete_now = self._complete_now, None
+        if hasten is None or self.done():
+            return False
+        run_callback(hasten)
+        return True
+
     def add_done_callback(self, callback: Callable[[Operation[T]], None]) -> None:
         """Call this once the outcome is known, in the thread that found it; at once if it is known already."""
         with self._changed:
@@ -188,6 +204,7 @@ class Operation(Generic[T]):
             self._stage = stage.value if isinstance(stage, Stage) else stage
             self._cancel_mode = cancel
             self._cancel_callbacks.clear()
+            self._complete_now = None
             self._counters = (0.0, 0.0)
             self._stage_floor = self._progress
         self._tell()
@@ -218,6 +235,11 @@ class Operation(Generic[T]):
             asked = self._cancel_asked
         if asked:
             run_callback(callback)
+
+    def on_complete_now(self, callback: Callable[[], None]) -> None:
+        """Call this when somebody asks to end the stage at the guest's expense."""
+        with self._changed:
+            self._complete_now = callback
 
     def remaining(self) -> float:
         """Seconds until the deadline."""
@@ -314,13 +336,23 @@ class Operation(Generic[T]):
 class DriverSide:
     """What a driver gets of an operation: implements :class:`nova_virt_api.driver.operation.Operation`."""
 
-    __slots__ = ("_operation", "checkpoint", "on_cancel", "progress", "remaining", "stage", "wait_until")
+    __slots__ = (
+        "_operation",
+        "checkpoint",
+        "on_cancel",
+        "on_complete_now",
+        "progress",
+        "remaining",
+        "stage",
+        "wait_until",
+    )
 
     def __init__(self, operation: Operation[Any]) -> None:
         self.stage = operation.enter
         self.progress = operation.count
         self.checkpoint = operation.checkpoint
         self.on_cancel = operation.on_cancel
+        self.on_complete_now = operation.on_complete_now
         self.remaining = operation.remaining
         self.wait_until = operation.wait_until
 

@@ -10,12 +10,19 @@ from nova_virt_api.compute.face import reference
 from nova_virt_api.compute.guard import guarded
 from nova_virt_api.compute.operation import Operation
 from nova_virt_api.compute.roles.attaching import SubmitAttaching
+from nova_virt_api.compute.roles.backup import SubmitBackup
+from nova_virt_api.compute.roles.caching import SubmitCaching
+from nova_virt_api.compute.roles.checkpointing import SubmitCheckpointing
 from nova_virt_api.compute.roles.halting import SubmitHalting
 from nova_virt_api.compute.roles.hosts import SubmitHosts
 from nova_virt_api.compute.roles.imaging import SubmitImaging
+from nova_virt_api.compute.roles.inside import SubmitInside
+from nova_virt_api.compute.roles.migrating import SubmitMigrating
+from nova_virt_api.compute.roles.moving import SubmitMoving
 from nova_virt_api.compute.roles.ownership import SubmitOwnership
 from nova_virt_api.compute.roles.repair import SubmitRepair
 from nova_virt_api.compute.roles.vendor import SubmitVendor
+from nova_virt_api.compute.roles.volumes import SubmitVolumes
 from nova_virt_api.errors import InvalidSpec
 from nova_virt_api.model.check import check_seconds
 from nova_virt_api.model.instance import DiskPolicy, Instance, PowerOff
@@ -28,7 +35,22 @@ if TYPE_CHECKING:
 GRACE_SECONDS: Final = 60.0
 
 
-class Submit(SubmitHalting, SubmitImaging, SubmitRepair, SubmitAttaching, SubmitHosts, SubmitOwnership, SubmitVendor):
+class Submit(
+    SubmitHalting,
+    SubmitImaging,
+    SubmitMoving,
+    SubmitCheckpointing,
+    SubmitBackup,
+    SubmitRepair,
+    SubmitInside,
+    SubmitAttaching,
+    SubmitVolumes,
+    SubmitCaching,
+    SubmitHosts,
+    SubmitMigrating,
+    SubmitOwnership,
+    SubmitVendor,
+):
     """``compute.submit``: every verb of ``Compute``, returning its :class:`Operation` at once.
 
     Semantics and errors are those of the verb in :class:`nova_virt_api.driver.driver.Driver` or its role. A request

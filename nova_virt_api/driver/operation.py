@@ -61,6 +61,12 @@ class Operation(Protocol):
     def on_cancel(self, callback: Callable[[], None]) -> None:
         """Call this, from another thread, as soon as somebody asks to cancel; forgotten at the next stage."""
 
+    def on_complete_now(self, callback: Callable[[], None]) -> None:
+        """Call this, from another thread, as soon as somebody asks to end the stage at the guest's expense.
+
+        At most once; forgotten at the next stage.
+        """
+
     def remaining(self) -> float:
         """Seconds until the deadline, never negative; ``math.inf`` without one."""
 

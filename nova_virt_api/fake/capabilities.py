@@ -51,7 +51,14 @@ def missing_at(endpoint: Endpoint, shape: Shape, *, persisted: bool) -> dict[Cap
     missing: dict[Capability | Feature, str] = {}
     if not shape.whole_nodes:
         missing[Feature.WHOLE_NODES] = "guests are virtual; the option 'whole_nodes' changes that"
+    if not shape.dedicated_cpus:
+        missing[Feature.DEDICATED_CPUS] = "no processors are set aside; the option 'dedicated_cpus' changes that"
+    if len(shape.nodes) < 2:
+        missing[Feature.MIGRATE_WITHIN] = "there is one host; the option 'nodes' changes that"
+    if shape.whole_nodes:
+        missing[Capability.LIVE_MIGRATION] = "what runs on a machine stays on it"
     if endpoint.manage is Manage.ALL:
+        missing[Capability.LIVE_MIGRATION] = 'a connection with manage="all" writes no marks'
         missing[Capability.ADOPT] = 'a connection with manage="all" writes no marks'
     if persisted:
         missing[Feature.EVERY_TRANSITION] = "other processes change the world, which is then compared"

@@ -43,6 +43,8 @@ HINTS: Final = {
     Lifecycle.BUILDING: "spawn it again to finish it, or destroy it",
     Lifecycle.DELETING: "destroy it again to finish that",
     Lifecycle.RESCUED: "unrescue it first",
+    Lifecycle.RESIZE_PENDING: "confirm or revert its resize first",
+    Lifecycle.MIGRATING: "wait until it has moved; if nobody moves it any more, repeat the move or roll it back",
     Lifecycle.ERROR: "rebuild it, or destroy it",
 }
 """What to do about a guest that is somewhere else in its life than a verb needs."""

@@ -10,7 +10,9 @@ from nova_virt_api.driver.driver import Driver
 from nova_virt_api.errors import InstanceExists
 from nova_virt_api.fake import remains
 from nova_virt_api.fake.adopt import FakeAdopt
+from nova_virt_api.fake.backup import FakeBackup
 from nova_virt_api.fake.capabilities import BACKEND, capabilities_of, missing_at
+from nova_virt_api.fake.checkpoint import FakeCheckpoint
 from nova_virt_api.fake.connection import Connection
 from nova_virt_api.fake.console import FakeConsole
 from nova_virt_api.fake.console_log import FakeConsoleLog
@@ -18,12 +20,17 @@ from nova_virt_api.fake.crash_dump import FakeCrashDump
 from nova_virt_api.fake.destroy import Destroy
 from nova_virt_api.fake.devices import FakeDevices
 from nova_virt_api.fake.diagnostics import FakeDiagnostics
+from nova_virt_api.fake.guest_agent import FakeGuestAgent
 from nova_virt_api.fake.host_control import FakeHostControl
+from nova_virt_api.fake.image_cache import FakeImageCache
 from nova_virt_api.fake.interfaces import FakeInterfaces
+from nova_virt_api.fake.live_migration import FakeLiveMigration
+from nova_virt_api.fake.metrics import FakeMetrics
 from nova_virt_api.fake.pause import FakePause
 from nova_virt_api.fake.power import Power
 from nova_virt_api.fake.rebuild import FakeRebuild
 from nova_virt_api.fake.rescue import FakeRescue
+from nova_virt_api.fake.resize import FakeResize
 from nova_virt_api.fake.snapshot import FakeSnapshot
 from nova_virt_api.fake.spawn import Spawn
 from nova_virt_api.fake.steps import Step
@@ -58,14 +65,21 @@ class FakeDriver(
     FakePause,
     FakeSuspend,
     FakeSnapshot,
+    FakeBackup,
+    FakeCheckpoint,
     FakeRebuild,
+    FakeResize,
     FakeRescue,
     FakeConsole,
     FakeConsoleLog,
     FakeInterfaces,
     FakeVolumes,
+    FakeImageCache,
+    FakeGuestAgent,
     FakeCrashDump,
     FakeDiagnostics,
+    FakeMetrics,
+    FakeLiveMigration,
     FakeHostControl,
     FakeAdopt,
     FakeDevices,
@@ -116,7 +130,10 @@ class FakeDriver(
             reason = state.maintenance.get(name)
             running = state.guests_on(name) if shape.whole_nodes else list(state.running_on(name))
             disk = sum(state.used_bytes(pool) for pool in shape.pools)
+            taken = len(state.dedicated_on(name))
         memory = sum(guest.memory_bytes for guest in running)
+        dedicated = len(shape.dedicated)
+        pcpus = (Resource(resource_class="PCPU", total=dedicated, used=taken),) if dedicated else ()
         return Inventory(
             node=shape.node(name, reason),
             hypervisor=BACKEND,
@@ -124,6 +141,7 @@ class FakeDriver(
             uptime_seconds=int(time.monotonic() - world.born),
             resources=(
                 Resource(resource_class="VCPU", total=shape.vcpus, used=sum(guest.vcpus for guest in running)),
+                *pcpus,
                 Resource(resource_class="MEMORY_MB", total=shape.memory_bytes // MEBIBYTE, used=memory // MEBIBYTE),
                 Resource(
                     resource_class="DISK_GB",

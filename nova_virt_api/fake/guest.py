@@ -5,10 +5,15 @@ from ipaddress import IPv4Address
 from typing import Final
 from uuid import UUID
 
+from nova_virt_api.fake.backed_up import Backups
+from nova_virt_api.fake.kept import Kept
+from nova_virt_api.fake.resizing import Resizing
+from nova_virt_api.fake.machine import ORDINARY, Machine
 from nova_virt_api.model.diagnostics import Incident
-from nova_virt_api.model.disk import DiskBus
+from nova_virt_api.model.disk import DiskBus, DiskCache
 from nova_virt_api.model.instance import HEALTHY, Health, Lifecycle, PowerState
 from nova_virt_api.model.labels import NO_LABELS, Labels
+from nova_virt_api.model.limits import DiskLimits, NicLimits
 from nova_virt_api.model.nic import NicModel
 from nova_virt_api.model.record import Phase, Record
 from nova_virt_api.model.spec import Firmware
@@ -30,11 +35,23 @@ class Attachment:
         id: the service's id for it.
         boot: whether the guest boots from it.
         kind: how it is reached, in a word.
+        bus: on which bus the guest sees it.
+        encrypted: whether it is decrypted outside of the guest.
+        shared: whether other guests may use it too.
+        read_only: whether the guest may only read it.
+        serial: the serial number that the guest sees.
+        size_bytes: how large the guest was last told that it is; None if it was not.
     """
 
     id: str
     boot: bool
     kind: str
+    bus: DiskBus = DiskBus.VIRTIO
+    encrypted: bool = False
+    shared: bool = False
+    read_only: bool = False
+    serial: str = ""
+    size_bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +71,7 @@ class Guest:
         disks: pool and name of its volumes, the one to boot from first.
         ports: names of its ports.
         firmware: what starts it.
+        machine: what it is beside that.
         hostname: what it calls itself while booting.
         boots: how often it was started.
         ready_at: when the running boot is over, in seconds since the epoch; None when it is over or nothing runs.
@@ -61,12 +79,22 @@ class Guest:
         health: what the hypervisor says about it.
         obeys: whether it stops when asked.
         has_agent: whether an agent connects once it has booted.
+        passwords: whose passwords its agent has set, in this order.
+        quiesced: whether its file systems are at rest because somebody asked for that.
+        at_rest: whether they are for a snapshot that is being made, or whose maker is gone.
         attached: the volumes of a storage service that it uses.
         rescue: what the rescue system was made from that runs in its place; None when it is not rescued.
         torn: whether its boot disk is written anew, or was and not to its end.
         started_at: when it was started last, in seconds since the epoch.
         interrupts: how often it was interrupted for a crash dump.
         incidents: what happened to it, the latest first.
+        points: its checkpoints, in the order in which they were taken.
+        points_made: how many checkpoints it ever had.
+        came_from: id of the checkpoint that it comes from.
+        resizing: what it was before a resize that is neither confirmed nor reverted.
+        arrived: token of the resize or live migration by which it came from another world.
+        moving: token of the live migration by which it is leaving.
+        backups: what is known of its backups.
     """
 
     native_id: str
@@ -81,6 +109,7 @@ class Guest:
     disks: tuple[tuple[str, str], ...] = ()
     ports: tuple[str, ...] = ()
     firmware: Firmware = Firmware.BIOS
+    machine: Machine = ORDINARY
     hostname: str = ""
     boots: int = 0
     ready_at: float | None = None
@@ -88,12 +117,22 @@ class Guest:
     health: Health = HEALTHY
     obeys: bool = True
     has_agent: bool = False
+    passwords: tuple[str, ...] = ()
+    quiesced: bool = False
+    at_rest: bool = False
     attached: tuple[Attachment, ...] = ()
     rescue: str | None = None
     torn: bool = False
     started_at: float | None = None
     interrupts: int = 0
     incidents: tuple[Incident, ...] = ()
+    points: tuple[Kept, ...] = ()
+    points_made: int = 0
+    came_from: str | None = None
+    resizing: Resizing | None = None
+    arrived: str | None = None
+    moving: str | None = None
+    backups: Backups = Backups()
 
     @property
     def own_disks(self) -> tuple[tuple[str, str], ...]:
@@ -125,6 +164,10 @@ class Guest:
             return LIFECYCLES[record.phase]
         if self.rescue is not None:
             return Lifecycle.RESCUED
+        if self.moving is not None:
+            return Lifecycle.MIGRATING
+        if self.resizing is not None:
+            return Lifecycle.RESIZE_PENDING
         return Lifecycle.ERROR if self.torn else Lifecycle.READY
 
     @property
@@ -149,7 +192,7 @@ class Guest:
             *(f"[    0.200000] disk{index}: {name}" for index, (_, name) in enumerate(self.own_disks)),
             *(f"[    0.300000] eth{index}: {name}" for index, name in enumerate(self.ports)),
         )
-        started = replace(self, power_state=PowerState.RUNNING, boots=self.boots + 1, health=HEALTHY, started_at=now)
+        started = replace(self.thawed(), power_state=PowerState.RUNNING, boots=self.boots + 1, health=HEALTHY, started_at=now)
         printed = started.met(Incident(at=now, kind="start", message=f"boot {started.boots}")).printed(lines)
         return replace(printed, ready_at=now + seconds) if seconds else printed.settled()
 
@@ -157,6 +200,15 @@ class Guest:
         """The guest when its boot is over: it prompts for a login and has its addresses."""
         hostname = "rescue" if self.rescue is not None else self.hostname or self.name
         return replace(self, ready_at=None).printed(("", f"{hostname} login: "))
+
+    @property
+    def frozen(self) -> bool:
+        """Whether its file systems are at rest."""
+        return self.quiesced or self.at_rest
+
+    def thawed(self) -> "Guest":
+        """The guest, writing again."""
+        return replace(self, quiesced=False, at_rest=False)
 
     def stopped(self, to: PowerState = PowerState.SHUTDOWN) -> "Guest":
         """The guest without a boot in progress, in a state in which it does not run."""
@@ -180,13 +232,20 @@ class Volume:
     Args:
         pool: the pool.
         name: unique in the pool; carries the guest's uuid.
-        kind: ``disk``, ``seed``, ``nvram``, ``memory``, ``image`` or ``kept disk``.
+        kind: ``disk``, ``seed``, ``nvram``, ``memory``, ``checkpoint``, ``image``, ``image copy`` or ``kept disk``.
         size_bytes: what it takes from the pool.
         uuid: the guest that it was made for; None for an image.
         owner: whose guest that is; None for a guest without a mark.
         content: what is on it, in words.
         image: what image it was made from, in words; empty where it was made from none.
         bus: the bus on which the guest sees it; None for what is no disk.
+        limits: how fast the guest may use it.
+        cache: how the host caches it.
+        discard: whether space that the guest discards is given back.
+        serial: the serial number that the guest sees.
+        written: what the guest wrote onto it since it was made, each with its offset.
+        base: name of the copy of an image in its pool that it is based on; empty where it stands alone.
+        made_at: when a copy of an image was made, in seconds since the epoch.
     """
 
     pool: str
@@ -198,6 +257,13 @@ class Volume:
     content: str = ""
     image: str = ""
     bus: DiskBus | None = None
+    written: tuple[tuple[int, bytes], ...] = ()
+    limits: DiskLimits | None = None
+    cache: DiskCache | None = None
+    discard: bool = True
+    serial: str | None = None
+    base: str = ""
+    made_at: float = 0.0
 
     @property
     def key(self) -> tuple[str, str]:
@@ -207,7 +273,7 @@ class Volume:
     @property
     def belongs(self) -> bool:
         """Whether it lives and dies with its guest."""
-        return self.kind not in {"image", "kept disk"}
+        return self.kind not in {"image", "image copy", "kept disk"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,6 +289,10 @@ class Port:
         mac: MAC address.
         model: the network card that the guest sees.
         vif_id: a network service's id for it.
+        limits: how fast the guest may use it.
+        queues: how many of the guest's CPUs may work on it at the same time.
+        mtu: largest packet in bytes; None for the network's.
+        link_up: whether the cable is plugged in.
     """
 
     name: str
@@ -233,6 +303,10 @@ class Port:
     mac: str
     model: NicModel = NicModel.VIRTIO
     vif_id: str | None = None
+    limits: NicLimits | None = None
+    queues: int = 1
+    mtu: int | None = None
+    link_up: bool = True
 
     @property
     def ip(self) -> IPv4Address:

@@ -1,6 +1,7 @@
 """Where a fake disk's first content comes from."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import dataclass, replace
 
 from nova_virt_api.driver.operation import Operation
 from nova_virt_api.errors import ImageNotFound, InvalidSpec
@@ -16,11 +17,13 @@ class Content:
     Args:
         size_bytes: size of the disk.
         text: where its content is from, in words.
+        sha256: of an image's bytes; empty for what is from none.
         from_image: whether that is an image.
     """
 
     size_bytes: int
     text: str
+    sha256: str = ""
     from_image: bool = True
 
 
@@ -39,7 +42,7 @@ def content_of(connection: Connection, disk: Disk, field: str, op: Operation) ->
     if disk.size_bytes is not None and disk.size_bytes < image.size_bytes:
         allowed = f"at least {image.size_bytes}, the image's own size"
         raise InvalidSpec(f"{field}.size_bytes", disk.size_bytes, allowed)
-    return Content(size_bytes=disk.size_bytes or image.size_bytes, text=image.text)
+    return replace(image, size_bytes=disk.size_bytes or image.size_bytes)
 
 
 def image_of(connection: Connection, source: ImageSource, field: str, op: Operation) -> Content:
@@ -51,12 +54,15 @@ def image_of(connection: Connection, source: ImageSource, field: str, op: Operat
         InvalidSpec: the source is of a kind that the fake hypervisor does not take.
     """
     if isinstance(source, Native):
-        return Content(size_bytes=native_size(connection, source.ref), text=f"image {source.ref}")
+        text = f"image {source.ref}"
+        sha256 = hashlib.sha256(text.encode()).hexdigest()
+        return Content(size_bytes=native_size(connection, source.ref), text=text, sha256=sha256)
     text = f"{type(source).__name__} image"
     if isinstance(source, BackendUrl):  # this hypervisor lives in the client's process, and fetches there
         source = Url(source.url, format=source.format, checksum=source.checksum)
     if isinstance(source, LocalFile | Url | Store):
-        return Content(size_bytes=fetched_size(connection, source, op), text=text)
+        size, sha256 = fetched(connection, source, op)
+        return Content(size_bytes=size, text=text, sha256=sha256)
     raise InvalidSpec(field, source, "LocalFile, Url, BackendUrl, Store, Native or Blank()")
 
 
@@ -70,9 +76,9 @@ def native_size(connection: Connection, ref: str) -> int:
     return image.virtual_size_bytes
 
 
-def fetched_size(connection: Connection, source: LocalFile | Url | Store, op: Operation) -> int:
-    """Size of the disk in an image that passed the client's checks."""
+def fetched(connection: Connection, source: LocalFile | Url | Store, op: Operation) -> tuple[int, str]:
+    """Size of the disk in an image that passed the client's checks, and the hash of its bytes."""
     from nova_virt_api.images.cache import ImageCache  # what fetches and inspects is not needed by most tests
 
     with ImageCache(connection.endpoint.cache_dir).fetch(source, op, formats=frozenset(ImageFormat)) as image:
-        return image.virtual_size_bytes
+        return image.virtual_size_bytes, image.sha256

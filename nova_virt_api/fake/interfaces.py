@@ -83,6 +83,10 @@ class FakeInterfaces(Interfaces):
             mac=nic.mac or mac_of(number),
             model=nic.model or NicModel.VIRTIO,
             vif_id=nic.vif_id,
+            limits=nic.limits,
+            queues=nic.queues or 1,
+            mtu=nic.mtu,
+            link_up=nic.link_up,
         )
         state.put_port(port)
         state.put(replace(guest, ports=(*guest.ports, port.name)))

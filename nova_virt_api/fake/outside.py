@@ -194,6 +194,29 @@ class Outside:
         with self._world().reading() as state:
             return self._find(state, guest).interrupts
 
+    def passwords(self, guest: GuestLike) -> tuple[str, ...]:
+        """Whose passwords a guest's agent has set, in this order."""
+        with self._world().reading() as state:
+            return self._find(state, guest).passwords
+
+    def write(self, guest: GuestLike, offset: int, data: bytes, *, disk: int = 0) -> None:
+        """Let a guest write to one of its own disks.
+
+        Args:
+            guest: the guest.
+            offset: where on the disk.
+            data: what it writes.
+            disk: which of its disks, counted from 0.
+        """
+        with self._world().changing() as state:
+            volume = state.volumes[self._find(state, guest).own_disks[disk]]
+            state.put_volume(replace(volume, written=(*volume.written, (offset, data))))
+
+    def frozen(self, guest: GuestLike) -> bool:
+        """Whether a guest's file systems are at rest."""
+        with self._world().reading() as state:
+            return self._find(state, guest).frozen
+
     def objects(self) -> tuple[str, ...]:
         """Everything that exists, whoever made it, sorted: for checks that nothing is left."""
         with self._world().reading() as state:

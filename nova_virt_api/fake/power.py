@@ -14,8 +14,8 @@ from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import Lifecycle, PowerOff, PowerState
 
 STOPPED = (PowerState.SHUTDOWN, PowerState.CRASHED)
-RESCUED = (Lifecycle.RESCUED,)
-"""The power of a rescued guest can be switched; it is the rescue system's."""
+SWITCHABLE = (Lifecycle.RESCUED, Lifecycle.RESIZE_PENDING)
+"""The power of a rescued guest is the rescue system's; one that was resized is to be tried."""
 
 STOPPABLE = (PowerState.RUNNING, PowerState.PAUSED, PowerState.CRASHED)
 
@@ -32,20 +32,20 @@ class Power:
 
     def on(self, guest: InstanceRef, op: Operation) -> None:
         """See ``Driver.power_on``."""
-        self._connection.transit(guest, op, Step.POWER_ON, STOPPED, PowerState.RUNNING, self._start, RESCUED)
+        self._connection.transit(guest, op, Step.POWER_ON, STOPPED, PowerState.RUNNING, self._start, SWITCHABLE)
 
     def off(self, guest: InstanceRef, op: Operation, mode: PowerOff, grace_seconds: float) -> None:
         """See ``Driver.power_off``."""
         with self._connection.hold(guest.uuid, "power off"):
             with self._connection.world.reading() as state:
-                found = self._connection.ready(state, guest, *RESCUED)
+                found = self._connection.ready(state, guest, *SWITCHABLE)
             if found.power_state is PowerState.SHUTDOWN:
                 return
             require(found, STOPPABLE, PowerState.SHUTDOWN)
             self._connection.step(Step.POWER_OFF, op)
             self._ask(found, op, mode, grace_seconds)
             with self._connection.world.changing() as state:
-                found = self._connection.ready(state, guest, *RESCUED)
+                found = self._connection.ready(state, guest, *SWITCHABLE)
                 if found.power_state is not PowerState.SHUTDOWN:
                     require(found, STOPPABLE, PowerState.SHUTDOWN)
                     state.put(found.stopped())
@@ -54,16 +54,17 @@ class Power:
         """See ``Driver.reboot``. One step, so that a cancelled one leaves the guest as it was."""
         with self._connection.hold(guest.uuid, "reboot"):
             with self._connection.world.reading() as state:
-                found = self._connection.ready(state, guest, *RESCUED)
+                found = self._connection.ready(state, guest, *SWITCHABLE)
             require(found, (*STOPPABLE, PowerState.SHUTDOWN))
             self._connection.step(Step.REBOOT, op)
             self._ask(found, op, mode, grace_seconds)
             with self._connection.world.changing() as state:
-                found = self._connection.ready(state, guest, *RESCUED)
+                found = self._connection.ready(state, guest, *SWITCHABLE)
                 require(found, (*STOPPABLE, PowerState.SHUTDOWN))
                 self._start(state, found)
 
     def _start(self, state: State, guest: Guest) -> None:
+        refuse_half_resized(guest)
         restart(self._connection.world, state, guest)
 
     def _ask(self, guest: Guest, op: Operation, mode: PowerOff, grace_seconds: float) -> None:
@@ -79,6 +80,17 @@ class Power:
 
         with closing(world.watch(lambda _: switches.wake(), self._connection.listing.events)):
             switches.wait(op, grace_seconds, stopped)
+
+
+def refuse_half_resized(guest: Guest) -> None:
+    """Refuse to start a guest that may run elsewhere, or that is half resized.
+
+    Raises:
+        InvalidState: it must be finished, confirmed or reverted first.
+    """
+    if guest.resizing is not None and not guest.resizing.done:
+        hint = "it is being resized or moved: finish, confirm or revert that first"
+        raise InvalidState(Lifecycle.RESIZE_PENDING, (Lifecycle.READY,), hint=hint)
 
 
 def restart(world: World, state: State, guest: Guest) -> Guest:

@@ -137,7 +137,7 @@ class Run:
             raise StorageError(f"no room for the first-boot data: {error.message}", hint="make room there") from error
 
     def _write(self, state: State, guest: Guest) -> None:
-        state.put_volume(replace(state.volumes[boot_disk_of(guest)], content=self._text, image=self._text))
+        state.put_volume(replace(state.volumes[boot_disk_of(guest)], content=self._text, image=self._text, base=""))
         if self._cloud_init is None:
             return
         key = seed_key(guest)

@@ -24,6 +24,7 @@ class Shape:
         images: names of the images that are there from the start.
         boot_seconds: how long a guest boots.
         whole_nodes: whether a guest is a whole host.
+        dedicated_cpus: processors of each host that guests may have for themselves, beside the others.
     """
 
     nodes: tuple[str, ...]
@@ -35,6 +36,12 @@ class Shape:
     images: tuple[str, ...]
     boot_seconds: float
     whole_nodes: bool = False
+    dedicated_cpus: int = 0
+
+    @property
+    def dedicated(self) -> range:
+        """The numbers of the processors that guests may have for themselves."""
+        return range(self.vcpus, self.vcpus + self.dedicated_cpus)
 
     @classmethod
     def of(cls, options: Any) -> "Shape":
@@ -49,6 +56,7 @@ class Shape:
             images=tuple(dict.fromkeys(options.images)),
             boot_seconds=options.boot_seconds,
             whole_nodes=options.whole_nodes,
+            dedicated_cpus=0 if options.whole_nodes else options.dedicated_cpus,
         )
 
     def node(self, name: str, maintenance: str | None = None) -> Node:

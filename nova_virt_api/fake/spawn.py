@@ -8,19 +8,21 @@ from typing import TYPE_CHECKING
 from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.errors import InstanceExists, StateAfter, VirtError
 from nova_virt_api.fake import remains
-from nova_virt_api.fake.guest import Attachment, Guest, Port, Volume, mac_of
+from nova_virt_api.fake.guest import Guest, Port, Volume, mac_of
+from nova_virt_api.fake.image_cache import copy_name
 from nova_virt_api.fake.images import Content, content_of
 from nova_virt_api.fake.listing import ambiguous
+from nova_virt_api.fake.machine import Machine
 from nova_virt_api.fake.places import Places, check_host, check_pool, choose_places, node_for
 from nova_virt_api.fake.steps import STAGES, Step
 from nova_virt_api.fake.switches import SimulatedCrash
+from nova_virt_api.fake.volumes import attachment_of
 from nova_virt_api.model.disk import DiskBus
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.nic import NicModel
 from nova_virt_api.model.record import Phase, Record, fingerprint
 from nova_virt_api.model.spec import Firmware, frozen_labels
 from nova_virt_api.model.units import MiB
-from nova_virt_api.model.volume import OpaqueVolume, Volume as StorageVolume
 
 if TYPE_CHECKING:
     from nova_virt_api.driver.operation import Operation
@@ -169,13 +171,20 @@ class Spawn:
             replace(
                 self._volume(self._places.pools[index], f"disk{index}", "disk", content.size_bytes, content.text),
                 bus=disk.bus or DiskBus.VIRTIO,
+                limits=disk.limits,
+                cache=disk.cache,
+                discard=disk.discard is not False,
+                serial=disk.serial,
                 image=content.text if content.from_image else "",
+                base=self._copy(self._places.pools[index], content),
             )
             for index, (disk, content) in enumerate(zip(self._spec.disks, contents, strict=True))
         ]
         if self._spec.cloud_init is not None:
             wanted.append(self._volume(self._places.pool, "seed", "seed", SIDE_VOLUME_SIZE, "cloud-init data"))
-        if self._spec.firmware is Firmware.UEFI:
+        if self._spec.tpm is not None:
+            wanted.append(self._volume(self._places.pool, "tpm", "tpm", SIDE_VOLUME_SIZE, "state of the TPM"))
+        if self._spec.uefi and not self._spec.stateless_firmware:
             wanted.append(self._volume(self._places.pool, "nvram", "nvram", SIDE_VOLUME_SIZE, "firmware variables"))
         self._op.stage(STAGES[Step.SPAWN_DISK])
         for index, volume in enumerate(wanted):
@@ -184,6 +193,12 @@ class Spawn:
                 self._put_volume(state, volume)
             self._op.progress(index + 1, len(wanted))
         return tuple(volume.key for volume in wanted)
+
+    def _copy(self, pool: str, content: Content) -> str:
+        """The image's copy in the pool, if somebody has brought one there."""
+        with self._world.reading() as state:
+            copy = state.volumes.get((pool, copy_name(content.sha256)))
+        return "" if copy is None else copy.name
 
     def _volume(self, pool: str, part: str, kind: str, size_bytes: int, content: str) -> Volume:
         return Volume(
@@ -223,6 +238,10 @@ class Spawn:
                             mac=nic.mac or mac_of(number),
                             model=nic.model or NicModel.VIRTIO,
                             vif_id=nic.vif_id,
+                            limits=nic.limits,
+                            queues=nic.queues or 1,
+                            mtu=nic.mtu,
+                            link_up=nic.link_up,
                         )
                     )
             names.append(name)
@@ -246,7 +265,8 @@ class Spawn:
                 labels=frozen_labels(spec.labels),
                 disks=volumes,
                 ports=ports,
-                firmware=spec.firmware or Firmware.BIOS,
+                firmware=Firmware.UEFI if spec.uefi else Firmware.BIOS,
+                machine=Machine.of(spec, shape.dedicated, state.dedicated_on(node)),
                 hostname=(spec.cloud_init.hostname if spec.cloud_init else None) or spec.name,
                 has_agent=True,
                 attached=tuple(attachment_of(volume) for volume in sorted(spec.volumes, key=lambda v: not v.boot)),
@@ -289,9 +309,3 @@ class Spawn:
     def _remains(self) -> list[Leftover]:
         with self._world.reading() as state:
             return remains.of(state, self._spec.uuid)
-
-
-def attachment_of(volume: StorageVolume) -> Attachment:
-    """What a guest knows of a storage service's volume: nothing secret."""
-    kind = volume.connection.kind if isinstance(volume.connection, OpaqueVolume) else "iscsi"
-    return Attachment(id=volume.id, boot=volume.boot, kind=kind)

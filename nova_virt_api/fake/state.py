@@ -170,6 +170,10 @@ class State:
         """The guests that live on a host."""
         return [guest for guest in self.guests.values() if guest.node == node]
 
+    def dedicated_on(self, node: str) -> frozenset[int]:
+        """The processors of a host that guests have for themselves, running or not."""
+        return frozenset(cpu for guest in self.guests_on(node) for cpu in guest.machine.cpu.host_cpus)
+
     def used_bytes(self, pool: str) -> int:
         """What the volumes of a pool take."""
         return sum(volume.size_bytes for volume in self.volumes.values() if volume.pool == pool)

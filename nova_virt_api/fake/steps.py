@@ -62,11 +62,25 @@ class Step(enum.Enum):
     UNPAUSE = "unpause"
     SUSPEND = "suspend"
     RESUME = "resume"
+    SNAPSHOT_REST = "snapshot: rest"
+    """The guest's file systems come to rest, where that is wanted."""
+
     SNAPSHOT_READ = "snapshot: read"
     """The boot disk is read."""
 
     SNAPSHOT_WRITE = "snapshot: write"
     """The image appears at its target."""
+
+    BEGIN_BACKUP = "begin backup"
+    FINISH_BACKUP = "finish backup"
+    ABORT_BACKUP = "abort backup"
+    FORGET_BACKUP_POINT = "forget backup point"
+    CREATE_CHECKPOINT = "create checkpoint"
+    REVERT_TO_CHECKPOINT = "revert to checkpoint"
+    DELETE_CHECKPOINT = "delete checkpoint"
+    PREFETCH_IMAGE = "prefetch image"
+    PRUNE_IMAGE = "prune image"
+    """One copy of an image is removed."""
 
     REBUILD_IMAGE = "rebuild: image"
     """The new image is fetched and inspected; until here a rebuild leaves the guest as it was."""
@@ -80,6 +94,17 @@ class Step(enum.Enum):
     REBUILD_START = "rebuild: start"
     """The guest is started."""
 
+    PREPARE_RESIZE = "prepare resize"
+    """The guest waits, and what it was is remembered."""
+
+    FETCH_RESIZED = "fetch resized"
+    """A guest that waits in another world is made in this one."""
+
+    FINISH_RESIZE = "finish resize"
+    """The guest has its new size."""
+
+    CONFIRM_RESIZE = "confirm resize"
+    REVERT_RESIZE = "revert resize"
     RESCUE_IMAGE = "rescue: image"
     """The rescue system's image is fetched and inspected."""
 
@@ -87,6 +112,36 @@ class Step(enum.Enum):
     UNRESCUE = "unrescue"
     ATTACH_INTERFACE = "attach interface"
     DETACH_INTERFACE = "detach interface"
+    ATTACH_VOLUME = "attach volume"
+    DETACH_VOLUME = "detach volume"
+    EXTEND_VOLUME = "extend volume"
+    COPY_VOLUME = "copy volume"
+    """A part of a volume is copied to the one that it is swapped for; four times."""
+
+    SWITCH_VOLUME = "switch volume"
+    """The guest goes over to the new volume; until here a swap leaves it on the old one."""
+
+    SET_PASSWORD = "set password"  # noqa: S105 - the name of a step
+    QUIESCE = "quiesce"
+    UNQUIESCE = "unquiesce"
+    CHECK_MIGRATION = "live migration: check"
+    """One end says what it has to offer, or needs."""
+
+    PREPARE_MIGRATION = "live migration: prepare"
+    """Record, volumes and ports are made at the destination."""
+
+    COPY_MEMORY = "live migration: copy"
+    """A part of the memory is copied; until it is over the move can be cancelled."""
+
+    ARRIVE = "live migration: arrive"
+    """The guest runs at the destination."""
+
+    LEAVE = "live migration: leave"
+    """The guest disappears from the source."""
+
+    FINISH_MIGRATION = "live migration: finish"
+    """What is left at the source is removed."""
+
     CRASH_DUMP = "crash dump"
     ENTER_MAINTENANCE = "enter maintenance"
     LEAVE_MAINTENANCE = "leave maintenance"
@@ -119,17 +174,46 @@ STAGES: Final[dict[Step, Stage | str]] = {
     Step.UNPAUSE: "unpause",
     Step.SUSPEND: "save memory",
     Step.RESUME: "restore memory",
+    Step.SNAPSHOT_REST: "bring the file systems to rest",
     Step.SNAPSHOT_READ: "read disk",
     Step.SNAPSHOT_WRITE: "write image",
+    Step.BEGIN_BACKUP: "hold on to the disks",
+    Step.FINISH_BACKUP: "let the disks go",
+    Step.ABORT_BACKUP: "let the disks go",
+    Step.FORGET_BACKUP_POINT: "forget what changed",
+    Step.CREATE_CHECKPOINT: "keep the disks",
+    Step.REVERT_TO_CHECKPOINT: "bring the disks back",
+    Step.DELETE_CHECKPOINT: "join disks",
+    Step.PREFETCH_IMAGE: Stage.IMAGE,
+    Step.PRUNE_IMAGE: Stage.CLEAN_UP,
     Step.REBUILD_IMAGE: Stage.IMAGE,
     Step.REBUILD_STOP: Stage.STOP,
     Step.REBUILD_WRITE: Stage.DISKS,
     Step.REBUILD_START: Stage.START,
+    Step.PREPARE_RESIZE: "prepare the resize",
+    Step.FETCH_RESIZED: Stage.DISKS,
+    Step.FINISH_RESIZE: Stage.DEFINE,
+    Step.CONFIRM_RESIZE: "confirm",
+    Step.REVERT_RESIZE: "go back",
     Step.RESCUE_IMAGE: Stage.IMAGE,
     Step.RESCUE: "start rescue system",
     Step.UNRESCUE: "stop rescue system",
     Step.ATTACH_INTERFACE: "attach interface",
     Step.DETACH_INTERFACE: "detach interface",
+    Step.ATTACH_VOLUME: "attach volume",
+    Step.DETACH_VOLUME: "detach volume",
+    Step.EXTEND_VOLUME: "extend volume",
+    Step.COPY_VOLUME: "copy volume",
+    Step.SWITCH_VOLUME: "switch volume",
+    Step.SET_PASSWORD: "set the password",
+    Step.QUIESCE: "bring the file systems to rest",
+    Step.UNQUIESCE: "let the guest write again",
+    Step.CHECK_MIGRATION: "look at both ends",
+    Step.PREPARE_MIGRATION: "prepare",
+    Step.COPY_MEMORY: "copy memory and disks",
+    Step.ARRIVE: "switch over",
+    Step.LEAVE: "leave",
+    Step.FINISH_MIGRATION: Stage.CLEAN_UP,
     Step.CRASH_DUMP: "interrupt",
     Step.ENTER_MAINTENANCE: "enter maintenance",
     Step.LEAVE_MAINTENANCE: "leave maintenance",

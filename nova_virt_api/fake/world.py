@@ -1,5 +1,6 @@
 """A fake world: its state, the lock around it, and everybody who looks at it."""
 
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -58,10 +59,12 @@ class World:
         name: its name.
         shape: its sizes and places.
         store: where it is kept; None keeps it in memory only.
+        key: what no other world is called by, in any process that sees this one; None for a world of one process.
     """
 
-    def __init__(self, name: str, shape: Shape, store: Store | None = None) -> None:
+    def __init__(self, name: str, shape: Shape, store: Store | None = None, *, key: str | None = None) -> None:
         self.name: Final = name
+        self.key: Final = key or secrets.token_hex(8)
         self.shape: Final = shape
         self.born: Final = time.monotonic()
         self.store = store
@@ -71,6 +74,13 @@ class World:
         self._channels: dict[Channel, Translate] = {}
         self._timers: dict[str, threading.Timer] = {}
         self.refresh()
+
+    def reachable(self) -> str:
+        """Let guests of other worlds of this process come here; returns the key that they name it by."""
+        from nova_virt_api.fake.parcel import REACHED
+
+        REACHED[self.key] = self
+        return self.key
 
     @property
     def revision(self) -> int:

@@ -45,7 +45,7 @@ def enter_kept(path: Path, shape: Shape) -> World:
 
     world, connections = KEPT.get(path, (None, 0))
     if world is None:
-        world = World(path.stem, shape, FileStore(path, shape.images))
+        world = World(path.stem, shape, FileStore(path, shape.images), key=str(path))
     check_shape(world, shape)
     KEPT[path] = (world, connections + 1)
     return world

@@ -12,6 +12,12 @@ class DeviceKind(enum.Enum):
     DISK = "disk"
     NIC = "nic"
     PCI = "pci"
+    VIRTUAL_FUNCTION = "virtual_function"
+    """A part of a PCI device that can be given to a guest as if it were one (SR-IOV)."""
+
+    MEDIATED = "mediated"
+    """A part of a device that its driver on the host shares out, e.g. a virtual GPU."""
+
     OTHER = "other"
 
 
@@ -27,6 +33,8 @@ class Device:
         product: product's name or number, if known.
         address: where it is on the node, e.g. a PCI address, a MAC address for a NIC, a device path for a disk.
         size_bytes: of memory and disks, if known.
+        parent: id of the listed device that it is a part of, or on; empty if there is none, or it is not known.
+        numa_node: the host's NUMA node that it is near to, if known.
     """
 
     id: str
@@ -36,3 +44,5 @@ class Device:
     product: str = ""
     address: str = ""
     size_bytes: int | None = None
+    parent: str = ""
+    numa_node: int | None = None

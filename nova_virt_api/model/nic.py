@@ -8,7 +8,8 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Final
 
 from nova_virt_api.capability import Feature
-from nova_virt_api.model.check import check, check_text, check_type
+from nova_virt_api.model.check import check, check_integer, check_text, check_type
+from nova_virt_api.model.limits import NicLimits
 
 MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
@@ -32,12 +33,20 @@ class Nic:
         mac: unicast MAC address, e.g. ``52:54:00:12:34:56``; None lets the backend choose a stable one.
         model: None takes what suits the endpoint best.
         vif_id: an interface that a network service has made already, by its id there, e.g. of a Neutron port.
+        limits: how fast the guest may use it; None is without limit.
+        queues: how many of the guest's CPUs may work on it at the same time; None takes what suits the endpoint best.
+        mtu: largest packet in bytes that fits through it, from 68 to 65535; None takes the network's.
+        link_up: False plugs the cable out.
     """
 
     network: str | None = None
     mac: str | None = None
     model: NicModel | None = None
     vif_id: str | None = None
+    limits: NicLimits | None = None
+    queues: int | None = None
+    mtu: int | None = None
+    link_up: bool = True
 
     def __post_init__(self) -> None:
         if self.network is not None:
@@ -53,6 +62,13 @@ class Nic:
             check_type("model", self.model, NicModel, "a NicModel")
         if self.vif_id is not None:
             check_text("vif_id", self.vif_id, 255)
+        if self.limits is not None:
+            check_type("limits", self.limits, NicLimits, "a NicLimits")
+        if self.queues is not None:
+            check_integer("queues", self.queues, 1, 256, "queues")
+        if self.mtu is not None:
+            check_integer("mtu", self.mtu, 68, 65535, "bytes")
+        check_type("link_up", self.link_up, bool, "True or False")
 
     def features(self) -> Iterator[tuple[Feature, str]]:
         """What an endpoint must declare for this interface, each with the field that asks for it."""
@@ -62,6 +78,14 @@ class Nic:
             yield Feature.NIC_MODEL, "model"
         if self.vif_id is not None:
             yield Feature.NIC_VIF, "vif_id"
+        if self.limits is not None:
+            yield Feature.NIC_LIMITS, "limits"
+        if self.queues is not None:
+            yield Feature.NIC_QUEUES, "queues"
+        if self.mtu is not None:
+            yield Feature.NIC_MTU, "mtu"
+        if not self.link_up:
+            yield Feature.NIC_LINK, "link_up"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -89,6 +89,38 @@ class Resource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostPages:
+    """The memory of a host's NUMA cell that is set aside in pages of one size.
+
+    Args:
+        size_bytes: size of a page.
+        total: pages that exist.
+        free: pages that no guest has.
+    """
+
+    size_bytes: int
+    total: int
+    free: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostCell:
+    """A NUMA cell of a host.
+
+    Args:
+        id: its number on the host.
+        cpus: numbers of its processors.
+        memory_bytes: its memory.
+        pages: its huge pages, by size; none where it has none.
+    """
+
+    id: int
+    cpus: tuple[int, ...]
+    memory_bytes: int
+    pages: tuple[HostPages, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Inventory:
     """What a node has to give, in the terms of OpenStack's Placement.
 
@@ -100,6 +132,7 @@ class Inventory:
         uptime_seconds: since the node started, if known.
         resources: one entry per resource class.
         traits: names of os-traits, or ``CUSTOM_...``.
+        cells: its NUMA cells, as far as known.
     """
 
     node: Node
@@ -109,3 +142,4 @@ class Inventory:
     uptime_seconds: int | None = None
     resources: tuple[Resource, ...]
     traits: tuple[str, ...] = ()
+    cells: tuple[HostCell, ...] = ()

@@ -11,11 +11,16 @@ from nova_virt_api.capability import Feature
 from nova_virt_api.errors import InvalidSpec
 from nova_virt_api.model.check import check, check_integer, check_type, duplicates, frozen_tuple
 from nova_virt_api.model.cloud_init import CloudInit
+from nova_virt_api.model.cpu import Cpu, NumaCell
 from nova_virt_api.model.disk import Disk
 from nova_virt_api.model.labels import NO_LABELS, Labels
+from nova_virt_api.model.memory import MemoryBacking
 from nova_virt_api.model.nic import Nic
 from nova_virt_api.model.placement import Placement
+from nova_virt_api.model.screen import Screen
+from nova_virt_api.model.tpm import Tpm
 from nova_virt_api.model.volume import Volume
+from nova_virt_api.model.watchdog import Watchdog
 
 MOST_VCPUS: Final = 4096
 LEAST_MEMORY: Final = 1024**2
@@ -51,7 +56,16 @@ class InstanceSpec:
         nics: network interfaces in the order in which the guest sees them.
         cloud_init: first-boot data.
         placement: where it is to live.
-        firmware: None takes what suits the endpoint best.
+        firmware: None takes what suits the endpoint best, or UEFI for what only UEFI can do.
+        secure_boot: whether the firmware starts signed systems only; it is UEFI then, with the well-known keys.
+        stateless_firmware: whether the firmware keeps no variables; it is UEFI then, and starts as new each time.
+        tpm: a trusted platform module; None for none.
+        cpu: the processor that the guest sees; None is the endpoint's choice.
+        numa: the NUMA cells that the guest sees, which have all its virtual CPUs and memory; empty for one without
+            places.
+        backing: how its memory is made; None is the endpoint's choice.
+        watchdog: a device that acts when the guest hangs; None for none.
+        screen: its screen; None is the endpoint's choice.
         labels: the caller's own pairs; found again in ``Instance.labels``.
         power_on: False leaves the guest stopped after it was made.
         extras: frozen objects of types that the driver's package defines.
@@ -67,6 +81,14 @@ class InstanceSpec:
     cloud_init: CloudInit | None = None
     placement: Placement = Placement()
     firmware: Firmware | None = None
+    secure_boot: bool = False
+    stateless_firmware: bool = False
+    tpm: Tpm | None = None
+    cpu: Cpu | None = None
+    numa: Sequence[NumaCell] = ()
+    backing: MemoryBacking | None = None
+    watchdog: Watchdog | None = None
+    screen: Screen | None = None
     labels: Mapping[str, str] = NO_LABELS
     power_on: bool = True
     extras: Sequence[Extra] = ()
@@ -97,8 +119,40 @@ class InstanceSpec:
         check_type("placement", self.placement, Placement, "a Placement")
         if self.firmware is not None:
             check_type("firmware", self.firmware, Firmware, "a Firmware")
+        self._check_machine()
         object.__setattr__(self, "labels", frozen_labels(self.labels))
         check_type("power_on", self.power_on, bool, "True or False")
+
+    def _check_machine(self) -> None:
+        """Refuse a machine that contradicts itself."""
+        for field in ("secure_boot", "stateless_firmware"):
+            value = getattr(self, field)
+            check_type(field, value, bool, "True or False")
+            check(not value or self.firmware is not Firmware.BIOS, field, value, "False with BIOS")
+        both = self.secure_boot and self.stateless_firmware
+        check(not both, "secure_boot", True, "False with stateless_firmware: its keys are among the variables")
+        for field, kind in (
+            ("tpm", Tpm),
+            ("cpu", Cpu),
+            ("backing", MemoryBacking),
+            ("watchdog", Watchdog),
+            ("screen", Screen),
+        ):
+            if (value := getattr(self, field)) is not None:
+                check_type(field, value, kind, f"a {kind.__name__}")
+        frozen_tuple(self, "numa", NumaCell, "NumaCell objects")
+        if self.numa:
+            check_cells(self.numa, self.vcpus, self.memory_bytes)
+        if self.cpu is not None:
+            topology, pins = self.cpu.topology, self.cpu.host_cpus
+            fits = topology is None or topology.vcpus == self.vcpus
+            check(fits, "cpu.topology", topology, f"one of {self.vcpus} virtual CPUs, as the guest has")
+            check(len(pins) in (0, self.vcpus), "cpu.host_cpus", pins, f"{self.vcpus} of them, as the guest has CPUs")
+
+    @property
+    def uefi(self) -> bool:
+        """Whether the guest's firmware is to be UEFI, by name or by what only UEFI can do."""
+        return self.firmware is Firmware.UEFI or self.secure_boot or self.stateless_firmware
 
     def features(self) -> Iterator[tuple[Feature, str]]:
         """What an endpoint must declare for this spec, each with the field that asks for it."""
@@ -108,6 +162,8 @@ class InstanceSpec:
             yield from ((feature, f"disks[{index}].{field}") for feature, field in disk.features())
         if self.volumes:
             yield Feature.SPAWN_VOLUMES, "volumes"
+        for index, volume in enumerate(self.volumes):
+            yield from ((feature, f"volumes[{index}].{field}") for feature, field in volume.features())
         if len(self.nics) > 1:
             yield Feature.MULTIPLE_NICS, "nics[1]"
         for index, nic in enumerate(self.nics):
@@ -116,8 +172,24 @@ class InstanceSpec:
             yield Feature.CLOUD_INIT, "cloud_init"
         if self.firmware is Firmware.UEFI:
             yield Feature.UEFI, "firmware"
+        yield from self._machine_features()
         if self.extras:
             yield Feature.EXTRAS, "extras"
+
+    def _machine_features(self) -> Iterator[tuple[Feature, str]]:
+        if self.secure_boot:
+            yield Feature.SECURE_BOOT, "secure_boot"
+        if self.stateless_firmware:
+            yield Feature.STATELESS_FIRMWARE, "stateless_firmware"
+        if self.tpm is not None:
+            yield Feature.TPM, "tpm"
+        if self.numa:
+            yield Feature.NUMA, "numa"
+        if self.watchdog is not None:
+            yield Feature.WATCHDOG, "watchdog"
+        for name in ("cpu", "backing", "screen"):
+            if (part := getattr(self, name)) is not None:
+                yield from ((feature, f"{name}.{field}") for feature, field in part.features())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +222,14 @@ def check_name(field: str, value: Any) -> None:
     """Refuse a name that some backend could misread: it ends in XML, paths, host names and command lines."""
     good = isinstance(value, str) and NAME.fullmatch(value) is not None
     check(good, field, value, "1 to 63 letters, digits, '.', '_' or '-', starting with a letter or digit")
+
+
+def check_cells(cells: Sequence[NumaCell], vcpus: int, memory_bytes: int) -> None:
+    """Refuse NUMA cells that do not have each virtual CPU exactly once, and all memory."""
+    found = sorted(number for cell in cells for number in cell.vcpus)
+    check(found == list(range(vcpus)), "numa", f"virtual CPUs {found}", f"each of 0 to {vcpus - 1} in exactly one cell")
+    total = sum(cell.memory_bytes for cell in cells)
+    check(total == memory_bytes, "numa", f"{total} bytes", f"{memory_bytes} bytes together, the guest's memory")
 
 
 def frozen_labels(labels: Mapping[str, str]) -> Labels:

@@ -1,76 +1,33 @@
-"""Volumes of a storage service: how a guest reaches them, and who a node is to the service."""
+"""Volumes of a storage service: what a guest uses of them, and who a node is to the service."""
 
-import json
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final
 
-from nova_virt_api.errors import InvalidSpec
-from nova_virt_api.model.check import check, check_integer, check_text, check_type
+from nova_virt_api.capability import Feature
+from nova_virt_api.model.check import check, check_text, check_type
+from nova_virt_api.model.disk import DiskBus
+from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.secret import Secret
+from nova_virt_api.model.volume_connection import CONNECTIONS, NEEDED, VolumeConnection
 
-HIGHEST_LUN: Final = 2**64 - 1
-LARGEST_JSON: Final = 65536
+TAG: Final = re.compile(r"[A-Za-z0-9_-]{1,20}")
+"""A virtio disk's serial number has twenty characters (VIRTIO 1.2, section 5.2.6)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IscsiVolume:
-    """A logical unit of an iSCSI target (RFC 7143).
+class LuksEncryption:
+    """What is on the volume is encrypted with LUKS, outside of the guest, which sees it in clear.
 
     Args:
-        portal: address and port of the target, e.g. ``192.0.2.7:3260`` or ``[2001:db8::7]:3260``.
-        iqn: the target's name.
-        lun: number of the logical unit.
-        chap_username: user name for CHAP; None when the target asks for none.
-        chap_password: password for CHAP; given exactly when a user name is.
+        passphrase: opens the volume, which was formatted before.
     """
 
-    portal: str
-    iqn: str
-    lun: int = 0
-    chap_username: str | None = None
-    chap_password: Secret | None = None
+    passphrase: Secret
 
     def __post_init__(self) -> None:
-        check_text("portal", self.portal, 255)
-        host, _, port = self.portal.rpartition(":")
-        check(bool(host) and port.isdecimal() and 0 < int(port) < 65536, "portal", self.portal, "address:port")
-        check_text("iqn", self.iqn, 223)
-        check_integer("lun", self.lun, 0, HIGHEST_LUN, "a logical unit")
-        if self.chap_username is not None:
-            check_text("chap_username", self.chap_username, 255)
-        if self.chap_password is not None:
-            check_type("chap_password", self.chap_password, Secret, "a Secret")
-        paired = (self.chap_username is None) == (self.chap_password is None)
-        check(paired, "chap_password", self.chap_password, "a password with a user name, or neither")
-
-
-@dataclass(frozen=True, slots=True)
-class OpaqueVolume:
-    """A connection that only the storage service and the driver understand, e.g. one made by os-brick or Cinder.
-
-    Args:
-        kind: its type there, e.g. ``iscsi`` or ``fibre_channel``.
-        properties: a JSON object with all the rest. May hold secrets, so it is not printed.
-    """
-
-    kind: str
-    properties: Secret
-
-    def __post_init__(self) -> None:
-        check_text("kind", self.kind, 63)
-        check_type("properties", self.properties, Secret, "a Secret that holds a JSON object")
-        text = self.properties.reveal()
-        check(len(text) <= LARGEST_JSON, "properties", f"{len(text)} characters", f"at most {LARGEST_JSON}")
-        try:
-            good = isinstance(json.loads(text), dict)
-        except ValueError:
-            good = False
-        if not good:
-            raise InvalidSpec("properties", self.properties, "a JSON object")
-
-
-VolumeConnection: TypeAlias = IscsiVolume | OpaqueVolume
-"""How a volume is reached."""
+        check_type("passphrase", self.passphrase, Secret, "a Secret")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,16 +38,78 @@ class Volume:
         id: the storage service's id for it.
         connection: how it is reached.
         boot: whether the guest boots from it; then it comes before the guest's own disks.
+        bus: on which bus the guest sees it; None takes what suits the endpoint best.
+        encryption: how what is on it is encrypted; None for not at all, or inside of the guest.
+        shared: whether other guests use it at the same time; their systems have to agree on who writes.
+        read_only: whether the guest may only read it.
+        tag: the serial number that the guest sees, by which programs there find it, in place of its id: 1 to 20
+            letters, digits, ``_`` or ``-``.
     """
 
     id: str
     connection: VolumeConnection
     boot: bool = False
+    bus: DiskBus | None = None
+    encryption: LuksEncryption | None = None
+    shared: bool = False
+    read_only: bool = False
+    tag: str | None = None
 
     def __post_init__(self) -> None:
         check_text("id", self.id, 255)
-        check_type("connection", self.connection, (IscsiVolume, OpaqueVolume), "an IscsiVolume or an OpaqueVolume")
-        check_type("boot", self.boot, bool, "True or False")
+        names = ", ".join(kind.__name__ for kind in CONNECTIONS)
+        check_type("connection", self.connection, CONNECTIONS, f"one of: {names}")
+        for field in ("boot", "shared", "read_only"):
+            check_type(field, getattr(self, field), bool, "True or False")
+        if self.bus is not None:
+            check_type("bus", self.bus, DiskBus, "a DiskBus")
+        if self.encryption is not None:
+            check_type("encryption", self.encryption, LuksEncryption, "a LuksEncryption")
+            raw = getattr(self.connection, "format", ImageFormat.RAW) is ImageFormat.RAW
+            check(raw, "encryption", self.encryption, "encryption of volumes in raw format only")
+        if self.tag is not None:
+            good = isinstance(self.tag, str) and TAG.fullmatch(self.tag) is not None
+            check(good, "tag", self.tag, "1 to 20 letters, digits, '_' or '-'")
+
+    def features(self) -> Iterator[tuple[Feature, str]]:
+        """What an endpoint must declare for this volume, each with the field that asks for it."""
+        if (needed := NEEDED.get(type(self.connection))) is not None:
+            yield needed, "connection"
+        if self.bus is not None:
+            yield Feature.VOLUME_BUS, "bus"
+        if self.encryption is not None:
+            yield Feature.VOLUME_ENCRYPTION, "encryption"
+        if self.shared:
+            yield Feature.VOLUME_SHARED, "shared"
+        if self.read_only:
+            yield Feature.VOLUME_READ_ONLY, "read_only"
+        if self.tag is not None:
+            yield Feature.VOLUME_TAG, "tag"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachedVolume:
+    """A volume that a guest uses, as the endpoint knows it.
+
+    Args:
+        id: the storage service's id for it.
+        device: the endpoint's name for the guest's disk, e.g. ``vdb``; the guest may number its disks otherwise.
+        bus: on which bus the guest sees it; None when not known.
+        boot: whether the guest boots from it.
+        encrypted: whether what is on it is decrypted outside of the guest.
+        shared: whether other guests may use it at the same time.
+        read_only: whether the guest may only read it.
+        serial: the serial number by which the guest knows it; None when not known. A bus may show only its beginning.
+    """
+
+    id: str
+    device: str | None = None
+    bus: DiskBus | None = None
+    boot: bool = False
+    encrypted: bool = False
+    shared: bool = False
+    read_only: bool = False
+    serial: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nova_virt_api.errors import InvalidSpec
 from nova_virt_api.model.cloud_init import LARGEST, CloudInit
-from nova_virt_api.model.disk import Disk, DiskBus
+from nova_virt_api.model.disk import SERIAL, Disk, DiskBus, DiskCache
 from nova_virt_api.model.identity import stable_uuid
 from nova_virt_api.model.nic import Nic, NicModel
 from nova_virt_api.model.placement import Placement
@@ -26,11 +26,23 @@ from nova_virt_api.specfile.kinds import (
     Uuid,
     inside,
 )
+from nova_virt_api.specfile.machine import (
+    BACKING,
+    CPU,
+    DISK_LIMITS,
+    NIC_LIMITS,
+    NUMA_CELL,
+    SCREEN,
+    TPM,
+    WATCHDOG,
+)
 from nova_virt_api.specfile.source import Source
 from nova_virt_api.specfile.volume import VOLUME
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from nova_virt_api.model.volume import Volume
 
 
 class CloudInitFields(Fields):
@@ -55,11 +67,30 @@ class CloudInitFields(Fields):
 
 
 DISK: Final = Fields(
-    Disk, {"source": Source(), "size_bytes": Size(), "pool": Text(maxLength=255), "bus": Choice(DiskBus)}
+    Disk,
+    {
+        "source": Source(),
+        "size_bytes": Size(),
+        "pool": Text(maxLength=255),
+        "bus": Choice(DiskBus),
+        "limits": DISK_LIMITS,
+        "cache": Choice(DiskCache),
+        "discard": Flag(),
+        "serial": Text(pattern=f"^{SERIAL.pattern}$"),
+    },
 )
 NIC: Final = Fields(
     Nic,
-    {"network": Text(maxLength=255), "mac": Text(), "model": Choice(NicModel), "vif_id": Text(maxLength=255)},
+    {
+        "network": Text(maxLength=255),
+        "mac": Text(),
+        "model": Choice(NicModel),
+        "vif_id": Text(maxLength=255),
+        "limits": NIC_LIMITS,
+        "queues": Integer(1, 256),
+        "mtu": Integer(68, 65535),
+        "link_up": Flag(),
+    },
 )
 CLOUD_INIT: Final = CloudInitFields(
     CloudInit,
@@ -94,6 +125,14 @@ SPEC_KINDS: Final[dict[str, Kind]] = {
     "cloud_init": CLOUD_INIT,
     "placement": PLACEMENT,
     "firmware": Choice(Firmware),
+    "secure_boot": Flag(),
+    "stateless_firmware": Flag(),
+    "tpm": TPM,
+    "cpu": CPU,
+    "numa": List(NUMA_CELL),
+    "backing": BACKING,
+    "watchdog": WATCHDOG,
+    "screen": SCREEN,
     "labels": Pairs(),
     "power_on": Flag(),
 }
@@ -110,6 +149,23 @@ def read_spec(path: str) -> InstanceSpec:
         InvalidSpec: names the field, what came, what is allowed, and the line.
     """
     return spec_of(read_document(path))
+
+
+def read_volume(path: str) -> Volume:
+    """The volume in a YAML file, in the form that a spec has it in.
+
+    Args:
+        path: the file; ``-`` reads standard input. Paths in it are relative to its folder.
+
+    Raises:
+        InvalidSpec: names the field, what came, what is allowed, and the line.
+    """
+    document = read_document(path)
+    try:
+        volume: Volume = VOLUME.read(dict(document.data), "", document.folder)
+    except InvalidSpec as error:
+        raise document.placed(error) from error.__cause__
+    return volume
 
 
 def spec_of(document: Document) -> InstanceSpec:

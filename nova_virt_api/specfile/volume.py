@@ -6,8 +6,21 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nova_virt_api.config.secret_reference import FORMS, READERS, resolve
 from nova_virt_api.errors import ConfigError, InvalidSpec
-from nova_virt_api.model.volume import HIGHEST_LUN, IscsiVolume, OpaqueVolume, Volume
-from nova_virt_api.specfile.kinds import Fields, Flag, Integer, Kind, Text, inside
+from nova_virt_api.model.disk import DiskBus
+from nova_virt_api.model.image import ImageFormat
+from nova_virt_api.model.volume import TAG, LuksEncryption, Volume
+from nova_virt_api.model.volume_connection import (
+    HIGHEST_LUN,
+    LONGEST_PATH,
+    BlockVolume,
+    FileVolume,
+    IscsiVolume,
+    NbdVolume,
+    NfsVolume,
+    OpaqueVolume,
+    RbdVolume,
+)
+from nova_virt_api.specfile.kinds import Choice, Fields, Flag, Integer, Kind, List, Text, inside
 from nova_virt_api.specfile.said import Said
 
 if TYPE_CHECKING:
@@ -54,6 +67,36 @@ CONNECTIONS: Final = {
             "chap_password": SecretText(),
         },
     ),
+    "file": Fields(FileVolume, {"path": Text(maxLength=LONGEST_PATH), "format": Choice(ImageFormat)}),
+    "block": Fields(BlockVolume, {"path": Text(maxLength=LONGEST_PATH)}),
+    "nbd": Fields(
+        NbdVolume,
+        {
+            "host": Text(maxLength=255),
+            "port": Integer(1, 65535),
+            "socket": Text(maxLength=LONGEST_PATH),
+            "export": Text(maxLength=LONGEST_PATH),
+        },
+    ),
+    "nfs": Fields(
+        NfsVolume,
+        {
+            "server": Text(maxLength=255),
+            "export": Text(maxLength=LONGEST_PATH),
+            "path": Text(maxLength=LONGEST_PATH),
+            "format": Choice(ImageFormat),
+        },
+    ),
+    "rbd": Fields(
+        RbdVolume,
+        {
+            "monitors": List(Text(maxLength=255)),
+            "pool": Text(maxLength=255),
+            "image": Text(maxLength=255),
+            "user": Text(maxLength=255),
+            "key": SecretText(),
+        },
+    ),
     "opaque": Fields(OpaqueVolume, {"kind": Text(maxLength=63), "properties": SecretText()}),
 }
 """Forms of a connection by the key that tells which it is."""
@@ -82,4 +125,16 @@ class Connection(Kind):
         return {"oneOf": forms}
 
 
-VOLUME: Final = Fields(Volume, {"id": Text(maxLength=255), "connection": Connection(), "boot": Flag()})
+VOLUME: Final = Fields(
+    Volume,
+    {
+        "id": Text(maxLength=255),
+        "connection": Connection(),
+        "boot": Flag(),
+        "bus": Choice(DiskBus),
+        "encryption": Fields(LuksEncryption, {"passphrase": SecretText()}),
+        "shared": Flag(),
+        "read_only": Flag(),
+        "tag": Text(pattern=f"^{TAG.pattern}$"),
+    },
+)

@@ -24,6 +24,7 @@ class Committed:
         self._op = op
         self.progress = op.progress
         self.remaining = op.remaining
+        self.on_complete_now = op.on_complete_now
 
     def stage(self, stage: Stage | str, cancel: CancelMode = CancelMode.NONE) -> None:
         """Begin a stage, which nothing stops."""

@@ -62,13 +62,31 @@ def test_a_spec_file_is_repeatable_and_options_win_over_it(nova_virt: Run, place
     assert changed.code == 6, changed.err
 
 
+def test_parts_of_the_machine_have_options(nova_virt: Run, places: Path) -> None:
+    options = "--secure-boot --tpm 2.0 --cpu-model host-model --dedicated-cpus"
+    printed = nova_virt(f"create web --dry-run {options}")
+    assert printed.code == 0, printed.err
+    found = yaml.safe_load(printed.out)
+    assert (found["secure_boot"], found["tpm"]) == (True, {"version": "2.0"})
+    assert found["cpu"] == {"mode": "host-model", "dedicated": True}
+    (places / "web.yaml").write_text(printed.out)
+    again = nova_virt("create --spec web.yaml --cpu-model Nehalem --dry-run")
+    assert yaml.safe_load(again.out)["cpu"] == {"model": "Nehalem", "dedicated": True}
+    assert nova_virt(f"create web {options}").code == 0
+
+
+def test_a_machine_that_cannot_be_names_the_option(nova_virt: Run, places: Path) -> None:
+    ran = nova_virt("--quiet create web --secure-boot --firmware bios")
+    assert (ran.code, ran.error.split(": ")[1]) == (7, "--secure-boot")
+
+
 def test_a_spec_file_with_a_slip_names_field_and_line(nova_virt: Run, places: Path) -> None:
     (places / "web.yaml").write_text("name: web\nmemory_bytes: 512M\ndisks:\n- source: {blank: true}\n  siez: 2G\n")
     ran = nova_virt("--quiet create --spec web.yaml")
     assert ran.code == 7
     assert ran.error == (
-        "nova-virt create web: disks[0].siez: got an unknown field, allowed is one of: source, size_bytes, pool, bus;"
-        " did you mean 'size_bytes'?; see web.yaml, line 5"
+        "nova-virt create web: disks[0].siez: got an unknown field, allowed is one of: source, size_bytes, pool, bus,"
+        " limits, cache, discard, serial; did you mean 'size_bytes'?; see web.yaml, line 5"
     )
 
 

@@ -91,8 +91,10 @@ def test_every_error_has_a_number_on_purpose() -> None:
     plain_failures = {
         "error",
         "storage",
+        "backup-chain-broken",
         "network",
         "guest-agent-unavailable",
+        "migration",
         "hook-failed",
         "backend",
         "driver-bug",

@@ -88,6 +88,28 @@ def test_a_closer_look(nova_virt: Run, web: str) -> None:
     assert "kind=interrupt, message=NMI for a crash dump" in table
 
 
+def test_what_guests_use(nova_virt: Run, web: str) -> None:
+    assert nova_virt("create db --vcpus 1 --memory 1G --no-start").code == 0
+    (sample,) = nova_virt("metrics -f json").json
+    assert (sample["name"], sample["read_bytes"], sample["sent_bytes"]) == ("web", 16 * 1024**2, 0)
+    assert nova_virt("stop web").code == 0
+    assert nova_virt("metrics -f json").json == []
+
+
+def test_copies_of_images(nova_virt: Run, web: str, tmp_path: Path) -> None:
+    image = tmp_path / "debian.raw"
+    image.write_bytes(bytes(65536))
+    copy = nova_virt(f"image prefetch --image {image} --image-format raw -f json").json
+    assert (copy["pool"], copy["size_bytes"], copy["used"]) == ("default", 65536, False)
+    assert nova_virt("image list -f json").json == [copy]
+    assert nova_virt("image prune --days 1 -f json").json == []
+    assert nova_virt("image prune -f json").json == [copy]
+    assert nova_virt("image list -f json").json == []
+    missing = nova_virt("image prefetch")
+    assert missing.code == 7, missing.err
+    assert "image: got" in missing.err
+
+
 def test_what_a_node_has_and_is_called(nova_virt: Run) -> None:
     kinds = {device["kind"] for device in nova_virt("device list -f json").json}
     assert kinds == {"processor", "memory", "disk", "nic"}
@@ -95,6 +117,27 @@ def test_what_a_node_has_and_is_called(nova_virt: Run) -> None:
     connector = nova_virt("volume connector -f json").json
     assert connector["node"] == "fake-host"
     assert connector["iscsi_initiator"].startswith("iqn.")
+
+
+def test_volumes_come_go_grow_and_are_swapped(nova_virt: Run, web: str, places: Path) -> None:
+    (places / "passphrase").write_text("hunter2")
+    (places / "data.yaml").write_text(
+        "id: data\nconnection: {file: {path: /srv/data.raw}}\nencryption: {passphrase: {file: passphrase}}\ntag: db\n"
+    )
+    (places / "new.yaml").write_text("id: new\nconnection: {nbd: {host: 192.0.2.7}}\n")
+    data, new = places / "data.yaml", places / "new.yaml"
+    attached = nova_virt(f"volume attach web {data} -f json").json
+    assert (attached["id"], attached["encrypted"], attached["serial"]) == ("data", True, "db")
+    assert nova_virt("volume extend web data 2G").out == "web sees volume data with 2G\n"
+    assert nova_virt("volume extend web data 1G").code != 0
+    assert nova_virt(f"volume swap web data {new} -f value -c id").out == "new\n"
+    assert nova_virt("volume list web -f value -c id -c read_only").out == "new false\n"
+    assert nova_virt("volume detach web new").out == "web has no volume new\n"
+    assert nova_virt("volume list web -f json").json == []
+    data.write_text("id: data\nconnection: {nfs: {server: a}}\n")
+    refused = nova_virt(f"volume attach web {data}")
+    assert "connection.nfs.export" in refused.err
+    assert "hunter2" not in refused.err
 
 
 def test_interfaces_that_a_network_service_made(nova_virt: Run) -> None:

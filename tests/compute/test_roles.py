@@ -44,6 +44,11 @@ NEEDS: dict[str, tuple[virt.Feature, str, Call]] = {
         "password",
         lambda compute, guest: compute.rescue(guest, password=virt.Secret("x")),
     ),
+    "checkpoint memory": (
+        virt.Feature.CHECKPOINT_MEMORY,
+        "memory",
+        lambda compute, guest: compute.create_checkpoint(guest, "now", memory=True),
+    ),
     "attach mac": (
         virt.Feature.NIC_MAC,
         "nic.mac",
@@ -68,7 +73,7 @@ def test_an_argument_whose_feature_is_missing_is_refused(
 ) -> None:
     feature, field, call = NEEDS[what]
     switches.withdraw(feature, "this machine is too old")
-    for step in (Step.REBUILD_IMAGE, Step.RESCUE_IMAGE, Step.RESCUE, Step.ATTACH_INTERFACE):
+    for step in (Step.REBUILD_IMAGE, Step.RESCUE_IMAGE, Step.RESCUE, Step.CREATE_CHECKPOINT, Step.ATTACH_INTERFACE):
         switches.fail_at(step, AssertionError("the driver was called"))
     with pytest.raises(virt.NotSupported) as caught:
         call(compute, guest)
@@ -85,6 +90,12 @@ def test_an_argument_whose_feature_is_missing_is_refused(
         ("rebuild", {"cloud_init": "password: hunter2"}, "cloud_init"),
         ("rescue", {"image": "x.iso"}, "image"),
         ("rescue", {"password": "hunter2"}, "password"),
+        ("create_checkpoint", {"name": ""}, "name"),
+        ("create_checkpoint", {"name": "x" * 81}, "name"),
+        ("create_checkpoint", {"name": "now", "description": "two\nlines"}, "description"),
+        ("create_checkpoint", {"name": "now", "memory": "yes"}, "memory"),
+        ("revert_to_checkpoint", {"name": None}, "name"),
+        ("delete_checkpoint", {"name": "now", "children": 1}, "children"),
         ("attach_interface", {"nic": "default"}, "nic"),
         ("detach_interface", {"interface": None}, "interface"),
         ("detach_interface", {"interface": ""}, "interface"),

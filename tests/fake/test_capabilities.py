@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 
 import nova_virt_api as virt
+from nova_virt_api.driver.live_migration import LiveMigration
 from nova_virt_api.driver.role import roles_of
 from nova_virt_api.fake.driver import FakeDriver
 from nova_virt_api.fake.switches import Switches
 
-OFF = {virt.Feature.EXTRAS, virt.Feature.WHOLE_NODES}
+OFF = {virt.Feature.EXTRAS, virt.Feature.MIGRATE_WITHIN, virt.Feature.WHOLE_NODES}
 """What the fake hypervisor does not have unless told."""
 
 USES: dict[virt.Capability, Callable[[virt.Compute, Any, Path], Any]] = {
@@ -21,11 +22,17 @@ USES: dict[virt.Capability, Callable[[virt.Compute, Any, Path], Any]] = {
     virt.Capability.CONSOLE: lambda compute, guest, _: compute.console(guest, virt.ConsoleKind.VNC),
     virt.Capability.CONSOLE_LOG: lambda compute, guest, _: compute.console_log(guest),
     virt.Capability.REBUILD: lambda compute, guest, _: compute.rebuild(guest),
+    virt.Capability.RESIZE: lambda compute, guest, _: compute.confirm_resize(guest),
+    virt.Capability.LIVE_MIGRATION: lambda compute, guest, _: compute.perform(
+        guest, LiveMigration, lambda role, op: role.finish_destination(guest.ref, op)
+    ),
     virt.Capability.RESCUE: lambda compute, guest, _: compute.rescue(guest),
     virt.Capability.INTERFACES: lambda compute, guest, _: compute.attach_interface(guest, virt.Nic()),
     virt.Capability.VOLUMES: lambda compute, guest, _: compute.volume_connector(),
     virt.Capability.CRASH_DUMP: lambda compute, guest, _: compute.trigger_crash_dump(guest),
     virt.Capability.DIAGNOSTICS: lambda compute, guest, _: compute.diagnostics(guest),
+    virt.Capability.METRICS: lambda compute, guest, _: compute.metrics(),
+    virt.Capability.IMAGE_CACHE: lambda compute, guest, _: compute.prune_images(),
     virt.Capability.HOST_CONTROL: lambda compute, guest, _: compute.enter_maintenance("fake-host", "a fan"),
     virt.Capability.ADOPT: lambda compute, guest, _: compute.release(guest),
     virt.Capability.DEVICES: lambda compute, guest, _: compute.devices(),

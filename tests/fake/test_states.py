@@ -39,6 +39,10 @@ VERBS: Final[dict[str, Verb]] = {
     "console": lambda compute, guest, _: compute.console(guest, virt.ConsoleKind.VNC),
     "console_log": lambda compute, guest, _: compute.console_log(guest),
     "rebuild": lambda compute, guest, _: compute.rebuild(guest, source=virt.Native("cirros")),
+    "resize": lambda compute, guest, _: compute.resize(guest, virt.Size(vcpus=4)),
+    "prepare_resize": lambda compute, guest, _: compute.prepare_resize(guest, virt.Size(vcpus=4)),
+    "confirm_resize": lambda compute, guest, _: compute.confirm_resize(guest),
+    "revert_resize": lambda compute, guest, _: compute.revert_resize(guest),
     "rescue": lambda compute, guest, _: compute.rescue(guest),
     "unrescue": lambda compute, guest, _: compute.unrescue(guest),
     "interfaces": lambda compute, guest, _: compute.interfaces(guest),
@@ -66,6 +70,10 @@ TABLE: Final = {
     "console":            (SAME,      SAME,     NO,       NO,       NO),
     "console_log":        (SAME,      SAME,     SAME,     SAME,     SAME),
     "rebuild":            (RUNNING,   RUNNING,  RUNNING,  RUNNING,  NO),
+    "resize":             (NO,        NO,       SHUTDOWN, NO,       NO),
+    "prepare_resize":     (NO,        NO,       SHUTDOWN, NO,       NO),
+    "confirm_resize":     (SAME,      SAME,     SAME,     SAME,     SAME),
+    "revert_resize":      (SAME,      SAME,     SAME,     SAME,     SAME),
     "rescue":             (RUNNING,   RUNNING,  RUNNING,  RUNNING,  NO),
     "unrescue":           (SAME,      SAME,     SAME,     SAME,     SAME),
     "interfaces":         (SAME,      SAME,     SAME,     SAME,     SAME),
@@ -145,7 +153,7 @@ def test_a_repeated_verb_changes_nothing(
     assert fake_switches.outside.objects() == objects
 
 
-@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb != "destroy"])
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in {"destroy", "confirm_resize"}])
 def test_no_verb_finds_a_guest_that_is_not_there(verb: str, fake_compute: virt.Compute, tmp_path: Path) -> None:
     ref = virt.InstanceRef(uuid=virt.stable_uuid("nobody"))
     with pytest.raises(virt.InstanceNotFound):

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from nova_virt_api.fake.switches import Switches
 Connect = Callable[..., virt.Compute]
 SwitchesOf = Callable[[virt.Compute], Switches]
 
+VOLUME = virt.Volume(id="data", connection=virt.FileVolume(path="/srv/data.raw"))
+
 SIMPLE = {
     Step.POWER_ON: lambda submit, guest: submit.power_on(guest),
     Step.POWER_OFF: lambda submit, guest: submit.power_off(guest),
@@ -26,13 +29,25 @@ SIMPLE = {
     Step.RESUME: lambda submit, guest: submit.resume(guest),
     Step.SNAPSHOT_READ: lambda submit, guest: submit.snapshot(guest, virt.NativeTarget("image")),
     Step.SNAPSHOT_WRITE: lambda submit, guest: submit.snapshot(guest, virt.NativeTarget("image")),
+    Step.CREATE_CHECKPOINT: lambda submit, guest: submit.create_checkpoint(guest, "now"),
+    Step.REVERT_TO_CHECKPOINT: lambda submit, guest: submit.revert_to_checkpoint(guest, "before"),
+    Step.DELETE_CHECKPOINT: lambda submit, guest: submit.delete_checkpoint(guest, "before"),
     Step.REBUILD_IMAGE: lambda submit, guest: submit.rebuild(guest),
     Step.REBUILD_STOP: lambda submit, guest: submit.rebuild(guest),
+    Step.PREPARE_RESIZE: lambda submit, guest: submit.prepare_resize(guest, virt.Size(vcpus=4)),
+    Step.FINISH_RESIZE: lambda submit, guest: submit.resize(guest, virt.Size(vcpus=4)),
+    Step.CONFIRM_RESIZE: lambda submit, guest: submit.confirm_resize(guest),
+    Step.REVERT_RESIZE: lambda submit, guest: submit.revert_resize(guest),
     Step.RESCUE_IMAGE: lambda submit, guest: submit.rescue(guest, image=virt.Native("cirros")),
     Step.RESCUE: lambda submit, guest: submit.rescue(guest),
     Step.UNRESCUE: lambda submit, guest: submit.unrescue(guest),
     Step.ATTACH_INTERFACE: lambda submit, guest: submit.attach_interface(guest, virt.Nic()),
     Step.DETACH_INTERFACE: lambda submit, guest: submit.detach_interface(guest, f"{guest.uuid}-nic0"),
+    Step.ATTACH_VOLUME: lambda submit, guest: submit.attach_volume(guest, VOLUME),
+    Step.DETACH_VOLUME: lambda submit, guest: submit.detach_volume(guest, "there"),
+    Step.EXTEND_VOLUME: lambda submit, guest: submit.extend_volume(guest, "there", virt.GiB(2)),
+    Step.COPY_VOLUME: lambda submit, guest: submit.swap_volume(guest, "there", VOLUME),
+    Step.SWITCH_VOLUME: lambda submit, guest: submit.swap_volume(guest, "there", VOLUME),
     Step.CRASH_DUMP: lambda submit, guest: submit.trigger_crash_dump(guest),
     Step.ENTER_MAINTENANCE: lambda submit, guest: submit.enter_maintenance(guest.node, "a fan"),
     Step.LEAVE_MAINTENANCE: lambda submit, guest: submit.leave_maintenance(guest.node),
@@ -43,12 +58,18 @@ STEPS = pytest.mark.parametrize("step", SIMPLE, ids=lambda step: step.name)
 
 
 def prepare(compute: virt.Compute, guest: virt.Instance, step: Step) -> virt.Instance:
-    if step is Step.POWER_ON:
+    if step in (Step.POWER_ON, Step.PREPARE_RESIZE, Step.FINISH_RESIZE, Step.CONFIRM_RESIZE, Step.REVERT_RESIZE):
         compute.power_off(guest)
     if step is Step.UNPAUSE:
         compute.pause(guest)
     if step is Step.RESUME:
         compute.suspend(guest)
+    if step in (Step.REVERT_TO_CHECKPOINT, Step.DELETE_CHECKPOINT):
+        compute.create_checkpoint(guest, "before")
+    if step in (Step.CONFIRM_RESIZE, Step.REVERT_RESIZE):
+        compute.resize(guest, virt.Size(vcpus=4))
+    if step in (Step.DETACH_VOLUME, Step.EXTEND_VOLUME, Step.COPY_VOLUME, Step.SWITCH_VOLUME):
+        compute.attach_volume(guest, replace(VOLUME, id="there"))
     if step is Step.UNRESCUE:
         compute.rescue(guest)
     if step is Step.ADOPT:
@@ -59,8 +80,9 @@ def prepare(compute: virt.Compute, guest: virt.Instance, step: Step) -> virt.Ins
 def test_every_step_of_a_verb_has_a_stage() -> None:
     assert set(Step) - set(STAGES) == {Step.READ, Step.CONSOLE}
     without_way_back = {Step.REBUILD_WRITE, Step.REBUILD_START}
+    elsewhere = {Step.FETCH_RESIZED}
     assert set(SIMPLE) == {
-        step for step in STAGES if not step.name.startswith(("SPAWN_", "DESTROY_")) and step not in without_way_back
+        step for step in STAGES if not step.name.startswith(("SPAWN_", "DESTROY_")) and step not in without_way_back | elsewhere
     }
 
 
@@ -170,8 +192,11 @@ READS: dict[str, Callable[[virt.Compute, virt.Instance], Any]] = {
     "console": lambda compute, guest: compute.console(guest, virt.ConsoleKind.SERIAL),
     "interfaces": lambda compute, guest: compute.interfaces(guest),
     "diagnostics": lambda compute, guest: compute.diagnostics(guest),
+    "metrics": lambda compute, guest: compute.metrics(),
+    "cached_images": lambda compute, guest: compute.cached_images(),
     "devices": lambda compute, guest: compute.devices(),
     "volume_connector": lambda compute, guest: compute.volume_connector(),
+    "volumes": lambda compute, guest: compute.volumes(guest),
     "adopt_all": lambda compute, guest: compute.adopt_all([guest], dry_run=True),
 }
 

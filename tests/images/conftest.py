@@ -43,6 +43,9 @@ class RecordingOperation:
     def on_cancel(self, callback: Callable[[], None]) -> None:
         self.callbacks.append(callback)
 
+    def on_complete_now(self, callback: Callable[[], None]) -> None:
+        raise AssertionError("fetching an image cannot be hastened")
+
     def remaining(self) -> float:
         return max(0.0, self.deadline - time.monotonic())
 

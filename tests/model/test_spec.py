@@ -1,5 +1,6 @@
 """Specs: what is refused says which field, what came and what is allowed; what is accepted is frozen."""
 
+import re
 from dataclasses import FrozenInstanceError, fields
 from typing import Any
 
@@ -11,24 +12,31 @@ from nova_virt_api import (
     Blank,
     Checksum,
     CloudInit,
+    Cpu,
     Disk,
     DiskBus,
     Feature,
     Firmware,
     GiB,
+    Graphics,
     InstanceSpec,
     InstanceUpdate,
     InvalidSpec,
     IscsiVolume,
     LocalFile,
+    MemoryBacking,
     MiB,
     Native,
     Nic,
     NicModel,
+    NumaCell,
     Placement,
+    Screen,
     Store,
+    Tpm,
     Url,
     Volume,
+    Watchdog,
     stable_uuid,
 )
 from nova_virt_api.model.image import ImageSource
@@ -154,6 +162,12 @@ def test_every_field_outside_core_asks_for_one_feature() -> None:
         nics=[Nic(), Nic(mac="52:54:00:00:00:01", model=NicModel.E1000, vif_id="port")],
         cloud_init=CloudInit(),
         firmware=Firmware.UEFI,
+        tpm=Tpm(),
+        watchdog=Watchdog(),
+        numa=[NumaCell(vcpus=[0], memory_bytes=MiB(512))],
+        cpu=Cpu(dedicated=True),
+        backing=MemoryBacking(shared=True),
+        screen=Screen(graphics=Graphics.NONE),
         extras=[Mine()],
     )
     asked = list(everything.features())
@@ -168,10 +182,17 @@ def test_every_field_outside_core_asks_for_one_feature() -> None:
         (Feature.NIC_VIF, "nics[1].vif_id"),
         (Feature.CLOUD_INIT, "cloud_init"),
         (Feature.UEFI, "firmware"),
+        (Feature.TPM, "tpm"),
+        (Feature.NUMA, "numa"),
+        (Feature.WATCHDOG, "watchdog"),
+        (Feature.DEDICATED_CPUS, "cpu.dedicated"),
+        (Feature.SHARED_MEMORY, "backing.shared"),
+        (Feature.GRAPHICS, "screen.graphics"),
         (Feature.EXTRAS, "extras"),
     ]
+    asked += [*spec(secure_boot=True).features(), *spec(stateless_firmware=True).features()]
     core = {"uuid", "name", "labels", "vcpus", "memory_bytes", "placement", "power_on"}
-    covered = {field.split("[")[0] for _, field in asked}
+    covered = {re.split(r"[.[]", field)[0] for _, field in asked}
     assert {field.name for field in fields(InstanceSpec)} == core | covered
 
 

@@ -13,6 +13,20 @@ from jsonschema import Draft202012Validator
 import nova_virt_api as virt
 from nova_virt_api.specfile import spec_of
 from nova_virt_api.specfile.document import parse_document
+from nova_virt_api.specfile.machine import (
+    BACKING,
+    BYTES,
+    CPU,
+    DISK_LIMITS,
+    NIC_LIMITS,
+    NIC_RATE,
+    NUMA_CELL,
+    OPERATIONS,
+    SCREEN,
+    TOPOLOGY,
+    TPM,
+    WATCHDOG,
+)
 from nova_virt_api.specfile.reader import CLOUD_INIT, DISK, NIC, PLACEMENT, SPEC
 from nova_virt_api.specfile.schema import FILE, schema_text
 from nova_virt_api.specfile.volume import CONNECTIONS, VOLUME
@@ -27,7 +41,10 @@ def test_the_published_file_is_what_the_reader_accepts() -> None:
     Draft202012Validator.check_schema(SCHEMA)
 
 
-FORMS = [SPEC, DISK, NIC, CLOUD_INIT, PLACEMENT, VOLUME, *CONNECTIONS.values()]
+FORMS = [
+    *(SPEC, DISK, NIC, CLOUD_INIT, PLACEMENT, VOLUME, *CONNECTIONS.values()),
+    *(BACKING, BYTES, CPU, DISK_LIMITS, NIC_LIMITS, NIC_RATE, NUMA_CELL, OPERATIONS, SCREEN, TOPOLOGY, TPM, WATCHDOG),
+]
 
 
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.model.__name__)

@@ -12,6 +12,7 @@ from nova_virt_bridge.errors import HOST, nova_errors
 from nova_virt_bridge.site import Bridged
 
 FLAGS: Final[Mapping[str, virt.Capability | virt.Feature]] = {
+    "has_imagecache": virt.Capability.IMAGE_CACHE,
     "supports_attach_interface": virt.Capability.INTERFACES,
     "supports_image_type_raw": virt.Feature.CLIENT_IMAGES,
     "supports_image_type_qcow2": virt.Feature.CLIENT_IMAGES,

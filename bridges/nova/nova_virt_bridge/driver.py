@@ -12,6 +12,8 @@ from nova_virt_bridge.console import Consoles
 from nova_virt_bridge.diagnostics import Diagnostics
 from nova_virt_bridge.events import Events
 from nova_virt_bridge.host import Host
+from nova_virt_bridge.image_cache import ImageCache
+from nova_virt_bridge.inside import Inside
 from nova_virt_bridge.interfaces import Interfaces
 from nova_virt_bridge.listing import Listing
 from nova_virt_bridge.nodes import Nodes
@@ -34,10 +36,12 @@ class BridgeDriver(
     Power,
     Rebuild,
     Repair,
+    Inside,
     Interfaces,
     Volumes,
     Consoles,
     Diagnostics,
+    ImageCache,
     Events,
     ComputeDriver,
 ):

@@ -8,6 +8,7 @@ import nova_virt_api as virt
 from nova_virt_bridge import glance
 from nova_virt_bridge.disks import image_source
 from nova_virt_bridge.errors import GUEST, RUNNING, nova_errors
+from nova_virt_bridge.inside import demanded_rest
 from nova_virt_bridge.site import Bridged, guest
 from nova_virt_bridge.snapshot import Upload
 
@@ -51,5 +52,6 @@ class Repair(Bridged):
         with nova_errors(GUEST, instance):
             self.compute.capabilities().require(virt.Capability.SNAPSHOT)
             with Upload(context, instance, image_id, update_task_state) as upload:
-                made = self.compute.snapshot(guest(instance), upload.target, timeout=self.site.spawn_timeout)
+                rest, timeout = demanded_rest(instance), self.site.spawn_timeout
+                made = self.compute.snapshot(guest(instance), upload.target, quiesce=rest, timeout=timeout)
                 upload.send(made)

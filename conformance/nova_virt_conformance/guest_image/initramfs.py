@@ -26,6 +26,7 @@ GUEST_FILES: Final = Path(__file__).resolve().parent / "guest"
 REQUIRED_MODULES: Final = (
     *("virtio_pci", "virtio_blk", "virtio_scsi", "virtio_net", "virtio_console"),
     *("sd_mod", "sr_mod", "isofs", "vfat", "nls_cp437", "nls_ascii", "evdev", "button"),
+    *("ext4", "crc32c_generic"),  # a file system that can be frozen, and what it counts its checksums with
 )
 # Each kernel brings those of these that it has.
 OPTIONAL_MODULES: Final = (

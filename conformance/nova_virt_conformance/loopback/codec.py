@@ -12,7 +12,7 @@ import math
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, is_dataclass
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv4Interface, IPv6Address, IPv6Interface
 from types import MappingProxyType
 from typing import Any, Final, get_args, get_type_hints
 from uuid import UUID
@@ -28,6 +28,8 @@ TEXTS: Final[dict[type, tuple[Callable[[Any], str], Callable[[str], Any]]]] = {
     UUID: (str, UUID),
     IPv4Address: (str, IPv4Address),
     IPv6Address: (str, IPv6Address),
+    IPv4Interface: (str, IPv4Interface),
+    IPv6Interface: (str, IPv6Interface),
     bytes: (lambda data: b64encode(data).decode(), lambda text: b64decode(text, validate=True)),
     float: (str, float),  # those that JSON has no number for
     Secret: (Secret.reveal, Secret),

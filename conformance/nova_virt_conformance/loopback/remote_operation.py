@@ -36,7 +36,7 @@ class NearOperation:
         """
         name, arguments = self._codec.decode(message)
         given = list(arguments)
-        if name in ("on_cancel", "wait_until"):
+        if name in ("on_cancel", "on_complete_now", "wait_until"):
             number = self._codec.encode(given[0])
             given = [lambda: self._codec.decode(ask(number))]
         try:
@@ -83,6 +83,14 @@ class RemoteOperation:
             callback()
 
         self._send("on_cancel", self._keep(call))
+
+    def on_complete_now(self, callback: Callable[[], None]) -> None:
+        """Have a function called when somebody asks to end the stage at the guest's expense."""
+
+        def call() -> None:
+            callback()
+
+        self._send("on_complete_now", self._keep(call))
 
     def wait_until(self, condition: Callable[[], bool]) -> None:
         """Return once a condition holds; what it raises stays on this side, ends the wait and is raised here."""

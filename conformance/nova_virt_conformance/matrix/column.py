@@ -10,15 +10,11 @@ from typing import TYPE_CHECKING, Final
 from nova_virt_conformance.matrix.cell import Cell, State, cell_of
 from nova_virt_conformance.matrix.rows import ROWS
 from nova_virt_conformance.outcome import Evidence
-from nova_virt_conformance.profile import PROFILES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from nova_virt_conformance.report.model import ProfileVerdict, Report
-
-REACHABLE: Final = frozenset(profile.name for profile in PROFILES if not profile.awaits)
-"""Profiles that a driver can reach today."""
 
 EVIDENCE_KEYS: Final = {
     Evidence.REAL_BACKEND: "real",
@@ -71,8 +67,8 @@ class Column:
 
     @property
     def profiles(self) -> tuple[ProfileVerdict, ...]:
-        """The verdicts on what a driver can reach today, and on whatever was reached."""
-        return tuple(verdict for verdict in self.report.profiles if verdict.reached or verdict.name in REACHABLE)
+        """The verdicts on all profiles that the kit of the run had."""
+        return self.report.profiles
 
     @property
     def missed(self) -> ProfileVerdict | None:

@@ -21,6 +21,8 @@ def test_devices_of_each_node(lab: Lab) -> None:
         assert len({device.id for device in devices}) == len(devices), f"{node.name}: a device twice"
         for device in devices:
             check_well_formed(device)
+            others = {other.id for other in devices if other is not device}
+            assert device.parent in {"", *others}, f"{device.id} is on {device.parent}, which is not listed"
         for again in (lab.compute.devices(node.name), lab.second.devices(node.id)):
             assert sorted(again, key=lambda device: device.id) == sorted(devices, key=lambda device: device.id)
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 import pytest
 
+from nova_virt_api.capability import Capability
 from nova_virt_api.driver.driver import Driver
 from nova_virt_api.driver.role import Role
 from nova_virt_api.errors import (
@@ -179,7 +180,8 @@ def facts(lab: Lab, guest: Instance) -> dict[str, Any] | None:
         seen = lab.second.instance(guest, fresh=True)
     except InstanceNotFound:
         return None
-    return {name: getattr(seen, name) for name in FACTS}
+    kept = lab.second.checkpoints(guest) if lab.second.capabilities().has(Capability.CHECKPOINT) else ()
+    return {name: getattr(seen, name) for name in FACTS} | {"checkpoints": kept}
 
 
 def check_lost(error: VirtError, what: str) -> None:

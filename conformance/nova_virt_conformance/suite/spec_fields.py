@@ -17,13 +17,16 @@ from nova_virt_api.model.disk import Blank, Disk, DiskBus
 from nova_virt_api.model.image import BackendUrl, Checksum
 from nova_virt_api.model.instance import DiskPolicy, Instance
 from nova_virt_api.model.nic import Nic, NicModel
+from nova_virt_api.model.secret import Secret
 from nova_virt_api.model.spec import Extra, Firmware, InstanceSpec
 from nova_virt_api.model.units import MiB
-from nova_virt_api.model.volume import IscsiVolume, Volume
+from nova_virt_api.model.volume import LuksEncryption, Volume
+from nova_virt_api.model.volume_connection import FileVolume, IscsiVolume, NbdVolume, NfsVolume, RbdVolume
 from nova_virt_conformance.aftermath import check_gone, leaving_as_is, leaving_nothing
 from nova_virt_conformance.covers import covers, needs
 from nova_virt_conformance.image_files import RAW
 from nova_virt_conformance.lab import SMALL_DISK, Lab
+from nova_virt_conformance.machine_fields import machine_fields
 from nova_virt_conformance.outcome import NotApplicable, NotVerified
 from nova_virt_conformance.promise import Promise
 
@@ -270,6 +273,7 @@ def asked_for(lab: Lab) -> Mapping[Feature, tuple[str, dict[str, Any]]]:
         id="conformance-none", connection=IscsiVolume(portal="192.0.2.7:3260", iqn="iqn.2026-11.invalid:none")
     )
     return {
+        **(of_volumes(volume) if lab.compute.capabilities().has(Feature.SPAWN_VOLUMES) else {}),
         Feature.CLIENT_IMAGES: ("disks[0].source", {"disks": (Disk(source=RAW.source(lab.directory)),)}),
         Feature.BACKEND_URL: ("disks[0].source", {"disks": (Disk(source=elsewhere),)}),
         Feature.NIC_VIF: ("nics[0].vif_id", {"nics": (Nic(vif_id="conformance-none"),)}),
@@ -282,6 +286,26 @@ def asked_for(lab: Lab) -> Mapping[Feature, tuple[str, dict[str, Any]]]:
         Feature.NIC_MODEL: ("nics[0].model", {"nics": (replace(nic, model=NicModel.VIRTIO),)}),
         Feature.CLOUD_INIT: ("cloud_init", {"cloud_init": CloudInit()}),
         Feature.UEFI: ("firmware", {"firmware": Firmware.UEFI}),
+        **machine_fields(lab),
+    }
+
+
+def of_volumes(volume: Volume) -> Mapping[Feature, tuple[str, dict[str, Any]]]:
+    """What a volume can be asked for, where guests are made with volumes at all."""
+    asked: dict[Feature, tuple[str, Any]] = {
+        Feature.VOLUME_BUS: ("bus", PLAIN_BUS),
+        Feature.VOLUME_ENCRYPTION: ("encryption", LuksEncryption(passphrase=Secret("conformance"))),
+        Feature.VOLUME_SHARED: ("shared", True),
+        Feature.VOLUME_READ_ONLY: ("read_only", True),
+        Feature.VOLUME_TAG: ("tag", "conformance"),
+        Feature.HOST_VOLUMES: ("connection", FileVolume(path="/conformance-none")),
+        Feature.NBD_VOLUMES: ("connection", NbdVolume(host="192.0.2.7")),
+        Feature.NFS_VOLUMES: ("connection", NfsVolume(server="192.0.2.7", export="/srv", path="none")),
+        Feature.RBD_VOLUMES: ("connection", RbdVolume(pool="conformance", image="none")),
+    }
+    return {
+        feature: (f"volumes[0].{field}", {"volumes": (replace(volume, **{field: value}),)})
+        for feature, (field, value) in asked.items()
     }
 
 

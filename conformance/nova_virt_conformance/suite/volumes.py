@@ -6,7 +6,7 @@ import json
 import re
 from dataclasses import replace
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import pytest
 
@@ -16,16 +16,14 @@ from nova_virt_api.driver.volumes import Volumes
 from nova_virt_api.errors import InstanceExists, InvalidSpec
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.secret import Secret
-from nova_virt_api.model.volume import IscsiVolume, OpaqueVolume, Volume
+from nova_virt_api.model.volume import LuksEncryption, Volume
+from nova_virt_api.model.volume_connection import IscsiVolume, OpaqueVolume
 from nova_virt_conformance.aftermath import check_gone, leaving_as_is, leaving_nothing
 from nova_virt_conformance.covers import covers
 from nova_virt_conformance.lab import Lab
 from nova_virt_conformance.outcome import NotVerified
 from nova_virt_conformance.suite.inventory import some
 from nova_virt_conformance.suite.secrets import look, planted, recorded_logs
-
-if TYPE_CHECKING:
-    from nova_virt_api.model.volume import VolumeConnection
 
 ISCSI_NAME: Final = re.compile(r"(iqn\.\d{4}-\d{2}\.|eui\.|naa\.).+")
 """RFC 7143, section 4.2.7."""
@@ -107,7 +105,7 @@ def test_secret_of_a_volume_is_not_shown(lab: Lab) -> None:
     """The password with which a volume is reached is in no log, no error and no text of the guest or the request."""
     password = planted(lab)
     volume = lab.rig.volume()
-    spec = lab.spec(volumes=(replace(volume, connection=with_password(volume, password)),), power_on=False)
+    spec = lab.spec(volumes=(with_password(volume, password),), power_on=False)
     with recorded_logs() as logs:
         guest = lab.compute.spawn(spec, timeout=lab.patience)
         with pytest.raises(InstanceExists) as caught:
@@ -118,11 +116,13 @@ def test_secret_of_a_volume_is_not_shown(lab: Lab) -> None:
     look(lab, [*said, *logs])
 
 
-def with_password(volume: Volume, password: str) -> VolumeConnection:
-    """A volume's connection, with this password where one is given."""
+def with_password(volume: Volume, password: str) -> Volume:
+    """A volume with this password: the target's, one in what only the service understands, or that of its content."""
     connection = volume.connection
     if isinstance(connection, IscsiVolume):
-        return replace(connection, chap_username="conformance", chap_password=Secret(password))
-    assert isinstance(connection, OpaqueVolume)
-    properties = json.loads(connection.properties.reveal()) | {"auth_password": password}
-    return replace(connection, properties=Secret(json.dumps(properties)))
+        chap = replace(connection, chap_username="conformance", chap_password=Secret(password))
+        return replace(volume, connection=chap)
+    if isinstance(connection, OpaqueVolume):
+        properties = json.loads(connection.properties.reveal()) | {"auth_password": password}
+        return replace(volume, connection=replace(connection, properties=Secret(json.dumps(properties))))
+    return replace(volume, encryption=LuksEncryption(passphrase=Secret(password)))

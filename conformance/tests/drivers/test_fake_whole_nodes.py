@@ -21,8 +21,12 @@ MISSING: Final = (
     Capability.PAUSE,
     Capability.SUSPEND,
     Capability.SNAPSHOT,
+    Capability.CHECKPOINT,
     Capability.CONSOLE_LOG,
+    Capability.RESIZE,
     Feature.BLANK_DISK,
+    Feature.COLD_MIGRATION,
+    Feature.CHECKPOINT_MEMORY,
     Feature.CLIENT_IMAGES,
     Feature.DISK_BUS,
     Feature.EVERY_TRANSITION,
@@ -33,6 +37,7 @@ MISSING: Final = (
     Feature.NIC_MAC,
     Feature.NIC_MODEL,
     Feature.RESCUE_IMAGE,
+    Feature.RESIZE_DISKS,
 )
 REASON: Final = "machines have no such thing"
 

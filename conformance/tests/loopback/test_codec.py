@@ -17,13 +17,18 @@ from nova_virt_api import errors
 from nova_virt_api.capability import Capability
 from nova_virt_api.errors import InvalidSpec, NoCapacity, VirtError
 from nova_virt_api.events import Changed, Gap, Gone
+from nova_virt_api.model.cpu import Cpu, CpuMode, CpuTopology, NumaCell
 from nova_virt_api.model.image import Checksum, ImageFormat, LocalTarget
 from nova_virt_api.model.instance import Instance, PowerState
 from nova_virt_api.model.labels import Labels
 from nova_virt_api.model.leftover import Leftover
+from nova_virt_api.model.limits import DiskLimits, DiskRate, NicLimits, NicRate
+from nova_virt_api.model.memory import MemoryBacking, MemoryEncryption
 from nova_virt_api.model.secret import Secret
 from nova_virt_api.model.spec import Extra, InstanceSpec
-from nova_virt_api.model.volume import IscsiVolume, OpaqueVolume, Volume
+from nova_virt_api.model.tpm import Tpm, TpmModel, TpmVersion
+from nova_virt_api.model.volume import Volume
+from nova_virt_api.model.volume_connection import IscsiVolume, OpaqueVolume
 from nova_virt_conformance.loopback.catalogue import CROSSING, ERRORS
 from nova_virt_conformance.loopback.codec import CannotCrossError, Codec, same
 
@@ -46,6 +51,7 @@ CONSTRAINED: dict[tuple[str, str], st.SearchStrategy[Any]] = {
     ("Checksum", "digest"): st.from_regex(r"\A[0-9a-f]{64}\Z"),
     ("CloudInit", "metadata"): st.none() | st.dictionaries(words, TEXT, max_size=3).map(json.dumps),
     ("CloudInit", "ssh_authorized_keys"): st.lists(words, max_size=2),
+    ("Disk", "serial"): st.none() | st.from_regex(r"\A[A-Za-z0-9_.-]{1,20}\Z"),
     ("Disk", "size_bytes"): st.integers(1, 2**50),
     ("InstanceSpec", "disks"): st.deferred(lambda: st.lists(values_of(CROSSING["Disk"]), max_size=2)),
     ("InstanceSpec", "extras"): st.just(()),
@@ -53,6 +59,9 @@ CONSTRAINED: dict[tuple[str, str], st.SearchStrategy[Any]] = {
     ("InstanceSpec", "memory_bytes"): st.integers(1, 2**20).map(lambda mib: mib * 2**20),
     ("InstanceSpec", "name"): names,
     ("InstanceSpec", "nics"): st.deferred(lambda: st.lists(values_of(CROSSING["Nic"]), max_size=1)),
+    ("InstanceSpec", "numa"): st.just(()),
+    ("InstanceSpec", "secure_boot"): st.just(False),
+    ("InstanceSpec", "stateless_firmware"): st.just(False),
     ("InstanceSpec", "vcpus"): st.integers(1, 4096),
     ("InstanceUpdate", "labels"): st.none() | labels,
     ("InstanceUpdate", "name"): st.none() | names,
@@ -61,10 +70,36 @@ CONSTRAINED: dict[tuple[str, str], st.SearchStrategy[Any]] = {
     ("IscsiVolume", "lun"): st.integers(0, 2**64 - 1),
     ("IscsiVolume", "portal"): st.integers(1, 65535).map(lambda port: f"192.0.2.7:{port}"),
     ("Nic", "mac"): st.none() | macs,
+    ("Nic", "mtu"): st.none() | st.integers(68, 65535),
+    ("Nic", "queues"): st.none() | st.integers(1, 256),
     ("OpaqueVolume", "properties"): st.dictionaries(words, TEXT, max_size=3).map(lambda held: Secret(json.dumps(held))),
+    ("Ticket", "content"): st.dictionaries(words, TEXT, max_size=3).map(json.dumps),
     ("Url", "url"): urls,
 }
 """Fields with rules of their own."""
+
+COUNTS = st.integers(1, 2**40)
+FLAGS = st.lists(st.sampled_from(["aes", "sse4.2", "avx512f"]), unique=True, max_size=3)
+WHOLE: dict[str, st.SearchStrategy[Any]] = {
+    "Cpu": st.builds(Cpu, mode=st.none() | st.sampled_from(CpuMode), with_flags=FLAGS, dedicated=st.booleans())
+    | st.builds(Cpu, model=names, without_flags=FLAGS),
+    "CpuTopology": st.builds(CpuTopology, sockets=st.integers(1, 9), cores=st.integers(1, 9)),
+    "DiskLimits": st.builds(DiskLimits, read_bytes=st.builds(DiskRate, per_second=COUNTS)),
+    "DiskRate": st.builds(DiskRate, per_second=COUNTS)
+    | st.builds(DiskRate, per_second=st.just(1), burst_per_second=COUNTS, burst_seconds=st.integers(1, 60)),
+    "MemoryBacking": st.builds(MemoryBacking, page_bytes=st.sampled_from([None, 2**21]), shared=st.booleans())
+    | st.builds(MemoryBacking, file_backed=st.booleans(), encryption=st.sampled_from([None, *MemoryEncryption])),
+    "NicLimits": st.builds(NicLimits, send=st.builds(NicRate, bytes_per_second=st.just(1000))),
+    "NicRate": st.integers(1, 1000).map(lambda rate: NicRate(bytes_per_second=1000 * rate, burst_bytes=1024 * rate)),
+    "NumaCell": st.builds(
+        NumaCell,
+        vcpus=st.lists(st.integers(0, 9), min_size=1, max_size=3),
+        memory_bytes=st.just(2**20),
+        host_cell=st.none() | st.integers(0, 9),
+    ),
+    "Tpm": st.builds(Tpm, version=st.sampled_from(TpmVersion)) | st.builds(Tpm, model=st.sampled_from(TpmModel)),
+}
+"""Types whose fields have to go together."""
 
 TOGETHER: dict[str, tuple[str, ...]] = {"IscsiVolume": ("chap_username", "chap_password")}
 """Fields that are given all or not at all."""
@@ -104,6 +139,8 @@ def members_of(origin: Any, parts: list[st.SearchStrategy[Any]]) -> st.SearchStr
 
 def made_of_fields(kind: type) -> st.SearchStrategy[Any]:
     """Values of a dataclass."""
+    if kind.__name__ in WHOLE:
+        return WHOLE[kind.__name__]
     hints = get_type_hints(kind)
     ruled = {name: CONSTRAINED[kind.__name__, name] for name in hints if (kind.__name__, name) in CONSTRAINED}
     given = {name: values_of(hint) for name, hint in hints.items() if name not in ruled} | ruled

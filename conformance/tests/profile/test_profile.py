@@ -7,25 +7,14 @@ from typing import Any
 import pytest
 
 from nova_virt_api.capability import Capability, Feature
-from nova_virt_api.version import API_VERSION
-from nova_virt_conformance.contract import roles
 from nova_virt_conformance.outcome import Outcome
 from nova_virt_conformance.profile import (
-    BARE_METAL,
-    BLOCK,
-    CAPTURE,
     CORE,
-    LIFECYCLE,
-    MIGRATION,
-    NETWORK,
     PROFILES,
-    VIRTUAL_NICS,
     verdicts,
 )
 from nova_virt_conformance.promise import Promise
 from nova_virt_conformance.report.model import ProfileVerdict
-
-REACHABLE = (CORE, LIFECYCLE, CAPTURE, BLOCK, NETWORK, VIRTUAL_NICS, BARE_METAL)
 
 
 def by_name(make: Any, *changed: Any, **more: Any) -> dict[str, ProfileVerdict]:
@@ -42,19 +31,10 @@ def test_every_profile_comes_after_the_one_it_builds_on() -> None:
         assert profile.above is None or profile.above in PROFILES[:place]
 
 
-@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
-def test_what_is_waited_for_is_not_in_the_contract_yet(profile: Any) -> None:
-    assert not set(profile.awaits) & {role.__name__ for role in roles()}
-
-
-def test_when_all_is_well_all_profiles_are_reached_but_those_that_wait_for_the_contract(make: Any) -> None:
+def test_when_all_is_well_all_profiles_are_reached(make: Any) -> None:
     found = by_name(make)
-    assert [name for name, verdict in found.items() if verdict.reached] == [profile.name for profile in REACHABLE]
-    assert not any(found[profile.name].missing for profile in REACHABLE)
-    version = ".".join(map(str, API_VERSION))
-    assert found[MIGRATION.name].missing == (
-        f"not reachable yet: the contract {version} does not have the roles LiveMigration and Resize",
-    )
+    assert [name for name, verdict in found.items() if verdict.reached] == [profile.name for profile in PROFILES]
+    assert not any(verdict.missing for verdict in found.values())
 
 
 @pytest.mark.parametrize(

@@ -45,9 +45,17 @@ BY_VERSION: Final[Mapping[Capability | Feature, Call]] = {
     Feature.CLOUD_INIT: Call.CONFIG_DRIVE,
 }
 
+OWN_DISKS: Final = "a machine's disks are those that it has"
+OWN_CARDS: Final = "a machine's interfaces are those that it has"
+OWN_PARTS: Final = "a machine's parts are those that it has; choose it by its resource class or traits"
+
+OWN_DISKS: Final = "a machine sees a volume as its storage service shows it"
+OTHER_PROTOCOL: Final = "machines reach volumes by iSCSI, or as the storage service says (OpaqueVolume)"
+
 NEVER: Final[Mapping[Capability | Feature, str]] = {
     Capability.PAUSE: "a machine cannot be paused",
     Capability.SUSPEND: "a machine's memory cannot be put away from outside",
+    Capability.CHECKPOINT: "a machine has no checkpoints",
     Capability.SNAPSHOT: "a machine's disk cannot be read from outside",
     Capability.CONSOLE_LOG: "Ironic keeps no log of a machine's console",
     Feature.CLIENT_IMAGES: "the machine fetches its image itself: give a BackendUrl that it reaches",
@@ -56,8 +64,49 @@ NEVER: Final[Mapping[Capability | Feature, str]] = {
     Feature.DISK_BUS: "a machine's disks are those that it has",
     Feature.NIC_MAC: "a machine's interfaces have the addresses that they have",
     Feature.NIC_MODEL: "a machine's interfaces are those that it has",
+    **dict.fromkeys((Feature.DISK_LIMITS, Feature.DISK_CACHE, Feature.DISK_DISCARD, Feature.DISK_SERIAL), OWN_DISKS),
+    **dict.fromkeys((Feature.NIC_LIMITS, Feature.NIC_QUEUES, Feature.NIC_MTU, Feature.NIC_LINK), OWN_CARDS),
+    Feature.SECURE_BOOT: "this version of the driver does not ask Ironic for it",
+    Feature.STATELESS_FIRMWARE: "a machine's firmware always keeps its variables",
+    **dict.fromkeys(
+        (
+            Feature.TPM,
+            Feature.CPU_MODEL,
+            Feature.CPU_FLAGS,
+            Feature.CPU_TOPOLOGY,
+            Feature.DEDICATED_CPUS,
+            Feature.NUMA,
+            Feature.HUGE_PAGES,
+            Feature.FILE_BACKED_MEMORY,
+            Feature.SHARED_MEMORY,
+            Feature.LOCKED_MEMORY,
+            Feature.MEMORY_ENCRYPTION,
+            Feature.WATCHDOG,
+            Feature.VIDEO_MODEL,
+            Feature.GRAPHICS,
+        ),
+        OWN_PARTS,
+    ),
     Feature.KEEP_DISKS: "cleaning a machine wipes its disks",
     Feature.SNAPSHOT_LIVE: "a machine's disk cannot be read from outside",
+    Feature.CHECKPOINT_MEMORY: "a machine has no checkpoints",
+    Feature.BACKUP_STOPPED: "a machine's disk cannot be read from outside",
+    Feature.BACKUP_QUIESCE: "a machine's disk cannot be read from outside",
+    Feature.MIGRATE_WITHIN: "what runs on a machine stays on it",
+    Feature.RESIZE_DISKS: "a machine is as large as it is",
+    Feature.COLD_MIGRATION: "a machine stays where it stands",
+    Feature.ATTACH_VOLUMES: "a machine is given its volumes when it is deployed",
+    Feature.EXTEND_VOLUME: "a machine asks its storage service itself",
+    Feature.SWAP_VOLUME: "a machine reads and writes its volumes itself",
+    Feature.VOLUME_BUS: OWN_DISKS,
+    Feature.VOLUME_ENCRYPTION: OWN_DISKS,
+    Feature.VOLUME_SHARED: OWN_DISKS,
+    Feature.VOLUME_READ_ONLY: OWN_DISKS,
+    Feature.VOLUME_TAG: OWN_DISKS,
+    Feature.HOST_VOLUMES: OTHER_PROTOCOL,
+    Feature.NBD_VOLUMES: OTHER_PROTOCOL,
+    Feature.NFS_VOLUMES: OTHER_PROTOCOL,
+    Feature.RBD_VOLUMES: OTHER_PROTOCOL,
     Feature.RESCUE_IMAGE: "the rescue ramdisk belongs to the node",
     Feature.GUEST_ADDRESSES: "Ironic does not know a machine's addresses",
     Feature.GUEST_AGENT: "there is no agent in a deployed machine",

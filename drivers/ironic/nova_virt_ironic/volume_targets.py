@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from nova_virt_api.errors import StateAfter, StorageError
-from nova_virt_api.model.volume import IscsiVolume
+from nova_virt_api.model.volume_connection import IscsiVolume, OpaqueVolume
 from nova_virt_ironic.effect import bring_about
 from nova_virt_ironic.errors import Conflict, NotThere, Refused
 from nova_virt_ironic.microversions import Call
@@ -104,8 +104,9 @@ def create_one(connection: Connection, row: NodeRow, request: dict[str, Any], gu
 def connection_of(volume: Volume) -> tuple[str, dict[str, Any]]:
     """Type and properties of a volume's connection, with the names that Cinder and Ironic use."""
     how = volume.connection
-    if not isinstance(how, IscsiVolume):
+    if isinstance(how, OpaqueVolume):
         return how.kind, json.loads(how.properties.reveal())
+    assert isinstance(how, IscsiVolume), "no other connection is declared"
     properties: dict[str, Any] = {"target_portal": how.portal, "target_iqn": how.iqn, "target_lun": how.lun}
     if how.chap_username is not None and how.chap_password is not None:
         properties |= {

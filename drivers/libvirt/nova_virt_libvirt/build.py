@@ -18,21 +18,32 @@ from nova_virt_api.model.record import Phase
 from nova_virt_api.toolkit.seed import nocloud_seed
 from nova_virt_libvirt.base_images import BaseImages
 from nova_virt_libvirt.devices.disk import DiskFile
-from nova_virt_libvirt.domain_xml import Parts, domain_xml
+from nova_virt_libvirt.devices.volume_disk import VolumeDisk
+from nova_virt_libvirt.domain_xml import Parts, domain_xml, machine_type
 from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.firmware import stateless_code
+from nova_virt_libvirt.host_cpus import chosen
+from nova_virt_libvirt.maintenance import Maintenance
 from nova_virt_libvirt.metadata import Mark, erase_mark, write_mark
 from nova_virt_libvirt.names import console_log_name, disk_name, seed_name
 from nova_virt_libvirt.native_image import fetched
 from nova_virt_libvirt.records import Records
+from nova_virt_libvirt.refused_hardware import refuse_hardware
+from nova_virt_libvirt.volume_errors import volume_errors
+from nova_virt_libvirt.volume_secrets import define_secrets
+from nova_virt_libvirt.volume_source import described
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
+
+    from lxml import etree
 
     from nova_virt_api.driver.operation import Operation
     from nova_virt_api.images.cached import CachedImage
     from nova_virt_api.model.image import ImageSource
     from nova_virt_api.model.record import Record
     from nova_virt_api.model.spec import InstanceSpec
+    from nova_virt_api.model.volume import Volume as StorageVolume
     from nova_virt_libvirt.hold import Hold
     from nova_virt_libvirt.places import Places
     from nova_virt_libvirt.site import Site
@@ -67,6 +78,8 @@ class Build:
         self._labels = spec.labels if isinstance(spec.labels, Labels) else Labels(spec.labels)
         self._pools: list[Pool] = []
         self._networks: list[str] = []
+        self._volumes: list[tuple[StorageVolume, etree._Element]] = []
+        self._stateless_code: str | None = None
         self.made: list[Leftover] = []
         """What was made so far, in case that it cannot be removed again."""
 
@@ -82,14 +95,21 @@ class Build:
         """
         spec = self._spec
         self._refuse_absurd()
+        Maintenance(self._connection, self._site.pool, self._site.host()).refuse_new()
         self._refuse_labels()
         self._refuse_places()
+        with translated("look at what the host offers"):
+            self._refuse_machine()
         self._pools = [self._pool(index, disk) for index, disk in enumerate(spec.disks)]
         self._networks = [
             self._places.network(f"nics[{index}].network", nic.network) for index, nic in enumerate(spec.nics)
         ]
         with translated("look for guests of this name"):
             self._refuse_taken_name()
+        self._volumes = [
+            described(self._site, spec.uuid, volume, f"volumes[{index}].connection")
+            for index, volume in enumerate(spec.volumes)
+        ]
         for index, pool in enumerate(self._pools):
             name = disk_name(spec.uuid, index, ImageFormat.QCOW2)
             if pool.find(name) is not None:
@@ -115,24 +135,34 @@ class Build:
             console_log=self._create(self._home(), console_log_name(spec.uuid), 0, ImageFormat.RAW).path(),
             networks=self._networks,
             metadata=Mark(record=record, labels=self._labels).element(),
+            volumes=self._connected_volumes(),
+            stateless_code=self._stateless_code,
+            shared_cpus=self._site.cpus.shared,
         )
         op.stage(Stage.NETWORK_READY)
         op.stage(Stage.DISKS_READY)
         op.stage(Stage.DEFINE)
         hold.verify()
         self._note("domain", spec.name)
-        with translated("define the guest"):
-            domain = self._connection.defineXML(domain_xml(spec, parts))
+        with self._cpus() as runs_on, translated("define the guest"):
+            domain = self._connection.defineXML(domain_xml(spec, replace(parts, runs_on=runs_on)))
         op.stage(Stage.BEFORE_START)
         if spec.power_on:
             op.stage(Stage.START, CancelMode.NONE)
-            with translated("start the guest"):
+            with volume_errors("start the guest", only_known=True):
                 domain.create()
         with translated("mark the guest as complete"):
             if self._site.manage is Manage.ALL:
                 erase_mark(domain)  # it was there only so that an interrupted spawn can be undone
             else:
                 write_mark(domain, Mark(record=finished(record), labels=self._labels))
+
+    def _connected_volumes(self) -> list[VolumeDisk]:
+        """The volumes, with what libvirt has to know to open them."""
+        for volume, _ in self._volumes:
+            self._note("secrets", volume.id)
+            define_secrets(self._connection, self._spec.uuid, volume)
+        return [VolumeDisk(volume, source) for volume, source in self._volumes]
 
     # --- disks ----------------------------------------------------------------------------------------------------
 
@@ -143,7 +173,15 @@ class Build:
         else:
             with self._image(index, disk.source) as image:
                 volume = self._overlay(index, disk, image)
-        return DiskFile(path=volume.path(), format=ImageFormat.QCOW2, bus=disk.bus or DiskBus.VIRTIO)
+        return DiskFile(
+            path=volume.path(),
+            format=ImageFormat.QCOW2,
+            bus=disk.bus or DiskBus.VIRTIO,
+            limits=disk.limits,
+            cache=disk.cache,
+            discard=disk.discard is not False,
+            serial=disk.serial,
+        )
 
     def _image(self, index: int, source: ImageSource) -> AbstractContextManager[CachedImage]:
         images = self._site.images
@@ -158,16 +196,7 @@ class Build:
             raise InvalidSpec(f"disks[{index}].size_bytes", size, allowed)
         pool = self._pools[index]
         bases = BaseImages(pool, Records(pool, self._site.host()), self._site.owner)
-        base = bases.ensure(image, self._op)
-        self._op.stage(Stage.DISKS)
-        try:
-            return self._create_disk(index, size, base)
-        except NoCapacity:
-            raise
-        except StorageError:
-            bases.forget(image)  # removed by somebody since this process saw it last
-            again = bases.ensure(image, self._op)
-            return self._create_disk(index, size, again)
+        return bases.overlay(image, lambda base: self._create_disk(index, size, base), self._op)
 
     def _create_disk(self, index: int, size: int, base: Backing | None) -> Volume:
         whole = -(-size // GRANULE) * GRANULE
@@ -197,6 +226,12 @@ class Build:
         """The pool for what is no disk: the boot disk's, or that of the records."""
         return self._pools[0] if self._pools else self._places.records_pool()
 
+    def _cpus(self) -> AbstractContextManager[tuple[frozenset[int], ...]]:
+        site = self._site
+        records = Records(self._places.records_pool(), site.host())
+        cells = site.emulator().cells
+        return chosen(self._spec, site.cpus, cells, self._connection, records, site.owner, self._op)
+
     # --- refusals -------------------------------------------------------------------------------------------------
 
     def _refuse_absurd(self) -> None:
@@ -208,6 +243,14 @@ class Build:
         if self._spec.vcpus > MOST_VCPUS:
             message = f"{self._spec.vcpus} virtual CPUs were asked for, a guest has at most {MOST_VCPUS}"
             raise NoCapacity("vcpus", message)
+
+    def _refuse_machine(self) -> None:
+        virt_type = self._site.virt_type()
+        refuse_hardware(self._spec, self._site.emulator(), self._connection, virt_type)
+        if self._spec.stateless_firmware:
+            buses = [*(disk.bus for disk in self._spec.disks), *(volume.bus for volume in self._spec.volumes)]
+            machine = machine_type(self._spec, buses)
+            self._stateless_code = stateless_code(self._connection, virt_type, machine)
 
     def _refuse_places(self) -> None:
         for field in ("folder", "host"):

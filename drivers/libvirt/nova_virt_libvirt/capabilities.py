@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import Final
 
 from nova_virt_api.capability import Capability, Feature
+from nova_virt_api.driver.endpoint import Manage
 from nova_virt_api.model.capabilities import AVAILABLE, Availability, unavailable
 from nova_virt_libvirt.emulator import Emulator
 from nova_virt_libvirt.events import SWEEP
+from nova_virt_libvirt.hardware_features import hardware_answers
 
 EVENT_LATENCY: Final = SWEEP
 """Seconds; libvirt tells of most changes at once, and of addresses never."""
@@ -20,9 +22,31 @@ ALWAYS: Final = (
     Capability.SNAPSHOT,
     Capability.CONSOLE,
     Capability.CONSOLE_LOG,
+    Capability.RESIZE,
     Capability.INTERFACES,
+    Capability.VOLUMES,
+    Capability.GUEST,
     Capability.CRASH_DUMP,
     Capability.DIAGNOSTICS,
+    Capability.METRICS,
+    Capability.IMAGE_CACHE,
+    Capability.HOST_CONTROL,
+    Capability.DEVICES,
+    Feature.SPAWN_VOLUMES,
+    Feature.ATTACH_VOLUMES,
+    Feature.EXTEND_VOLUME,
+    Feature.SWAP_VOLUME,
+    Feature.VOLUME_BUS,
+    Feature.VOLUME_ENCRYPTION,
+    Feature.VOLUME_SHARED,
+    Feature.VOLUME_READ_ONLY,
+    Feature.VOLUME_TAG,
+    Feature.HOST_VOLUMES,
+    Feature.NBD_VOLUMES,
+    Feature.NFS_VOLUMES,
+    Feature.RBD_VOLUMES,
+    Feature.RESIZE_DISKS,
+    Feature.COLD_MIGRATION,
     Feature.CLIENT_IMAGES,
     Feature.MULTIPLE_DISKS,
     Feature.BLANK_DISK,
@@ -37,27 +61,61 @@ ALWAYS: Final = (
     Feature.UPDATE_LABELS,
     Feature.GUEST_ADDRESSES,
     Feature.GUEST_AGENT,
+    Feature.GUEST_PASSWORD,
+    Feature.GUEST_QUIESCE,
+    Feature.SNAPSHOT_LIVE,
+    Feature.SNAPSHOT_QUIESCE,
 )
 
-NO_RESCUE: Final = "this driver has no rescue mode"
+MARKING: Final = (
+    Capability.RESCUE,
+    Capability.REBUILD,
+    Capability.LIVE_MIGRATION,
+    Capability.ADOPT,
+    Feature.RESCUE_IMAGE,
+    Feature.RESCUE_PASSWORD,
+    Capability.CHECKPOINT,
+    Feature.CHECKPOINT_MEMORY,
+)
+"""What remembers in a guest's mark what it has done."""
 
 NEVER: Final = {
     Feature.WHOLE_NODES: "guests are virtual machines, as large as their spec says",
     Feature.BACKEND_URL: "libvirt does not fetch images; Url() fetches them here and passes them on",
     Feature.NIC_VIF: "libvirt's networks have no ports that could be made before their guest",
-    Feature.SPAWN_VOLUMES: "this driver connects no volumes of storage services",
-    Feature.RESCUE_IMAGE: NO_RESCUE,
-    Feature.RESCUE_PASSWORD: NO_RESCUE,
-    Feature.SNAPSHOT_LIVE: "the disk is copied, which nobody may write to meanwhile: the guest must be off",
-    Feature.EXTRAS: "this driver defines no extras",
+    Feature.MIGRATE_WITHIN: "an endpoint is one host; live_migrate moves guests to another endpoint",
+    Feature.BACKUP_STOPPED: "QEMU tells what changed, and only while it runs: start the guest",
     Feature.EVERY_TRANSITION: "events tell that a guest changed; changes in quick succession become one",
 }
 
 
-def answers(emulator: Emulator) -> Mapping[Capability | Feature, Availability]:
-    """One answer for each role of the driver and each feature known."""
+def answers(emulator: Emulator, dedicated: frozenset[int] = frozenset()) -> Mapping[Capability | Feature, Availability]:
+    """One answer for each role of the driver and each feature known.
+
+    Args:
+        emulator: what the hypervisor offers.
+        dedicated: the host's processors that are set aside for guests that want them alone.
+    """
     found: dict[Capability | Feature, Availability] = dict.fromkeys(ALWAYS, AVAILABLE)
     found |= {feature: unavailable(reason) for feature, reason in NEVER.items()}
-    uefi = "efi" in emulator.firmware
-    found[Feature.UEFI] = AVAILABLE if uefi else unavailable("the host has no UEFI firmware for guests (package ovmf)")
+    found |= hardware_answers(emulator, dedicated)
     return found
+
+
+def marking_answers(manage: Manage) -> Mapping[Capability | Feature, Availability]:
+    """The same for what remembers in a guest's mark what it has done."""
+    if manage is Manage.ALL:
+        return dict.fromkeys(MARKING, unavailable('a connection with manage="all" writes no marks'))
+    return dict.fromkeys(MARKING, AVAILABLE)
+
+
+def backup_answers(emulator: Emulator, refusal: str) -> Mapping[Capability | Feature, Availability]:
+    """The same for backups.
+
+    Args:
+        emulator: what the hypervisor offers.
+        refusal: why backups cannot be read from here; empty if they can.
+    """
+    reason = refusal if emulator.backup else "this libvirt, or its QEMU, tells of no backups (libvirt 7.2, QEMU 5.2)"
+    given = AVAILABLE if emulator.backup and not refusal else unavailable(reason)
+    return dict.fromkeys((Capability.BACKUP, Feature.BACKUP_QUIESCE), given)

@@ -13,7 +13,7 @@ from nova_virt_api.driver.console import Console
 from nova_virt_api.errors import InvalidState, NotSupported
 from nova_virt_api.model.console import ConsoleAddress, ConsoleKind, PtyConsole, TcpConsole
 from nova_virt_api.model.identity import InstanceRef
-from nova_virt_api.model.instance import PowerState
+from nova_virt_api.model.instance import Lifecycle, PowerState
 from nova_virt_api.model.secret import Secret
 from nova_virt_libvirt.definition import PARSER
 from nova_virt_libvirt.errors import translated
@@ -34,7 +34,7 @@ class LibvirtConsole(OnDomains, Console):
     uri: str
 
     def console(self, guest: InstanceRef, kind: ConsoleKind) -> ConsoleAddress:
-        domain = self.domains.owned(guest)
+        domain = self.domains.owned(guest, *Lifecycle)
         domain.require(PowerState.RUNNING, PowerState.PAUSED)
         with translated("look for the guest's console"):
             native = domain.native

@@ -7,6 +7,7 @@ from uuid import UUID
 from lxml import etree
 
 from nova_virt_libvirt.metadata import INSTANCE, Mark, parse_mark
+from nova_virt_libvirt.user_network import USER_MODE
 
 UNITS: Final = {"b": 1, "bytes": 1, "KB": 1000, "k": 1024, "KiB": 1024, "MB": 1000**2, "M": 1024**2, "MiB": 1024**2}
 UNITS_ABOVE: Final = {"GB": 1000**3, "G": 1024**3, "GiB": 1024**3, "TB": 1000**4, "T": 1024**4, "TiB": 1024**4}
@@ -16,7 +17,7 @@ PARSER: Final = etree.XMLParser(resolve_entities=False, no_network=True, huge_tr
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """A guest's network interface: its MAC address, and libvirt's network if it is on one."""
+    """A guest's network interface: its MAC address, and the network if it is on one that the endpoint shows."""
 
     mac: str
     network: str | None
@@ -74,7 +75,7 @@ def interface_of(element: etree._Element) -> Interface:
     mac, source = element.find("mac"), element.find("source")
     return Interface(
         mac="" if mac is None else mac.get("address", "").lower(),
-        network=None if source is None else source.get("network"),
+        network=USER_MODE if element.get("type") == "user" else None if source is None else source.get("network"),
     )
 
 

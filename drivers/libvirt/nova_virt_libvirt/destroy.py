@@ -11,7 +11,8 @@ from nova_virt_api.errors import PermissionDenied, VirtError
 from nova_virt_api.model.instance import DiskPolicy
 from nova_virt_api.model.record import Phase, Record
 from nova_virt_libvirt.errors import translated
-from nova_virt_libvirt.foreign import remove_foreign
+from nova_virt_libvirt.foreign import remove_adopted_disks, remove_foreign
+from nova_virt_libvirt.migration_ticket import refuse_departed
 from nova_virt_libvirt.names import claim_key, is_claim
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.records import Records
@@ -71,6 +72,8 @@ class Destruction:
             self._op.stage(Stage.CLEAN_UP, CancelMode.NONE)
             remove_foreign(self._connection, domain, keep_disks=self._keep_disks)
             return True
+        if domain is not None and mark is not None:
+            refuse_departed(domain, mark)
         hold = self._take(Records(self._places.records_pool(), self._site.host()), mark)
         if hold is None:
             return False
@@ -109,6 +112,8 @@ class Destruction:
     def _remove(self, hold: Hold) -> None:
         self._op.stage(Stage.CLEAN_UP, CancelMode.NONE)
         try:
+            if not self._keep_disks and (domain := self._domain()) is not None:
+                remove_adopted_disks(self._connection, domain)
             remove_guest(self._connection, self._places, self._uuid, hold, keep_disks=self._keep_disks)
         except BaseException:
             with suppress(VirtError):

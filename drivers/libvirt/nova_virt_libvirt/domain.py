@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import libvirt
 
 from nova_virt_api.errors import InvalidState
+from nova_virt_api.model.instance import Lifecycle
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.states import power_state
 
@@ -16,6 +17,17 @@ if TYPE_CHECKING:
     from nova_virt_api.model.instance import PowerState
     from nova_virt_libvirt.connection import Connection
     from nova_virt_libvirt.metadata import Mark
+
+
+HINTS: Final = {
+    Lifecycle.BUILDING: "spawn it again to finish it, or destroy it",
+    Lifecycle.DELETING: "destroy it again to finish that",
+    Lifecycle.RESCUED: "unrescue it first",
+    Lifecycle.RESIZE_PENDING: "confirm or revert its resize first",
+    Lifecycle.MIGRATING: "wait until it has moved; if nobody moves it any more, repeat the move or roll it back",
+    Lifecycle.ERROR: "rebuild it, or destroy it",
+}
+"""What to do about a guest that is somewhere else in its life than a verb needs."""
 
 
 class Domain:
@@ -81,6 +93,24 @@ class Domain:
         if current not in states:
             raise InvalidState(current, states)
         return current
+
+    @property
+    def lifecycle(self) -> Lifecycle:
+        """Where in its life it was when it was found."""
+        return Lifecycle.READY if self.mark is None else self.mark.lifecycle
+
+    def require_ready(self, *also: Lifecycle) -> None:
+        """Refuse a guest that is in the middle of something.
+
+        Args:
+            also: where in its life it may be beside READY.
+
+        Raises:
+            InvalidState: it is neither.
+        """
+        allowed = (Lifecycle.READY, *also)
+        if self.lifecycle not in allowed:
+            raise InvalidState(self.lifecycle, allowed, hint=HINTS.get(self.lifecycle, ""))
 
     def _look_up(self, connection: Connection) -> Any:
         with translated("look for the guest"):

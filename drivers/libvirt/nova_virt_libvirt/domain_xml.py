@@ -1,17 +1,25 @@
 """The definition of a new guest, whole. Definitions that exist are patched elsewhere and never made anew."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from lxml import etree
 from lxml.builder import E
 
 from nova_virt_api.model.disk import DiskBus
-from nova_virt_api.model.spec import Firmware, InstanceSpec
+from nova_virt_api.model.spec import InstanceSpec
+from nova_virt_libvirt.cpu import cpu_element, tuning_elements
 from nova_virt_libvirt.devices.disk import DiskFile, controller_elements, disk_elements
 from nova_virt_libvirt.devices.nic import nic_element
 from nova_virt_libvirt.devices.port import port_elements
 from nova_virt_libvirt.devices.screen import screen_elements, serial_elements
+from nova_virt_libvirt.devices.tpm import tpm_elements
+from nova_virt_libvirt.devices.volume_disk import VolumeDisk
+from nova_virt_libvirt.devices.watchdog import watchdog_elements
+from nova_virt_libvirt.extras import machine_of
+from nova_virt_libvirt.firmware import features_element, os_element
+from nova_virt_libvirt.host_cells import as_text
+from nova_virt_libvirt.memory import backing_elements, encrypt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -21,10 +29,14 @@ class Parts:
     Args:
         virt_type: ``kvm`` or ``qemu``.
         disks: its disks, the one to boot from first.
+        volumes: a storage service's volumes that it uses.
         seed: path of the medium with first-boot data; None for none.
         console_log: path of what its serial console is written to.
         networks: libvirt's name of each interface's network.
         metadata: our mark.
+        stateless_code: path of the firmware for a guest that keeps no variables; None for all others.
+        runs_on: for each virtual CPU the host's processors that it may run on; empty for any.
+        shared_cpus: the host's processors that guests share; empty for all.
     """
 
     virt_type: str
@@ -33,6 +45,10 @@ class Parts:
     console_log: str
     networks: Sequence[str]
     metadata: etree._Element
+    volumes: Sequence[VolumeDisk] = ()
+    stateless_code: str | None = None
+    runs_on: Sequence[frozenset[int]] = ()
+    shared_cpus: frozenset[int] = frozenset()
 
 
 def domain_xml(spec: InstanceSpec, parts: Parts) -> str:
@@ -41,44 +57,46 @@ def domain_xml(spec: InstanceSpec, parts: Parts) -> str:
     Raises:
         InvalidSpec: the disks do not fit on their buses.
     """
+    machine = machine_type(spec, [*(disk.bus for disk in parts.disks), *(one.bus for one in parts.volumes)])
     domain = E.domain(
         E.name(spec.name),
         E.uuid(str(spec.uuid)),
         E.metadata(parts.metadata),
         E.memory(str(spec.memory_bytes // 1024), unit="KiB"),
-        E.vcpu(str(spec.vcpus), placement="static"),
-        os_element(spec, parts.disks),
-        E.features(E.acpi(), E.apic()),
-        cpu_element(parts.virt_type),
+        *backing_elements(spec.backing),
+        vcpu_element(spec, parts),
+        *tuning_elements(spec.numa, parts.runs_on),
+        os_element(spec, machine, parts.stateless_code),
+        features_element(spec),
+        cpu_element(spec.cpu, spec.numa, parts.virt_type),
         clock_element(),
         E.on_poweroff("destroy"),
         E.on_reboot("restart"),
         E.on_crash("destroy"),
-        devices_element(spec, parts),
+        devices_element(spec, parts, express=has_express(machine)),
         type=parts.virt_type,
     )
+    if spec.backing is not None and spec.backing.encryption is not None:
+        encrypt(domain, spec.backing.encryption)
     return etree.tostring(domain, encoding="unicode")
 
 
-def os_element(spec: InstanceSpec, disks: Sequence[DiskFile]) -> etree._Element:
-    """Machine type and firmware; of UEFI only the kind is said, libvirt finds files that fit."""
-    element = E.os(E.type("hvm", arch="x86_64", machine="q35" if has_express(disks) else "pc"))
-    if spec.firmware is Firmware.UEFI:
-        element.set("firmware", "efi")
-        element.append(E.firmware(E.feature(enabled="no", name="secure-boot")))
+def machine_type(spec: InstanceSpec, buses: Iterable[DiskBus | None]) -> str:
+    """The machine type that was asked for; else the newest with PCI Express, which one with IDE has not."""
+    return machine_of(spec).machine or ("pc" if DiskBus.IDE in buses else "q35")
+
+
+def has_express(machine: str) -> bool:
+    """Whether a machine type has PCI Express."""
+    return "q35" in machine
+
+
+def vcpu_element(spec: InstanceSpec, parts: Parts) -> etree._Element:
+    """The number of virtual CPUs, and where they run unless each has its own place."""
+    element = E.vcpu(str(spec.vcpus), placement="static")
+    if parts.shared_cpus and not parts.runs_on:
+        element.set("cpuset", as_text(parts.shared_cpus))
     return element
-
-
-def has_express(disks: Sequence[DiskFile]) -> bool:
-    """Whether the machine has PCI Express; one with IDE has not."""
-    return all(disk.bus is not DiskBus.IDE for disk in disks)
-
-
-def cpu_element(virt_type: str) -> etree._Element:
-    """The host's own CPU under KVM; without it the best that QEMU can emulate, as many systems refuse its default."""
-    if virt_type == "kvm":
-        return E.cpu(mode="host-passthrough", check="none", migratable="on")
-    return E.cpu(mode="maximum", check="none", migratable="on")
 
 
 def clock_element() -> etree._Element:
@@ -91,17 +109,19 @@ def clock_element() -> etree._Element:
     )
 
 
-def devices_element(spec: InstanceSpec, parts: Parts) -> etree._Element:
+def devices_element(spec: InstanceSpec, parts: Parts, *, express: bool) -> etree._Element:
     """All devices of the guest."""
     nics = zip(spec.nics, parts.networks, strict=True)
     devices = [
-        *disk_elements(parts.disks, parts.seed),
-        *controller_elements(parts.disks),
+        *disk_elements(parts.disks, parts.seed, parts.volumes),
+        *controller_elements((*parts.disks, *parts.volumes)),
         *(nic_element(nic, network, spec.uuid, index) for index, (nic, network) in enumerate(nics)),
         *serial_elements(parts.console_log),
         E.channel(E.target(type="virtio", name="org.qemu.guest_agent.0"), type="unix"),
-        *screen_elements(),
+        *screen_elements(spec.screen),
+        *tpm_elements(spec.tpm),
+        *watchdog_elements(spec.watchdog),
         E.memballoon(model="virtio"),
         E.rng(E.backend("/dev/urandom", model="random"), model="virtio"),
     ]
-    return E.devices(*devices, *(port_elements(devices) if has_express(parts.disks) else ()))
+    return E.devices(*devices, *(port_elements(devices, machine_of(spec).spare_ports) if express else ()))

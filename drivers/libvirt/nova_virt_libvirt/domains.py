@@ -106,12 +106,17 @@ class Domains:
         mark = None if definition is None else definition.mark
         return Domain(self._connection, self._reading, guest.uuid, native.name(), mark)
 
-    def owned(self, guest: InstanceRef) -> Domain:
-        """A handle of a guest that this connection may change.
+    def owned(self, guest: InstanceRef, *also: Lifecycle) -> Domain:
+        """A handle of a guest that this connection may change and that is READY.
+
+        Args:
+            guest: the guest.
+            also: where else in its life it may be.
 
         Raises:
             InstanceNotFound: no such guest at this endpoint.
             PermissionDenied: it is somebody else's.
+            InvalidState: it is in the middle of something.
         """
         domain = self.find(guest)
         if self._manage is not Manage.ALL and domain.owner != self._owner:
@@ -120,6 +125,7 @@ class Domains:
                 f"guest {domain.name} ({guest}) {whose}, this connection is {self._owner!r}",
                 hint="connect(owner=...) as its owner, or connect(manage='all')",
             )
+        domain.require_ready(*also)
         return domain
 
     def instance(self, guest: InstanceRef, *, fresh: bool = False) -> Instance:
@@ -223,6 +229,12 @@ class Domains:
         entry = self._seen.get(domain.UUID())
         off = libvirt.VIR_DOMAIN_SHUTOFF
         return stats[STATE] == off and (entry is None or entry.state != off)
+
+    def macs(self, domains: Sequence[Any]) -> dict[bytes, tuple[str, ...]]:
+        """MAC addresses of these ``virDomain``, in the order of each definition."""
+        with translated("look at the guests"):
+            known = {domain.UUID(): self._definitions.get(domain, off=False) for domain in domains}
+        return {uuid: tuple(nic.mac for nic in found.interfaces) for uuid, found in known.items() if found is not None}
 
     # --- assembling -----------------------------------------------------------------------------------------------
 

@@ -9,9 +9,15 @@ from nova_virt_api.driver.driver import Driver
 from nova_virt_api.errors import ConfigError
 from nova_virt_api.images.cache import ImageCache
 from nova_virt_api.model.capabilities import Capabilities
+from nova_virt_api.model.image import LocalFile
 from nova_virt_api.model.instance import DiskPolicy
 from nova_virt_libvirt import acceleration, capabilities, doctor, landscape
 from nova_virt_libvirt.addresses import Addresses
+from nova_virt_libvirt.adopt import LibvirtAdopt
+from nova_virt_libvirt.backup import LibvirtBackup
+from nova_virt_libvirt.backup_sessions import BackupSessions
+from nova_virt_libvirt.backup_socket import BackupSockets
+from nova_virt_libvirt.checkpoint import LibvirtCheckpoint
 from nova_virt_libvirt.connection import Connection
 from nova_virt_libvirt.console import LibvirtConsole
 from nova_virt_libvirt.console_log import LibvirtConsoleLog
@@ -21,19 +27,32 @@ from nova_virt_libvirt.diagnostics import LibvirtDiagnostics
 from nova_virt_libvirt.domains import Domains
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.events import Events
+from nova_virt_libvirt.extras import LibvirtMachine
+from nova_virt_libvirt.guest import LibvirtGuest
+from nova_virt_libvirt.guest_agent import GuestAgent
 from nova_virt_libvirt.host import Host, dotted
+from nova_virt_libvirt.host_control import LibvirtHostControl
+from nova_virt_libvirt.host_cpus import HostCpus
+from nova_virt_libvirt.image_cache import LibvirtImageCache
 from nova_virt_libvirt.interfaces import LibvirtInterfaces
 from nova_virt_libvirt.leftovers import Leftovers
+from nova_virt_libvirt.live_migration import LibvirtLiveMigration
+from nova_virt_libvirt.metrics import LibvirtMetrics
+from nova_virt_libvirt.node_devices import LibvirtDevices
 from nova_virt_libvirt.options import OPTIONS
 from nova_virt_libvirt.pause import LibvirtPause
 from nova_virt_libvirt.power import LibvirtPower
 from nova_virt_libvirt.pulse import Pulse
+from nova_virt_libvirt.rebuild import LibvirtRebuild
+from nova_virt_libvirt.rescue import LibvirtRescue
+from nova_virt_libvirt.resize import LibvirtResize
 from nova_virt_libvirt.site import Site
 from nova_virt_libvirt.snapshot import LibvirtSnapshot
 from nova_virt_libvirt.spawn import Spawner
 from nova_virt_libvirt.suspend import LibvirtSuspend
 from nova_virt_libvirt.update import LibvirtUpdate
 from nova_virt_libvirt.version import __version__
+from nova_virt_libvirt.volumes import LibvirtVolumes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,24 +76,41 @@ class LibvirtDriver(
     LibvirtPause,
     LibvirtSuspend,
     LibvirtSnapshot,
+    LibvirtBackup,
+    LibvirtCheckpoint,
     LibvirtConsole,
     LibvirtConsoleLog,
+    LibvirtResize,
     LibvirtInterfaces,
+    LibvirtVolumes,
+    LibvirtImageCache,
+    LibvirtGuest,
     LibvirtCrashDump,
     LibvirtDiagnostics,
+    LibvirtMetrics,
+    LibvirtLiveMigration,
+    LibvirtRescue,
+    LibvirtRebuild,
+    LibvirtAdopt,
+    LibvirtHostControl,
+    LibvirtDevices,
     Driver,
 ):
     """QEMU and KVM guests through one libvirt daemon."""
+
+    extras = (LibvirtMachine,)
 
     def __init__(self, endpoint: Endpoint) -> None:
         super().__init__(endpoint)
         options = endpoint.options
         self.uri: str = options.uri
         self.ticket_seconds: int = options.console_ticket_seconds
+        self.rescue_image = None if options.rescue_image is None else LocalFile(options.rescue_image)
         self.connection = Connection(options)
         self.reading = Connection(options, opened=self._greet, lost=self._lost)
         self.asking = Connection(options)
-        self.host = Host(self.reading)
+        self.agents = Connection(options)
+        self.host = Host(self.reading, options.pool)
         self.domains = Domains(
             endpoint,
             self.connection,
@@ -96,10 +132,16 @@ class LibvirtDriver(
             virt_type=self._virt_type,
             instance=lambda guest: self.domains.instance(guest, fresh=True),
             instances=self.domains.instances,
+            emulator=self.host.emulator,
+            cpus=HostCpus.of(options),
             images=ImageCache(endpoint.cache_dir),
             owner=endpoint.owner,
             manage=endpoint.manage,
             pool=options.pool,
+        )
+        self.backup_sockets = BackupSockets(options.uri, options.backup_sockets)
+        self.backups = BackupSessions(
+            self.site, self.backup_sockets, lambda domain: GuestAgent(self.asking, domain)
         )
 
     @classmethod
@@ -120,7 +162,8 @@ class LibvirtDriver(
 
     def close(self) -> None:
         self._events.stop()
-        for connection in (self.connection, self.reading, self.asking):
+        self.backups.close()
+        for connection in (self.connection, self.reading, self.asking, self.agents):
             connection.close()
 
     def native(self) -> object:
@@ -152,14 +195,18 @@ class LibvirtDriver(
             driver_version=__version__,
             backend=kind,
             backend_version=dotted(version),
-            answers=capabilities.answers(self.host.emulator()),
+            answers={
+                **capabilities.answers(self.host.emulator(), self.site.cpus.dedicated),
+                **capabilities.marking_answers(self.endpoint.manage),
+                **capabilities.backup_answers(self.host.emulator(), self.backup_sockets.refusal()),
+            },
             staleness_seconds=capabilities.STALENESS,
             event_latency_seconds=capabilities.EVENT_LATENCY,
         )
 
     def inventory(self, node: str | None = None) -> Inventory:
         self.host.check_node(node)
-        return self.host.inventory(self.instances(), self.storage_pools())
+        return self.host.inventory(self.instances(), self.storage_pools(), self.site.cpus, self._virt_type())
 
     def nodes(self) -> Sequence[Node]:
         return (self.host.node,)

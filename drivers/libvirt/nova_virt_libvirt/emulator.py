@@ -6,6 +6,9 @@ from typing import Any, Final
 import libvirt
 from lxml import etree
 
+from nova_virt_api.model.place import HostCell
+from nova_virt_libvirt.host_cells import cells_of
+
 ARCHITECTURE: Final = "x86_64"
 MACHINE: Final = "q35"
 
@@ -21,6 +24,13 @@ class Emulator:
         video_models: libvirt's names of video cards.
         graphics: ways to reach the screen, e.g. ``vnc``.
         threads_per_core: of the host's processors.
+        backup: whether a running guest can be backed up, and note what changes.
+        secure_boot: whether a firmware for guests starts signed systems only.
+        tpm_versions: versions of the TPM that software on the host can be.
+        memory_sources: libvirt's names of what a guest's memory can be in.
+        encryptions: libvirt's names of ways to keep memory from the host.
+        machines: libvirt's names of machine types.
+        cells: the host's NUMA cells, with all their pages taken for free.
     """
 
     virt_types: frozenset[str] = frozenset()
@@ -29,6 +39,13 @@ class Emulator:
     video_models: frozenset[str] = frozenset()
     graphics: frozenset[str] = frozenset()
     threads_per_core: int = 1
+    backup: bool = False
+    secure_boot: bool = False
+    tpm_versions: frozenset[str] = frozenset()
+    memory_sources: frozenset[str] = frozenset()
+    encryptions: frozenset[str] = frozenset()
+    machines: frozenset[str] = frozenset()
+    cells: tuple[HostCell, ...] = ()
 
 
 NOTHING: Final = Emulator()
@@ -59,7 +76,29 @@ def emulator_of(native: Any) -> Emulator:
         video_models=values(domain, "devices/video/enum[@name='modelType']"),
         graphics=values(domain, "devices/graphics[@supported='yes']/enum[@name='type']"),
         threads_per_core=int(threads[0]) if threads else 1,
+        backup=domain.find("features/backup[@supported='yes']") is not None,
+        secure_boot="yes" in values(domain, "os/loader/enum[@name='secure']"),
+        tpm_versions=tpm_versions(domain),
+        memory_sources=values(domain, "memoryBacking/enum[@name='sourceType']"),
+        encryptions=encryptions(domain),
+        machines=frozenset(host.xpath(f"guest/arch[@name='{ARCHITECTURE}']//machine/text()")),
+        cells=cells_of(host),
     )
+
+
+def tpm_versions(domain: etree._Element) -> frozenset[str]:
+    """The versions of swtpm; a libvirt before 8.6 does not tell them, and had both."""
+    if "emulator" not in values(domain, "devices/tpm/enum[@name='backendModel']"):
+        return frozenset()
+    return values(domain, "devices/tpm/enum[@name='backendVersion']") or frozenset({"1.2", "2.0"})
+
+
+def encryptions(domain: etree._Element) -> frozenset[str]:
+    """The ways to encrypt memory; ``sev-es`` where guests of that kind may exist."""
+    sev = domain.find("features/sev[@supported='yes']")
+    if sev is None:
+        return frozenset()
+    return frozenset({"sev", "sev-es"}) if int(sev.findtext("maxESGuests") or 0) > 0 else frozenset({"sev"})
 
 
 def values(root: etree._Element, path: str) -> frozenset[str]:

@@ -79,6 +79,8 @@ BUSY_TEXTS: Final = (
 )
 FULL_TEXTS: Final = ("No space left on device", "Disk quota exceeded")
 SLOT_TEXTS: Final = ("No more available PCI slots", "No more available PCI addresses")
+TRAFFIC_TEXTS: Final = ("Child process (tc ", "Child process (/sbin/tc ")
+LOCKED_TEXTS: Final = ("cannot limit locked memory",)
 MEMORY_TEXTS: Final = ("Cannot allocate memory", "cannot set up guest memory", "unable to allocate memory")
 
 
@@ -175,6 +177,18 @@ RULES: Final[tuple[Rule, ...]] = (
         says(SLOT_TEXTS),
         lambda _, text, message: NoCapacity(
             "slots", message, hint="change the guest while it is off: libvirt then makes room for one more"
+        ),
+    ),
+    (
+        says(TRAFFIC_TEXTS),
+        lambda _, text, message: NetworkError(
+            message, hint="limits need traffic control in the host's kernel: modules sch_htb, sch_sfq, sch_ingress"
+        ),
+    ),
+    (
+        says(LOCKED_TEXTS),
+        lambda _, text, message: PermissionDenied(
+            message, hint="let libvirtd raise limits (CAP_SYS_RESOURCE), or make the guest without locked memory"
         ),
     ),
     (is_full, lambda _, text, message: NoCapacity("storage", message)),

@@ -7,10 +7,12 @@ from lxml import etree
 
 from nova_virt_api.model.spec import InstanceSpec
 from nova_virt_libvirt.definition import PARSER, parse_definition
+from nova_virt_libvirt.devices.volume_disk import is_volume
 from nova_virt_libvirt.errors import translated
-from nova_virt_libvirt.names import console_log_name, guest_of, is_disk
-from nova_virt_libvirt.remains import find_rotated_logs, remove_domain
+from nova_virt_libvirt.names import ADOPTED, console_log_name, guest_of, is_disk
+from nova_virt_libvirt.remains import find_rotated_logs, mark_of, remove_domain, stop
 from nova_virt_libvirt.storage import Pool
+from nova_virt_libvirt.volume_secrets import remove_secrets
 
 
 def remove_foreign(connection: libvirt.virConnect, domain: libvirt.virDomain, *, keep_disks: bool) -> None:
@@ -24,6 +26,25 @@ def remove_foreign(connection: libvirt.virConnect, domain: libvirt.virDomain, *,
         volumes = [] if keep_disks else own_volumes(connection, definition, domain.UUIDString())
         volumes += side_volumes(connection, definition, UUID(bytes=domain.UUID()))
     remove_domain(domain)
+    remove_secrets(connection, UUID(bytes=domain.UUID()))
+    for pool, name in volumes:
+        pool.remove(name)
+
+
+def remove_adopted_disks(connection: libvirt.virConnect, domain: libvirt.virDomain) -> None:
+    """Stop a guest that was adopted and remove the disks that only it uses, as of one of other making.
+
+    They do not bear its uuid, so they go before its definition: until they are gone, that tells which they are. Nothing
+    happens to a guest that was made by this API, or whose disks bear its uuid.
+    """
+    mark = mark_of(domain)
+    if mark is None or mark.record.fingerprint != ADOPTED:
+        return
+    with translated("look at the guest"):
+        definition = etree.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), PARSER)
+        volumes = own_volumes(connection, definition, domain.UUIDString())
+    with translated("stop the guest"):
+        stop(domain)
     for pool, name in volumes:
         pool.remove(name)
 
@@ -69,7 +90,7 @@ def looks_like(domain: libvirt.virDomain, spec: InstanceSpec) -> bool:
 def is_own(disk: etree._Element) -> bool:
     """Whether a disk could be the guest's own."""
     shared = disk.find("shareable") is not None or disk.find("readonly") is not None
-    return disk.get("device", "disk") == "disk" and not shared
+    return disk.get("device", "disk") == "disk" and not shared and not is_volume(disk)
 
 
 def volume_of(connection: libvirt.virConnect, disk: etree._Element) -> libvirt.virStorageVol | None:
@@ -116,7 +137,18 @@ def paths_of_others(connection: libvirt.virConnect, uuid: str) -> set[str]:
 
 
 def is_base(volume: libvirt.virStorageVol) -> bool:
-    """Whether another volume of its pool is an overlay of this one."""
+    """Whether another volume, of any active pool, is an overlay of this one."""
     path = volume.path()
-    volumes = volume.storagePoolLookupByVolume().listAllVolumes(0)
-    return any(etree.fromstring(other.XMLDesc(0)).findtext("backingStore/path") == path for other in volumes)
+    pools = volume.connect().listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE)
+    return any(base_path(other) == path for pool in pools for other in pool.listAllVolumes(0))
+
+
+def base_path(volume: libvirt.virStorageVol) -> str | None:
+    """Path of what a volume is an overlay of; None for one that stands alone, or is gone."""
+    try:
+        path: str | None = etree.fromstring(volume.XMLDesc(0)).findtext("backingStore/path")
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_STORAGE_VOL:
+            return None
+        raise
+    return path

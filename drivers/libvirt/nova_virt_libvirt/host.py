@@ -13,6 +13,10 @@ from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.place import Inventory, Node, Resource
 from nova_virt_libvirt.emulator import Emulator, emulator_of
 from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.guest_cpus import flags_of
+from nova_virt_libvirt.host_cells import with_free_pages
+from nova_virt_libvirt.host_cpus import HostCpus, in_use
+from nova_virt_libvirt.maintenance import Maintenance
 from nova_virt_libvirt.traits import traits_of
 from nova_virt_libvirt.unreachable import is_local
 
@@ -32,13 +36,16 @@ class Host:
 
     Args:
         reading: the connection for reads.
+        pool: the driver's option ``pool``.
     """
 
-    def __init__(self, reading: Connection) -> None:
+    def __init__(self, reading: Connection, pool: str | None) -> None:
         self._reading = reading
+        self._pool = pool
         self._name = ""
         self._uuid = ""
         self._emulator: Emulator | None = None
+        self._cpu_flags: dict[str, frozenset[str]] = {}
 
     def greet(self, native: Any) -> None:
         """Learn who is at the other end of a new connection.
@@ -47,6 +54,7 @@ class Host:
             libvirt.libvirtError: the connection broke.
         """
         self._emulator = None
+        self._cpu_flags = {}
         self._uuid = ""
         self._name = native.getHostname()
 
@@ -66,8 +74,9 @@ class Host:
 
     @property
     def node(self) -> Node:
-        """The host as a node."""
-        return Node(id=self.uuid, name=self._name)
+        """The host as a node; whether it takes new guests is asked now."""
+        maintenance = Maintenance(self._reading.native, self._pool, self.uuid)
+        return Node(id=self.uuid, name=self._name, maintenance=maintenance.reason())
 
     def emulator(self) -> Emulator:
         """What the hypervisor offers; asked once per connection, as libvirt may have to ask QEMU for it."""
@@ -86,20 +95,45 @@ class Host:
         if node is not None and node not in (self._name, self.uuid):
             raise InvalidSpec("node", node, f"one of: {self._name}")
 
-    def inventory(self, guests: Iterable[Instance], pools: Iterable[StoragePool]) -> Inventory:
-        """What the host has to give; guests of every making count as use."""
+    def cpu_flags(self, virt_type: str) -> frozenset[str]:
+        """The flags of the processor that guests of this type can have; asked once per connection."""
+        found = self._cpu_flags.get(virt_type)
+        if found is None:
+            with translated("look at what processors guests can have"):
+                found = self._cpu_flags[virt_type] = flags_of(self._reading.native, virt_type)
+        return found
+
+    def inventory(
+        self, guests: Iterable[Instance], pools: Iterable[StoragePool], cpus: HostCpus, virt_type: str
+    ) -> Inventory:
+        """What the host has to give; guests of every making count as use.
+
+        Args:
+            guests: all guests.
+            pools: all storage pools.
+            cpus: how the processors are divided.
+            virt_type: domain type of new guests.
+        """
         with translated("look at the host"):
             native = self._reading.native
-            _, memory_mib, cpus, *_ = native.getInfo()
+            cells = tuple(with_free_pages(native, self.emulator().cells))
+            pinned = in_use(native) & cpus.dedicated if cpus.dedicated else frozenset[int]()
+            _, memory_mib, number, *_ = native.getInfo()
             version = native.getVersion()
             kind = native.getType()
         on = [guest for guest in guests if guest.power_state in ON]
         resources = [
-            Resource(resource_class="VCPU", total=cpus, used=sum(guest.vcpus for guest in on)),
+            Resource(
+                resource_class="VCPU",
+                total=len(cpus.shared) or number - len(cpus.dedicated),
+                used=max(0, sum(guest.vcpus for guest in on) - len(pinned)),
+            ),
             Resource(
                 resource_class="MEMORY_MB", total=memory_mib, used=sum(guest.memory_bytes for guest in on) // 1024**2
             ),
         ]
+        if cpus.dedicated:
+            resources.append(Resource(resource_class="PCPU", total=len(cpus.dedicated), used=len(pinned)))
         resources += disk_of(pools)
         return Inventory(
             node=self.node,
@@ -108,7 +142,8 @@ class Host:
             address=urlsplit(self._reading.uri).hostname,
             uptime_seconds=int(time.clock_gettime(time.CLOCK_BOOTTIME)) if is_local(self._reading.uri) else None,
             resources=tuple(resources),
-            traits=traits_of(self.emulator()),
+            traits=traits_of(self.emulator(), self.cpu_flags(virt_type)),
+            cells=cells,
         )
 
 

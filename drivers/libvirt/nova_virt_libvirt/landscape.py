@@ -6,6 +6,7 @@ import libvirt
 from lxml import etree
 
 from nova_virt_api.model.place import Network, PoolFeature, StoragePool
+from nova_virt_libvirt.user_network import user_networks
 
 KINDS: Final = {
     "dir": frozenset({PoolFeature.OVERLAY, PoolFeature.THIN}),
@@ -54,7 +55,7 @@ def storage_pool(native: Any, node: str) -> StoragePool:
 
 
 def networks(native: Any, node: str) -> list[Network]:
-    """All networks, inactive ones too.
+    """All networks, inactive ones too, and user mode where there is nothing better.
 
     Raises:
         libvirt.libvirtError: the connection broke.
@@ -76,4 +77,4 @@ def networks(native: Any, node: str) -> list[Network]:
         except libvirt.libvirtError as error:
             if error.get_error_code() != libvirt.VIR_ERR_NO_NETWORK:  # removed meanwhile
                 raise
-    return sorted(found, key=lambda network: network.name)
+    return [*sorted(found, key=lambda network: network.name), *user_networks(native, node)]

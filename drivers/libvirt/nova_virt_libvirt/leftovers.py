@@ -15,6 +15,7 @@ from nova_virt_libvirt.names import claim_key, guest_of, is_claim
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.records import Records
 from nova_virt_libvirt.remains import find_domain, mark_of
+from nova_virt_libvirt.volume_secrets import secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,6 +67,10 @@ class Leftovers:
             yield Leftover(uuid=uuid, kind="domain", name=guest.name, owner=guest.owner)
         for pool, name in found:
             yield Leftover(uuid=uuid, kind="volume", name=name, place=pool.name, owner=owner)
+        with translated(f"look for passwords of guest {uuid}"):
+            secrets = [secret.usageID() for secret in secrets_of(self._site.connection(), uuid)]
+        for name in secrets:
+            yield Leftover(uuid=uuid, kind="secret", name=name, owner=owner)
 
     def _is_whole(self, uuid: UUID) -> bool:
         """Whether the guest is complete now; it may have become so since the guests were listed."""

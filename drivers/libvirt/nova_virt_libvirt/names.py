@@ -8,7 +8,11 @@ from nova_virt_api.model.image import ImageFormat
 
 OWN: Final = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\.(\w+)")
 DISK: Final = re.compile(r"disk[0-9]+")
+OF_POINT: Final = re.compile(OWN.pattern + r"\.at-[0-9a-f]{12}\.\w+")
 BASE_PREFIX: Final = "nova-virt-base-"
+
+ADOPTED: Final = "adopted"
+"""In place of the fingerprint of a guest that was not asked for by a spec; no spec has such a one."""
 
 
 def claim_key(uuid: UUID) -> str:
@@ -31,9 +35,45 @@ def console_log_name(uuid: UUID) -> str:
     return f"{uuid}.console.log"
 
 
+def layer_name(uuid: UUID, index: int, token: str) -> str:
+    """Volume that takes a disk's place in a resize.
+
+    Args:
+        uuid: the guest.
+        index: number of the disk.
+        token: of the resize.
+    """
+    return f"{uuid}.disk{index}.resize-{token}.qcow2"
+
+
+def resize_copy_name(uuid: UUID, index: int) -> str:
+    """Volume that holds a disk's content, independent of any base, while another endpoint fetches it."""
+    return f"{uuid}.resize.disk{index}.qcow2"
+
+
+def rescue_disk_name(uuid: UUID) -> str:
+    """Volume that a guest's rescue system is on."""
+    return f"{uuid}.rescue.qcow2"
+
+
+def rescue_seed_name(uuid: UUID) -> str:
+    """Volume of the first-boot data of a guest's rescue system."""
+    return f"{uuid}.rescue-seed.iso"
+
+
+def volumes_key(uuid: UUID) -> str:
+    """What the claim of whoever swaps a storage service's volumes of a guest is kept under."""
+    return f"{uuid}.volumes"
+
+
 def snapshot_key(uuid: UUID) -> str:
     """What the copy of a guest's disk and the claim on it are kept under while a snapshot is made."""
     return f"{uuid}.snapshot"
+
+
+def migration_key(uuid: UUID) -> str:
+    """What the claim on a guest is kept under while it leaves."""
+    return f"{uuid}.migration"
 
 
 def base_key(digest: str) -> str:
@@ -57,3 +97,41 @@ def is_claim(volume_name: str) -> bool:
     """Whether a guest's volume is (part of) its claim."""
     found = OWN.match(volume_name)
     return found is not None and found[2] == "claim"
+
+
+def point_volume_name(uuid: UUID, part: str, point: str, image_format: ImageFormat) -> str:
+    """Volume that is made with a checkpoint.
+
+    Args:
+        uuid: the guest.
+        part: what it holds: ``disk0``, ``memory``.
+        point: a token of its own.
+        image_format: its format.
+    """
+    return f"{uuid}.{part}.at-{point}.{image_format.value}"
+
+
+def is_of_point(volume_name: str) -> bool:
+    """Whether a volume was made with a checkpoint."""
+    return OF_POINT.fullmatch(volume_name) is not None
+
+
+def part_of(volume_name: str) -> str:
+    """Which part of its guest a volume is, e.g. ``disk0``; empty for what is not a guest's."""
+    found = OWN.match(volume_name)
+    return found[2] if found else ""
+
+
+def backup_key(uuid: UUID) -> str:
+    """What the claim of whoever backs a guest up is kept under."""
+    return f"{uuid}.backup"
+
+
+def scratch_name(uuid: UUID, target: str) -> str:
+    """Volume that takes what is overwritten on a guest's disk while it is backed up."""
+    return f"{uuid}.backup.{target}.scratch"
+
+
+def is_scratch_of(uuid: UUID, volume_name: str) -> bool:
+    """Whether a volume is one of these of this guest."""
+    return volume_name.startswith(f"{uuid}.backup.") and volume_name.endswith(".scratch")

@@ -10,6 +10,7 @@ from nova_virt_api.errors import ConfigError, InvalidSpec, Unavailable
 from nova_virt_api.model.spec import require_one
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.storage import OVERLAY_KINDS, Pool, inactive
+from nova_virt_libvirt.user_network import USER_MODE, is_own_daemon
 
 T = TypeVar("T")
 
@@ -79,15 +80,20 @@ class Places:
         """
         with translated("look for networks"):
             if wanted is None:
-                active = self._connection.listNetworks()
-                wanted = require_one(field, None, active or self._connection.listDefinedNetworks())
+                active = self._connection.listNetworks() or self._connection.listDefinedNetworks()
+                wanted = require_one(field, None, active or self._user_mode())
+            if wanted in self._user_mode():
+                return wanted
             found = either(self._connection.networkLookupByName, self._connection.networkLookupByUUIDString, wanted)
             if found is None:
-                raise none_such(field, wanted, self._connection.listNetworks())
+                raise none_such(field, wanted, [*self._connection.listNetworks(), *self._user_mode()])
             name: str = found.name()
             if not found.isActive():
                 raise Unavailable(f"network {name} is not active", hint=f"start it: virsh net-start {name}")
             return name
+
+    def _user_mode(self) -> list[str]:
+        return [USER_MODE] if is_own_daemon(self._connection) else []
 
     def _usual_pool(self, field: str) -> str:
         if self._configured_pool is not None:

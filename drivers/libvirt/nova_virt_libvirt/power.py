@@ -13,13 +13,17 @@ from nova_virt_api.driver.driver import Driver
 from nova_virt_api.driver.operation import CancelMode, Operation, Stage
 from nova_virt_api.errors import Cancelled, NotSupported, StateAfter, Timeout
 from nova_virt_api.model.identity import InstanceRef
-from nova_virt_api.model.instance import PowerOff, PowerState
+from nova_virt_api.model.instance import Lifecycle, PowerOff, PowerState
 from nova_virt_libvirt.domain import Domain
 from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.resize_note import refuse_start_of_prepared
 from nova_virt_libvirt.verbs import OnDomains
 
 ASK_AGAIN_SECONDS: Final = 10.0
 """A guest that is still booting, or has its screen locked, may miss the first press of its power button."""
+
+SWITCHABLE: Final = (Lifecycle.RESCUED, Lifecycle.RESIZE_PENDING)
+"""Where in its life, beside READY, the power of a guest can be switched."""
 
 OFF: Final = frozenset({PowerState.SHUTDOWN})
 STOPPABLE: Final = (
@@ -35,10 +39,11 @@ class LibvirtPower(OnDomains, Driver):
     """The power verbs."""
 
     def power_on(self, guest: InstanceRef, op: Operation) -> None:
-        domain = self.domains.owned(guest)
+        domain = self.domains.owned(guest, *SWITCHABLE)
         state = domain.require(PowerState.SHUTDOWN, PowerState.CRASHED, PowerState.RUNNING)
         if state is PowerState.RUNNING:
             return
+        refuse_start_of_prepared(domain.mark)
         op.stage(Stage.BEFORE_START)
         op.stage(Stage.START, CancelMode.NONE)
         if state is PowerState.CRASHED:
@@ -47,7 +52,7 @@ class LibvirtPower(OnDomains, Driver):
         self.domains.forget(guest.uuid)
 
     def power_off(self, guest: InstanceRef, op: Operation, *, mode: PowerOff, grace_seconds: float) -> None:
-        domain = self.domains.owned(guest)
+        domain = self.domains.owned(guest, *SWITCHABLE)
         state = domain.require(*STOPPABLE)
         if state in OFF:
             return
@@ -61,8 +66,9 @@ class LibvirtPower(OnDomains, Driver):
 
     def reboot(self, guest: InstanceRef, op: Operation, *, mode: PowerOff, grace_seconds: float) -> None:
         """Stop and start: it works from every state and takes a changed definition into use, a reset does not."""
-        domain = self.domains.owned(guest)
+        domain = self.domains.owned(guest, *SWITCHABLE)
         domain.require(*STOPPABLE)
+        refuse_start_of_prepared(domain.mark)
         with translated("look at the guest"):
             persistent = bool(domain.urgent.isPersistent())
         if persistent:

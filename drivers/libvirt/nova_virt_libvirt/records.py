@@ -16,6 +16,9 @@ from nova_virt_libvirt.storage import Pool, VolumeExists
 LAST_WORD: Final = 0.75
 """Seconds before the deadline at which waiting ends, so that the caller still gets to know whom it was for."""
 
+LOOKS: Final = 10
+"""So often a claim is looked at whose volumes vanish while they are read."""
+
 UNKNOWN_HOLDER: Final = "somebody who is just beginning"
 
 
@@ -77,11 +80,12 @@ class Records:
 
     def read(self, key: str) -> Chain | None:
         """The claim as it is now; None if there is none."""
-        try:
-            return self._read(key)
-        except StorageError:  # a volume that another host or process has removed
-            self.pool.refresh()
-            return self._read(key)
+        for _ in range(LOOKS - 1):
+            try:
+                return self._read(key)
+            except StorageError:  # a volume that another host or process has removed; again and again if many want it
+                self.pool.refresh()
+        return self._read(key)
 
     def stray(self, key: str, names: Iterable[str]) -> Chain | None:
         """What is still there, of these volumes, of a claim whose head is gone: its removal is under way, or was.

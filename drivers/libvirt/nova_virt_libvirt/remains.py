@@ -11,10 +11,12 @@ from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.leftover import Leftover
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.hold import Hold
+from nova_virt_libvirt.joining_machine import end_joining_machine
 from nova_virt_libvirt.metadata import Mark, read_mark
 from nova_virt_libvirt.names import console_log_name, guest_of, is_disk
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.storage import Pool, VolumeExists
+from nova_virt_libvirt.volume_secrets import remove_secrets
 
 WITH_TPM: Final[int] = getattr(libvirt, "VIR_DOMAIN_UNDEFINE_TPM", 0)  # libvirt 8.9
 WITH_CHECKPOINTS: Final[int] = libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA  # of QEMU, libvirt 5.6
@@ -57,6 +59,8 @@ def remove_guest(connection: libvirt.virConnect, places: Places, uuid: UUID, hol
         if mark is None or mark.record.owner != hold.claim.record.owner:
             raise Ambiguous(f"two guests claim {uuid}", [domain.name(), hold.volume.name])
         remove_domain(domain)
+    remove_secrets(connection, uuid)
+    end_joining_machine(connection, uuid)
     remove_volumes(uuid, places.active_pools(), keep_disks=keep_disks, spare=hold.names())
 
 

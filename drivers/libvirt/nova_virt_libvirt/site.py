@@ -9,6 +9,8 @@ from nova_virt_api.driver.endpoint import Manage
 from nova_virt_api.images.cache import ImageCache
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import Instance
+from nova_virt_libvirt.emulator import Emulator
+from nova_virt_libvirt.host_cpus import HostCpus
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +26,8 @@ class Site:
         images: where the client keeps images.
         owner: in whose name guests are made.
         manage: which guests may be removed.
+        emulator: gives what the hypervisor offers.
+        cpus: how the host's processors are divided.
         pool: the option that names the pool of records, and of disks that name none; None where it is obvious.
     """
 
@@ -35,4 +39,6 @@ class Site:
     images: ImageCache
     owner: str
     manage: Manage
+    emulator: Callable[[], Emulator]
+    cpus: HostCpus
     pool: str | None

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-import libvirt
 from lxml import etree
 
 from nova_virt_api.driver.operation import CancelMode
@@ -17,49 +16,65 @@ from nova_virt_api.images.inspect import inspect_image
 from nova_virt_api.images.target import write_target
 from nova_virt_api.model.image import ImageFormat, ImageInfo, LocalTarget, NativeTarget
 from nova_virt_api.model.instance import PowerState
+from nova_virt_api.model.quiesce import Quiesce
 from nova_virt_api.model.record import Record
+from nova_virt_libvirt.boot_disk import BootDisk, boot_disk_of
 from nova_virt_libvirt.definition import PARSER
 from nova_virt_libvirt.errors import translated
-from nova_virt_libvirt.foreign import is_base, paths_of_others, volume_of
+from nova_virt_libvirt.foreign import is_base, paths_of_others
 from nova_virt_libvirt.names import BASE_PREFIX, guest_of, snapshot_key
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.records import Records
+from nova_virt_libvirt.snapshot_live import LiveCopy
 from nova_virt_libvirt.storage import Pool, Volume
 from nova_virt_libvirt.verbs import OnDomains
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import libvirt
+
     from nova_virt_api.driver.operation import Operation
     from nova_virt_api.model.identity import InstanceRef
     from nova_virt_api.model.image import ImageTarget
+    from nova_virt_libvirt.connection import Connection
     from nova_virt_libvirt.domain import Domain
     from nova_virt_libvirt.site import Site
 
+LIVE: Final = (PowerState.RUNNING, PowerState.PAUSED)
 WRITTEN: Final = (ImageFormat.QCOW2, ImageFormat.RAW)
 PLAIN_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,200}")
 
 
 class LibvirtSnapshot(OnDomains, Snapshot):
-    """The role Snapshot, of guests that are off."""
+    """The role Snapshot, of guests that are off, run or are paused."""
 
     site: Site
+    agents: Connection
 
-    def snapshot(self, guest: InstanceRef, target: ImageTarget, op: Operation) -> ImageInfo:
+    def snapshot(
+        self, guest: InstanceRef, target: ImageTarget, op: Operation, *, quiesce: Quiesce = Quiesce.IF_POSSIBLE
+    ) -> ImageInfo:
         domain = self.domains.owned(guest)
-        domain.require(PowerState.SHUTDOWN)
+        domain.require(PowerState.SHUTDOWN, *LIVE)
         connection = self.site.connection()
         disk = boot_disk(connection, domain)
+        pool = disk.volume.pool
         record = Record(uuid=domain.uuid, owner=self.site.owner, fingerprint="")
-        records = Records(disk.pool, self.site.host())
+        records = Records(pool, self.site.host())
         hold = records.acquire(snapshot_key(domain.uuid), record, op, f"a snapshot of guest {domain.uuid}")
         try:
-            snapping = Snapping(domain, disk, hold.key, op)
+            copying = LiveCopy(domain, disk, live_name(hold.key), op)
+            copying.clear()
+            snapping = Snapping(domain, disk.volume, hold.key, op, lambda: copying.make(self.agents, quiesce))
             if isinstance(target, LocalTarget):
                 return snapping.to_file(target)
             return snapping.to_pool(target, Places(connection, self.site.pool))
         finally:
             with suppress(VirtError):  # otherwise whoever wants it next sees that we are gone, and does it
                 for image_format in WRITTEN:
-                    disk.pool.remove(snapping_name(hold.key, image_format))
+                    pool.remove(snapping_name(hold.key, image_format))
+                pool.remove(live_name(hold.key))
                 hold.remove()
             hold.end()
 
@@ -72,13 +87,17 @@ class Snapping:
         disk: the volume that it boots from.
         key: what the copy is named after.
         op: the operation worked for.
+        live: makes a copy in qcow2 while the guest runs.
     """
 
-    def __init__(self, domain: Domain, disk: Volume, key: str, op: Operation) -> None:
+    def __init__(
+        self, domain: Domain, disk: Volume, key: str, op: Operation, live: Callable[[], Volume]
+    ) -> None:
         self._domain = domain
         self._disk = disk
         self._key = key
         self._op = op
+        self._live = live
 
     def to_file(self, target: LocalTarget) -> ImageInfo:
         """Fetch a copy that stands alone."""
@@ -110,12 +129,18 @@ class Snapping:
 
     def _copy(self, image_format: ImageFormat) -> Volume:
         """A copy of the disk beside it, independent of any base; made by the hypervisor's host."""
+        if self._domain.require(PowerState.SHUTDOWN, *LIVE) in LIVE:
+            live = self._live()
+            return live if image_format is ImageFormat.QCOW2 else self._converted(live, image_format)
+        copy = self._converted(self._disk, image_format)
+        self._domain.require(PowerState.SHUTDOWN)  # else it was started meanwhile and the copy is worth nothing
+        return copy
+
+    def _converted(self, source: Volume, image_format: ImageFormat) -> Volume:
         self._op.stage("copy the disk")
         name = snapping_name(self._key, image_format)
         self._disk.pool.remove(name)  # of somebody who is gone
-        copy = self._disk.pool.create_standalone(name, image_format, self._disk)
-        self._domain.require(PowerState.SHUTDOWN)  # else it was started meanwhile and the copy is worth nothing
-        return copy
+        return self._disk.pool.create_standalone(name, image_format, source)
 
 
 def snapping_name(key: str, image_format: ImageFormat) -> str:
@@ -123,23 +148,26 @@ def snapping_name(key: str, image_format: ImageFormat) -> str:
     return f"{key}.{image_format.value}"
 
 
-def boot_disk(connection: libvirt.virConnect, domain: Domain) -> Volume:
-    """The volume that the guest boots from.
+def live_name(key: str) -> str:
+    """Volume that QEMU copies a running guest's disk to."""
+    return f"{key}.live.{ImageFormat.QCOW2.value}"
+
+
+def boot_disk(connection: libvirt.virConnect, domain: Domain) -> BootDisk:
+    """The disk that the guest boots from, as it runs, or would run.
 
     Raises:
         StorageError: it has no disk, or none that is a volume.
     """
     with translated("look at the guest's disks"):
-        definition = etree.fromstring(domain.urgent.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), PARSER)
-        disks = [disk for disk in definition.iterfind("devices/disk") if disk.get("device", "disk") == "disk"]
-        first = [disk for disk in disks if disk.find("boot[@order='1']") is not None] or disks
-        native = volume_of(connection, first[0]) if first else None
-        if native is None:
-            raise StorageError(
-                f"guest {domain.uuid} has no disk that is a volume of an active storage pool",
-                hint="start the pool of its disk (virsh pool-start), or define one where the disk is",
-            )
-        return Volume(Pool(connection, native.storagePoolLookupByVolume()), native)
+        definition = etree.fromstring(domain.urgent.XMLDesc(0), PARSER)
+    found = boot_disk_of(connection, definition)
+    if found is None:
+        raise StorageError(
+            f"guest {domain.uuid} has no disk that is a volume of an active storage pool",
+            hint="start the pool of its disk (virsh pool-start), or define one where the disk is",
+        )
+    return found
 
 
 def replaceable(pool: Pool, target: NativeTarget) -> Volume | None:

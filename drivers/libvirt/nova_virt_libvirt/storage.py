@@ -237,6 +237,8 @@ def volume_xml(name: str, capacity_bytes: int, image_format: ImageFormat, base: 
         E.allocation("0"),
         E.target(E.format(type=image_format.value)),
     )
+    if image_format is ImageFormat.QCOW2:  # libvirt's default is version 2, which cannot note what changes
+        definition.find("target").append(E.compat("1.1"))
     if base is not None:
         definition.append(E.backingStore(E.path(base.path), E.format(type=base.format.value)))
     return etree.tostring(definition, encoding="unicode")

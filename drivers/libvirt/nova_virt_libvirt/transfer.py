@@ -111,6 +111,37 @@ def receive_file(
         transfer.stream.finish()
 
 
+def pass_on(
+    source: tuple[libvirt.virConnect, libvirt.virStorageVol],
+    target: tuple[libvirt.virConnect, libvirt.virStorageVol],
+    length: int,
+    op: Operation,
+) -> None:
+    """Copy a volume's bytes to one that is new and reads as zeros, perhaps on another host; holes stay holes.
+
+    Args:
+        source: the volume to read, with its connection.
+        target: the volume to write, with its connection.
+        length: bytes to be copied.
+        op: told progress; may be cancelled.
+    """
+    with Transfer(source[0], op) as reading, Transfer(target[0], op) as writing:
+        source[1].download(reading.stream, 0, 0, libvirt.VIR_STORAGE_VOL_DOWNLOAD_SPARSE_STREAM)
+        target[1].upload(writing.stream, 0, 0, libvirt.VIR_STORAGE_VOL_UPLOAD_SPARSE_STREAM)
+        done = 0
+        while chunk := reading.stream.recvFlags(CHUNK, libvirt.VIR_STREAM_RECV_STOP_AT_HOLE):
+            if isinstance(chunk, bytes):
+                writing.stream.send(chunk)
+                done += len(chunk)
+            else:
+                hole = reading.stream.recvHole()
+                writing.stream.sendHole(hole)
+                done += hole
+            writing.step(min(done, length), length)
+        reading.stream.finish()
+        writing.stream.finish()
+
+
 def data_extents(descriptor: int, length: int) -> Iterator[tuple[int, int]]:
     """Start and end of each stretch of a file that is not a hole."""
     end = 0

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,11 @@ from lxml.builder import E
 from nova_virt_libvirt import event_loop
 
 POOL = "nova-virt"
-NEEDED = ("libvirtd", "virtlogd", "qemu-system-x86_64", "unshare")
+CABLE = "cable"
+ADDRESSES = ("10.77.0.1", "10.77.0.2")
+"""Of the two hosts on their cable."""
+
+NEEDED = ("libvirtd", "virtlogd", "qemu-system-x86_64", "unshare", "nsenter", "ip")
 NETWORK = """
 <network xmlns:dnsmasq='http://libvirt.org/schemas/network/dnsmasq/1.0'>
   <name>default</name>
@@ -47,6 +52,13 @@ class Daemon:
         )
         line = self._answer()
         self.uri: str = json.loads(line)["uri"]
+        self.address = ""
+        """Its host's, where other hosts send guests; empty while there is no other host."""
+
+    @property
+    def process_id(self) -> int:
+        """A process in the daemon's network, for ``nsenter``."""
+        return self._process.pid
 
     def do(self, action: str) -> None:
         """``restart``, ``stop`` or ``start`` libvirtd; guests run on."""
@@ -54,6 +66,12 @@ class Daemon:
         self._process.stdin.write(f"{action}\n")
         self._process.stdin.flush()
         assert self._answer() == "done\n"
+
+    @property
+    def inside(self) -> int:
+        """The process in whose namespaces it is."""
+        children = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children").read_text()
+        return int(children.split()[0])
 
     def close(self) -> None:
         """End it and all its guests."""
@@ -72,11 +90,36 @@ class Daemon:
 @pytest.fixture(scope="session")
 def daemon() -> Iterator[Daemon]:
     """A libvirtd of the tests' own, in namespaces of its own. Fails, never skips, where that cannot be."""
+    refuse_without_root()
+    with private_daemon() as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope="session")
+def second_daemon(daemon: Daemon) -> Iterator[Daemon]:
+    """Another host: a second libvirtd with namespaces, uuid and state of its own, connected to the first by a cable."""
+    with private_daemon() as second:
+        cable = ("type", "veth", "peer", "name", CABLE, "netns", str(second.inside))
+        subprocess.run(["ip", "link", "add", CABLE, "netns", str(daemon.inside), *cable], check=True)
+        for end, address in ((daemon, ADDRESSES[0]), (second, ADDRESSES[1])):
+            end.address = address
+            for command in (("address", "add", f"{address}/24", "dev", CABLE), ("link", "set", CABLE, "up")):
+                subprocess.run(["nsenter", "-t", str(end.inside), "-n", "ip", *command], check=True)
+        yield second
+
+
+def refuse_without_root() -> None:
+    """Fail where a private libvirtd cannot be, and say what is missing."""
     missing = [name for name in NEEDED if shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") is None]
     if missing:
         pytest.fail(f"missing: {', '.join(missing)}; run tools/install_system_packages", pytrace=False)
     if os.geteuid() != 0:
         pytest.fail("the backend tests start a libvirtd of their own, which takes root: sudo make test", pytrace=False)
+
+
+@contextmanager
+def private_daemon() -> Iterator[Daemon]:
+    """A private libvirtd in a directory of its own."""
     with tempfile.TemporaryDirectory(prefix="nova-virt-", ignore_cleanup_errors=True) as directory:
         daemon = Daemon(Path(directory))
         try:
@@ -88,6 +131,17 @@ def daemon() -> Iterator[Daemon]:
 @pytest.fixture(scope="session")
 def raw(daemon: Daemon) -> Iterator[Callable[[], Any]]:
     """Gives a ``virConnect`` to the private daemon, also after it was restarted."""
+    yield from connections_to(daemon)
+
+
+@pytest.fixture(scope="session")
+def second_raw(second_daemon: Daemon) -> Iterator[Callable[[], Any]]:
+    """As ``raw``, to the second daemon."""
+    yield from connections_to(second_daemon)
+
+
+def connections_to(daemon: Daemon) -> Iterator[Callable[[], Any]]:
+    """Gives a ``virConnect`` to a daemon, which is given its network and pool before."""
     event_loop.ensure("own")
     connections: list[Any] = []
 

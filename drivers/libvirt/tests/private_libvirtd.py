@@ -17,13 +17,15 @@ import uuid
 from pathlib import Path
 from typing import Final
 
-OWN: Final = ("run", "lib", "etc", "cache", "log")
+OWN: Final = ("run", "lib", "etc", "cache", "log", "tpm-authority", "tpm-log")
 PLACES: Final = {
     "run": "/run/libvirt",
     "lib": "/var/lib/libvirt",
     "etc": "/etc/libvirt",
     "cache": "/var/cache/libvirt",
     "log": "/var/log/libvirt",
+    "tpm-authority": "/var/lib/swtpm-localca",
+    "tpm-log": "/var/log/swtpm",
 }
 UNSHARE: Final = ("unshare", "-mnupf", "--mount-proc", "--kill-child", "--propagation=private")
 PATIENCE: Final = 30.0
@@ -107,7 +109,12 @@ class Daemon:
             run("mount", "--bind", str(node), "/dev/kvm")
         text = CONFIGURATION.format(host_uuid=uuid.uuid4())
         Path("/etc/libvirt/libvirtd.conf").write_text(text)
-        Path("/etc/libvirt/qemu.conf").write_text('user = "root"\ngroup = "root"\n')
+        certificates = Path("/etc/libvirt/pki")
+        certificates.mkdir(exist_ok=True)
+        Path("/etc/libvirt/qemu.conf").write_text(
+            'user = "root"\ngroup = "root"\nswtpm_user = "root"\nswtpm_group = "root"\n'
+            f'migrate_tls_x509_cert_dir = "{certificates}"\n'
+        )
 
     def show_own_devices(self) -> None:
         """Let sysfs show this namespace's network devices: libvirt would use the machine's bridge of the same name."""

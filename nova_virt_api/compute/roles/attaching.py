@@ -1,4 +1,4 @@
-"""What guests are connected to: network interfaces and volumes."""
+"""What guests are connected to by their network interfaces."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from nova_virt_api.compute.face import AsyncFace, ComputeFace, SubmitFace, refer
 from nova_virt_api.compute.guard import guarded
 from nova_virt_api.compute.operation import Operation, outcome_of
 from nova_virt_api.driver.interfaces import Interfaces
-from nova_virt_api.driver.volumes import Volumes
 from nova_virt_api.model.check import check_text
 from nova_virt_api.model.interface import Interface
 
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
 
     from nova_virt_api.compute.face import GuestLike, OnProgress
     from nova_virt_api.model.nic import Nic
-    from nova_virt_api.model.volume import VolumeConnector
 
 
 class SubmitAttaching(SubmitFace):
@@ -52,16 +50,12 @@ class SubmitAttaching(SubmitFace):
 
 
 class ComputeAttaching(ComputeFace):
-    """See what guests and nodes are connected to, attach and detach."""
+    """See what guests are connected to, attach and detach."""
 
     def interfaces(self, guest: GuestLike) -> Sequence[Interface]:
         """A guest's network interfaces, in the order in which it sees them."""
         ref = reference(guest)
         return self._read_role("interfaces", ref, Interfaces, lambda role: role.interfaces(ref))
-
-    def volume_connector(self, node: str | None = None) -> VolumeConnector:
-        """Who a node is to a storage service; ``node`` may be left out where there is one."""
-        return self._read_role("volume_connector", None, Volumes, lambda role: role.volume_connector(node))
 
     def attach_interface(
         self, guest: GuestLike, nic: Nic, *, timeout: float | None = None, on_progress: OnProgress | None = None
@@ -82,15 +76,11 @@ class ComputeAttaching(ComputeFace):
 
 
 class AsyncAttaching(AsyncFace):
-    """See what guests and nodes are connected to, attach and detach, awaitable."""
+    """See what guests are connected to, attach and detach, awaitable."""
 
     async def interfaces(self, guest: GuestLike) -> Sequence[Interface]:
         """See :meth:`Compute.interfaces`."""
         return await self._read(lambda: self.compute.interfaces(guest))
-
-    async def volume_connector(self, node: str | None = None) -> VolumeConnector:
-        """See :meth:`Compute.volume_connector`."""
-        return await self._read(lambda: self.compute.volume_connector(node))
 
     async def attach_interface(
         self, guest: GuestLike, nic: Nic, *, timeout: float | None = None, on_progress: OnProgress | None = None

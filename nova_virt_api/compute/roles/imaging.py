@@ -15,6 +15,7 @@ from nova_virt_api.model.check import check
 from nova_virt_api.model.cloud_init import CloudInit
 from nova_virt_api.model.image import ImageInfo, ImageTarget, LocalTarget, NativeTarget
 from nova_virt_api.model.instance import Instance
+from nova_virt_api.model.quiesce import Quiesce
 
 if TYPE_CHECKING:
     from nova_virt_api.compute.face import GuestLike, OnProgress
@@ -29,6 +30,7 @@ class SubmitImaging(SubmitFace):
         guest: GuestLike,
         target: ImageTarget,
         *,
+        quiesce: Quiesce = Quiesce.IF_POSSIBLE,
         timeout: float | None = None,
         on_progress: OnProgress | None = None,
     ) -> Operation[ImageInfo]:
@@ -36,9 +38,12 @@ class SubmitImaging(SubmitFace):
         ref = reference(guest)
         good = isinstance(target, LocalTarget | NativeTarget)
         check(good, "target", target, "a LocalTarget or a NativeTarget")
+        admission.check_kind("quiesce", quiesce, Quiesce)
         role = self._role("snapshot", ref, Snapshot)
+        if quiesce is Quiesce.REQUIRED:
+            guarded("snapshot", ref, lambda: admission.admit_feature(self._driver, Feature.SNAPSHOT_QUIESCE, "quiesce"))
         operation = Operation[ImageInfo]("snapshot", ref.uuid, timeout=timeout, on_progress=on_progress)
-        return self._start(operation, lambda op: role.snapshot(ref, target, op))
+        return self._start(operation, lambda op: role.snapshot(ref, target, op, quiesce=quiesce))
 
     def rebuild(
         self,
@@ -70,11 +75,23 @@ class ComputeImaging(ComputeFace):
         guest: GuestLike,
         target: ImageTarget,
         *,
+        quiesce: Quiesce = Quiesce.IF_POSSIBLE,
         timeout: float | None = None,
         on_progress: OnProgress | None = None,
     ) -> ImageInfo:
-        """Write the guest's boot disk to an image."""
-        return outcome_of(self.submit.snapshot(guest, target, timeout=timeout, on_progress=on_progress))
+        """Write the guest's boot disk to an image.
+
+        Args:
+            guest: the guest.
+            target: where the image goes.
+            quiesce: whether a running guest's file systems are brought to rest at the moment of the copy.
+            timeout: seconds until the deadline.
+            on_progress: called whenever stage or progress changed.
+        """
+        operation = self.submit.snapshot(
+            guest, target, quiesce=quiesce, timeout=timeout, on_progress=on_progress
+        )
+        return outcome_of(operation)
 
     def rebuild(
         self,
@@ -110,12 +127,15 @@ class AsyncImaging(AsyncFace):
         guest: GuestLike,
         target: ImageTarget,
         *,
+        quiesce: Quiesce = Quiesce.IF_POSSIBLE,
         timeout: float | None = None,
         on_progress: OnProgress | None = None,
     ) -> ImageInfo:
         """See :meth:`Compute.snapshot`."""
         submit = self.compute.submit
-        return await self._outcome(lambda: submit.snapshot(guest, target, timeout=timeout, on_progress=on_progress))
+        return await self._outcome(
+            lambda: submit.snapshot(guest, target, quiesce=quiesce, timeout=timeout, on_progress=on_progress)
+        )
 
     async def rebuild(
         self,

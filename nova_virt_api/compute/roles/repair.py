@@ -13,16 +13,20 @@ from nova_virt_api.driver.console import Console
 from nova_virt_api.driver.console_log import ConsoleLog
 from nova_virt_api.driver.crash_dump import CrashDump
 from nova_virt_api.driver.diagnostics import Diagnostics
+from nova_virt_api.driver.metrics import Metrics
 from nova_virt_api.driver.rescue import Rescue
 from nova_virt_api.model.check import check_integer
 from nova_virt_api.model.console import ConsoleKind
 from nova_virt_api.model.secret import Secret
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nova_virt_api.compute.face import GuestLike, OnProgress
     from nova_virt_api.model.console import ConsoleAddress
     from nova_virt_api.model.diagnostics import Diagnosis
     from nova_virt_api.model.image import ImageSource
+    from nova_virt_api.model.metrics import GuestMetrics
 
 CONSOLE_LOG_BYTES: Final = 65536
 
@@ -88,6 +92,10 @@ class ComputeRepair(ComputeFace):
         ref = reference(guest)
         return self._read_role("diagnostics", ref, Diagnostics, lambda role: role.diagnostics(ref))
 
+    def metrics(self) -> Sequence[GuestMetrics]:
+        """What each guest that is switched on has used since its start: one sample of each, in one call."""
+        return self._read_role("metrics", None, Metrics, lambda role: role.metrics())
+
     def rescue(
         self,
         guest: GuestLike,
@@ -133,6 +141,10 @@ class AsyncRepair(AsyncFace):
     async def diagnostics(self, guest: GuestLike) -> Diagnosis:
         """See :meth:`Compute.diagnostics`."""
         return await self._read(lambda: self.compute.diagnostics(guest))
+
+    async def metrics(self) -> Sequence[GuestMetrics]:
+        """See :meth:`Compute.metrics`."""
+        return await self._read(self.compute.metrics)
 
     async def rescue(
         self,

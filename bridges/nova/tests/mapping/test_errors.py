@@ -28,6 +28,7 @@ ARGUMENTS: dict[type[errors.VirtError], tuple[Any, ...]] = {
     errors.ImageRejected: ("debian", "not what was promised"),
     errors.InvalidSpec: ("vcpus", 0, "a positive number"),
     errors.InvalidState: (State.OFF, (State.OFF,)),
+    errors.MigrationError: ("prepare", "the other end does not answer"),
     errors.NotSupported: (virt.Capability.PAUSE,),
 }
 """What constructors want that take more than a message."""

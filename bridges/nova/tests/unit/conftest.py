@@ -205,6 +205,13 @@ def images(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Glance:
     return known
 
 
+@pytest.fixture
+def running(driver: Any, instance: Any, images: Glance, spawn: Any) -> Any:
+    """An instance that runs."""
+    spawn(driver, instance)
+    return instance
+
+
 class VirtApi:
     """What nova-compute offers its driver, with events that the test sends."""
 

@@ -15,13 +15,6 @@ from nova_virt_bridge import glance
 RUNNING, PAUSED, SHUTDOWN, SUSPENDED = 1, 3, 4, 7
 
 
-@pytest.fixture
-def running(driver: Any, instance: Any, images: Any, spawn: Any) -> Any:
-    """An instance that runs."""
-    spawn(driver, instance)
-    return instance
-
-
 def state(driver: Any, instance: Any) -> int:
     return int(driver.get_info(instance, use_cache=False).state)
 

@@ -2,18 +2,22 @@
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from nova_virt_api.driver.operation import Operation
+from nova_virt_api.errors import InvalidSpec
 from nova_virt_api.fake.driver import FakeDriver
+from nova_virt_api.fake.volumes import attachment_of, exchanged
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.image import BackendUrl
 from nova_virt_api.model.instance import Instance
 from nova_virt_api.model.interface import Interface
 from nova_virt_api.model.nic import Nic
 from nova_virt_api.model.spec import InstanceSpec
-from nova_virt_api.model.volume import IscsiVolume, VolumeConnector
+from nova_virt_api.model.volume import AttachedVolume, Volume, VolumeConnector
+from nova_virt_api.model.volume_connection import IscsiVolume
 from nova_virt_conformance.image_files import QCOW2
 
 LOG = logging.getLogger(__name__)
@@ -159,6 +163,51 @@ class MakesUpConnectors(FakeDriver):
     def volume_connector(self, node: str | None = None) -> VolumeConnector:
         found = super().volume_connector(node)
         return replace(found, iscsi_initiator=found.node)
+
+
+class LosesVolumesAtRestart(FakeDriver):
+    """A volume that was attached is gone when the guest was stopped."""
+
+    caught_by = "test_attached_volume_survives_a_restart"
+
+    def power_off(self, guest: InstanceRef, op: Operation, **more: Any) -> None:
+        super().power_off(guest, op, **more)
+        with self.connection.world.changing() as state:
+            for found in state.claimants(guest.uuid):
+                state.put(replace(found, attached=()))
+
+
+class SwapsOnPaper(FakeDriver):
+    """A swap that is cancelled has already put the new volume in the place of the old one."""
+
+    caught_by = "test_cancelled_swap_stays_on_the_old_volume"
+
+    def swap_volume(self, guest: InstanceRef, volume_id: str, volume: Volume, op: Operation) -> AttachedVolume:
+        with self.connection.world.changing() as state:
+            for found in state.claimants(guest.uuid):
+                state.put(replace(found, attached=exchanged(found, volume_id, attachment_of(volume))))
+        op.stage("copy volume")
+        op.checkpoint()
+        return super().volumes(guest)[0]
+
+
+class ShrinksVolumes(FakeDriver):
+    """A volume that is to be extended to less is cut off."""
+
+    caught_by = "test_volume_grows_and_never_shrinks"
+
+    def extend_volume(self, guest: InstanceRef, volume_id: str, size_bytes: int, op: Operation) -> None:
+        with suppress(InvalidSpec):
+            super().extend_volume(guest, volume_id, size_bytes, op)
+
+
+class WritesToReadOnlyVolumes(FakeDriver):
+    """That a volume is read-only is silently dropped."""
+
+    caught_by = "test_volume_is_read_only"
+
+    def attach_volume(self, guest: InstanceRef, volume: Volume, op: Operation) -> AttachedVolume:
+        return super().attach_volume(guest, replace(volume, read_only=False), op)
 
 
 # --- images that the backend fetches ----------------------------------------------------------------------------------

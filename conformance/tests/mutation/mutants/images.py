@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from nova_virt_api.driver.operation import Operation
 from nova_virt_api.errors import InvalidSpec, StorageError, VirtError
@@ -18,11 +19,11 @@ class SnapshotOfAnotherFormat(FakeDriver):
 
     caught_by = "test_snapshot_to_a_file"
 
-    def snapshot(self, guest: InstanceRef, target: ImageTarget, op: Operation) -> ImageInfo:
+    def snapshot(self, guest: InstanceRef, target: ImageTarget, op: Operation, **more: Any) -> ImageInfo:
         if not isinstance(target, LocalTarget):
-            return super().snapshot(guest, target, op)
+            return super().snapshot(guest, target, op, **more)
         return replace(
-            super().snapshot(guest, LocalTarget(target.path, ImageFormat.RAW), op),
+            super().snapshot(guest, LocalTarget(target.path, ImageFormat.RAW), op, **more),
             format=target.format,
         )
 
@@ -32,8 +33,8 @@ class SnapshotForEverybody(FakeDriver):
 
     caught_by = "test_snapshot_to_a_file"
 
-    def snapshot(self, guest: InstanceRef, target: ImageTarget, op: Operation) -> ImageInfo:
-        info = super().snapshot(guest, target, op)
+    def snapshot(self, guest: InstanceRef, target: ImageTarget, op: Operation, **more: Any) -> ImageInfo:
+        info = super().snapshot(guest, target, op, **more)
         if isinstance(target, LocalTarget):
             Path(target.path).chmod(0o644)
         return info
@@ -44,9 +45,9 @@ class SnapshotLeavesItsDraft(FakeDriver):
 
     caught_by = "test_snapshot_is_cancelled_at_each_stage"
 
-    def snapshot(self, guest: InstanceRef, target: ImageTarget, op: Operation) -> ImageInfo:
+    def snapshot(self, guest: InstanceRef, target: ImageTarget, op: Operation, **more: Any) -> ImageInfo:
         try:
-            return super().snapshot(guest, target, op)
+            return super().snapshot(guest, target, op, **more)
         except VirtError:
             path = Path(target.path) if isinstance(target, LocalTarget) else None
             if path is not None and path.parent.is_dir():
@@ -59,9 +60,9 @@ class FailedSnapshotLeavesACopy(FakeDriver):
 
     caught_by = "test_failed_snapshot_leaves_nothing"
 
-    def snapshot(self, guest: InstanceRef, target: ImageTarget, op: Operation) -> ImageInfo:
+    def snapshot(self, guest: InstanceRef, target: ImageTarget, op: Operation, **more: Any) -> ImageInfo:
         try:
-            return super().snapshot(guest, target, op)
+            return super().snapshot(guest, target, op, **more)
         except (InvalidSpec, StorageError):
             copy = Volume(pool="default", name=f"{guest.uuid}-copy", kind="image", size_bytes=1)
             with self.connection.world.changing() as state:
@@ -74,9 +75,9 @@ class SnapshotKeepsTheOlder(FakeDriver):
 
     caught_by = "test_snapshot_replaces_an_older_one"
 
-    def snapshot(self, guest: InstanceRef, target: ImageTarget, op: Operation) -> ImageInfo:
+    def snapshot(self, guest: InstanceRef, target: ImageTarget, op: Operation, **more: Any) -> ImageInfo:
         if not isinstance(target, LocalTarget) or not Path(target.path).exists():
-            return super().snapshot(guest, target, op)
+            return super().snapshot(guest, target, op, **more)
         size = Path(target.path).stat().st_size
         return ImageInfo(ref=str(target.path), format=target.format, size_bytes=size, virtual_size_bytes=size)
 
@@ -86,8 +87,8 @@ class SnapshotStopsTheGuest(FakeDriver):
 
     caught_by = "test_verb_in_state"
 
-    def snapshot(self, guest: InstanceRef, target: ImageTarget, op: Operation) -> ImageInfo:
-        info = super().snapshot(guest, target, op)
+    def snapshot(self, guest: InstanceRef, target: ImageTarget, op: Operation, **more: Any) -> ImageInfo:
+        info = super().snapshot(guest, target, op, **more)
         with self.connection.world.changing() as state:
             state.put(Guest.stopped(self.connection.owned(state, guest)))
         return info
@@ -98,8 +99,8 @@ class NativeSnapshotGetsANewName(FakeDriver):
 
     caught_by = "test_snapshot_into_a_pool"
 
-    def snapshot(self, guest: InstanceRef, target: ImageTarget, op: Operation) -> ImageInfo:
-        info = super().snapshot(guest, target, op)
+    def snapshot(self, guest: InstanceRef, target: ImageTarget, op: Operation, **more: Any) -> ImageInfo:
+        info = super().snapshot(guest, target, op, **more)
         return info if isinstance(target, LocalTarget) else replace(info, ref=f"images/{info.ref}")
 
 

@@ -128,6 +128,16 @@ class ListsDevicesTwice(FakeDriver):
         return [*super().devices(node), *super().devices(node)]
 
 
+class ListsADeviceOnNothing(FakeDriver):
+    """A node's disk is on a card that is not listed."""
+
+    caught_by = "test_devices_of_each_node"
+
+    def devices(self, node: str | None = None) -> Sequence[Device]:
+        first, *others = super().devices(node)
+        return [replace(first, parent="elsewhere"), *others]
+
+
 # --- guests of other making -------------------------------------------------------------------------------------------
 
 

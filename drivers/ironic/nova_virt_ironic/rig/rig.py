@@ -13,7 +13,8 @@ from nova_virt_api.model.image import BackendUrl
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.nic import Nic
 from nova_virt_api.model.secret import Secret
-from nova_virt_api.model.volume import IscsiVolume, Volume
+from nova_virt_api.model.volume import Volume
+from nova_virt_api.model.volume_connection import IscsiVolume
 from nova_virt_conformance.hardware import HardDisk, Hardware, NetworkCard
 from nova_virt_conformance.outcome import NotApplicable, NotVerified
 from nova_virt_conformance.rig import Rig

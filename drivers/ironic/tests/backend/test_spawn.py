@@ -31,7 +31,8 @@ from nova_virt_api.model.instance import Lifecycle, PowerState
 from nova_virt_api.model.nic import Nic
 from nova_virt_api.model.secret import Secret
 from nova_virt_api.model.spec import Firmware, InstanceSpec
-from nova_virt_api.model.volume import IscsiVolume, Volume
+from nova_virt_api.model.volume import Volume
+from nova_virt_api.model.volume_connection import IscsiVolume
 from nova_virt_ironic.driver import IronicDriver
 from tools.ironic import Database, EnrolledNode, Ironic, NodeSpec, Script, Settings
 

@@ -1,6 +1,6 @@
 """Disks and the medium with first-boot data."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from string import ascii_lowercase
 from typing import Final
@@ -9,10 +9,13 @@ from lxml import etree
 from lxml.builder import E
 
 from nova_virt_api.errors import InvalidSpec
-from nova_virt_api.model.disk import DiskBus
+from nova_virt_api.model.disk import DiskBus, DiskCache
 from nova_virt_api.model.image import ImageFormat
+from nova_virt_api.model.limits import DiskLimits
+from nova_virt_libvirt.devices.limits import disk_limit_elements
+from nova_virt_libvirt.devices.volume_disk import VolumeDisk
 
-PREFIXES: Final = {DiskBus.VIRTIO: "vd", DiskBus.SATA: "sd", DiskBus.SCSI: "sd", DiskBus.IDE: "hd"}
+PREFIXES: Final = {DiskBus.VIRTIO: "vd", DiskBus.SATA: "sd", DiskBus.SCSI: "sd", DiskBus.IDE: "hd", DiskBus.USB: "sd"}
 MOST_IDE: Final = 4
 """Disks on the two IDE channels of the machine type ``pc``."""
 
@@ -25,30 +28,49 @@ class DiskFile:
         path: where the hypervisor has it.
         format: its format; never guessed from its content, which the guest writes.
         bus: on which bus the guest sees it.
+        limits: how fast the guest may use it.
+        cache: how the host caches it; None for QEMU's own way.
+        discard: whether space that the guest discards is given back.
+        serial: the serial number that the guest sees; None for none.
     """
 
     path: str
     format: ImageFormat
     bus: DiskBus
+    limits: DiskLimits | None = None
+    cache: DiskCache | None = None
+    discard: bool = True
+    serial: str | None = None
 
 
-def disk_elements(disks: Sequence[DiskFile], seed: str | None) -> Iterator[etree._Element]:
-    """The disks in order, the first of them to boot from, then the seed.
+def disk_elements(
+    disks: Sequence[DiskFile], seed: str | None, volumes: Sequence[VolumeDisk] = ()
+) -> Iterator[etree._Element]:
+    """The volume to boot from, if there is one, the disks in order, the other volumes, then the seed.
+
+    Without such a volume the first disk is the one to boot from.
 
     The seed is on the bus of the boot disk, since that is the one that the guest's kernel is sure to have a driver for:
     with virtio a read-only disk (there is no virtio CD drive), else a CD.
     """
     names = TargetNames()
+    roots = [one for one in volumes if one.volume.boot]
+    for root in roots:
+        yield root.element(names.take(root.bus))
     for index, disk in enumerate(disks):
-        yield disk_element(disk, names.take(disk.bus), boots=index == 0)
+        yield disk_element(disk, names.take(disk.bus), boots=index == 0 and not roots)
+    for one in volumes:
+        if not one.volume.boot:
+            yield one.element(names.take(one.bus))
     if seed is not None:
-        bus = disks[0].bus if disks else DiskBus.SATA
+        buses = (*(root.bus for root in roots), *(disk.bus for disk in disks), DiskBus.SATA)
+        bus = buses[0]
         yield seed_element(seed, bus, names.take(bus))
     if names.taken("hd") > MOST_IDE:
         raise InvalidSpec("disks", f"{names.taken('hd')} on IDE", f"at most {MOST_IDE} there, first-boot data included")
 
 
-def controller_elements(disks: Sequence[DiskFile]) -> Iterator[etree._Element]:
+def controller_elements(disks: Iterable[DiskFile | VolumeDisk]) -> Iterator[etree._Element]:
     """The controllers of which libvirt would choose another kind by itself."""
     if any(disk.bus is DiskBus.SCSI for disk in disks):
         yield E.controller(type="scsi", model="virtio-scsi")
@@ -57,7 +79,7 @@ def controller_elements(disks: Sequence[DiskFile]) -> Iterator[etree._Element]:
 def disk_element(disk: DiskFile, target: str, *, boots: bool) -> etree._Element:
     """A disk that the guest writes to."""
     element = E.disk(
-        E.driver(name="qemu", type=disk.format.value, discard="unmap"),
+        E.driver(name="qemu", type=disk.format.value, discard="unmap" if disk.discard else "ignore"),
         E.source(file=disk.path),
         E.target(dev=target, bus=disk.bus.value),
         type="file",
@@ -65,6 +87,11 @@ def disk_element(disk: DiskFile, target: str, *, boots: bool) -> etree._Element:
     )
     if boots:
         element.append(E.boot(order="1"))
+    if disk.cache is not None:
+        element[0].set("cache", disk.cache.value)
+    if disk.serial is not None:
+        element.append(E.serial(disk.serial))
+    element.extend(disk_limit_elements(disk.limits))
     return element
 
 

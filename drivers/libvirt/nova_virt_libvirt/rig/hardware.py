@@ -11,6 +11,9 @@ from nova_virt_api.model.disk import DiskBus
 from nova_virt_api.model.nic import NicModel
 from nova_virt_api.model.spec import Firmware
 from nova_virt_conformance.hardware import HardDisk, Hardware, NetworkCard
+from nova_virt_libvirt.rig.machine import machine_of
+from nova_virt_libvirt.rig.settings import disk_settings, nic_settings
+from nova_virt_libvirt.rig.volumes import is_volume, volume_disks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,15 +23,18 @@ PARSER: Final = etree.XMLParser(resolve_entities=False, no_network=True)
 
 def hardware_of(native: Any, domain: Any) -> Hardware:
     """What a domain is made of."""
-    definition = definition_of(domain)
+    definition, live = definition_of(domain), etree.fromstring(domain.XMLDesc(0), PARSER)
     uefi = definition.find("os").get("firmware") == "efi" or definition.find("os/loader") is not None
     return Hardware(
         vcpus=int(definition.findtext("vcpu")),
         memory_bytes=int(definition.findtext("memory")) * 1024,  # libvirt tells it in KiB, whatever was said
-        disks=tuple(disks(native, definition)),
-        nics=tuple(cards(definition)),
+        disks=tuple(disks(native, domain, definition)),
+        nics=tuple(cards(definition, live)),
         firmware=Firmware.UEFI if uefi else Firmware.BIOS,
-        first_boot_data=definition.find("devices/disk/readonly/../source") is not None,
+        first_boot_data=any(not is_volume(disk) for disk in definition.findall("devices/disk/readonly/../source/..")),
+        volumes=tuple(disk.id for disk in volume_disks(definition)),
+        volume_disks=tuple(volume_disks(definition)),
+        machine=machine_of(live, definition),
     )
 
 
@@ -37,19 +43,25 @@ def definition_of(domain: Any) -> Any:
     return etree.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), PARSER)
 
 
-def disks(native: Any, definition: Any) -> Iterator[HardDisk]:
+def disks(native: Any, domain: Any, definition: Any) -> Iterator[HardDisk]:
     """The disks that the guest may write to."""
     for disk in definition.iterfind("devices/disk[@device='disk']"):
-        if disk.find("readonly") is None:
+        if disk.find("readonly") is None and not is_volume(disk):
             capacity = native.storageVolLookupByPath(disk.find("source").get("file")).info()[1]
-            yield HardDisk(size_bytes=capacity, bus=DiskBus(disk.find("target").get("bus")))
+            yield HardDisk(
+                size_bytes=capacity,
+                bus=DiskBus(disk.find("target").get("bus")),
+                settings=disk_settings(domain, disk),
+            )
 
 
-def cards(definition: Any) -> Iterator[NetworkCard]:
-    """The network interfaces."""
+def cards(definition: Any, live: Any) -> Iterator[NetworkCard]:
+    """The network interfaces, used as they are while the guest runs."""
+    now = {card.find("mac").get("address"): card for card in live.iterfind("devices/interface")}
     for card in definition.iterfind("devices/interface"):
         yield NetworkCard(
             network=card.find("source").get("network"),
             mac=card.find("mac").get("address").lower(),
             model=NicModel(card.find("model").get("type")),
+            settings=nic_settings(now.get(card.find("mac").get("address"), card)),
         )

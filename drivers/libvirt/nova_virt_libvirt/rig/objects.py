@@ -12,6 +12,8 @@ import libvirt
 from lxml import etree
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
+from nova_virt_libvirt.rig.volumes import PREFIX
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
@@ -59,7 +61,8 @@ class Objects:
         volumes = {volume.name(): volume for volume in pool.listAllVolumes(0)}
         claimed = {name[:36] for name, volume in volumes.items() if CLAIM.fullmatch(name) and self._is_claimed(volume)}
         for name in volumes:
-            if not BASE_IMAGE.fullmatch(name) and name[:36] not in claimed and name[:36] not in others:
+            kept = BASE_IMAGE.fullmatch(name) or name.startswith(PREFIX)
+            if not kept and name[:36] not in claimed and name[:36] not in others:
                 yield f"volume {pool.name()}/{name}"
 
     def _is_claimed(self, volume: Any) -> bool:
@@ -76,6 +79,8 @@ class Objects:
         for kind in STATE_KINDS:
             with suppress(PermissionError, FileNotFoundError):
                 for path in (state / kind).iterdir():
+                    if path.is_dir() and not any(path.iterdir()):
+                        continue  # libvirt's own; it goes with the guest
                     if not any(path.name.startswith(f"{name}.") or path.name.startswith(f"{name}_") for name in others):
                         yield f"file {path}"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import libvirt
 
-from nova_virt_api.errors import Busy, NetworkError, NoCapacity, StorageError, VirtError
+from nova_virt_api.errors import Busy, NetworkError, NoCapacity, StorageError, VirtError, VolumeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -23,6 +23,7 @@ LEVEL_ERROR: Final = 2
 
 # Procedures of libvirt's remote protocol; their numbers never change.
 DOMAIN_CREATE: Final = frozenset({9, 196})
+DOMAIN_DEFINE: Final = frozenset({11, 350})
 DOMAIN_DESTROY: Final = frozenset({12, 234})
 DOMAIN_RESUME: Final = frozenset({28})
 DOMAIN_SUSPEND: Final = frozenset({34})
@@ -30,13 +31,20 @@ DOMAIN_MANAGED_SAVE: Final = frozenset({182})
 DOMAIN_UPDATE: Final = frozenset({264, 358})
 """Writing metadata, and renaming."""
 
+DOMAIN_SET_METADATA: Final = frozenset({264})
 AUTH_LIST: Final = frozenset({66})
 VOLUME_CREATE: Final = frozenset({93})
 VOLUME_DELETE: Final = frozenset({94})
 VOLUME_COPY: Final = frozenset({125})
 DEVICE_ATTACH: Final = frozenset({160})
 DEVICE_DETACH: Final = frozenset({161})
+BLOCK_RESIZE: Final = frozenset({251})
+BLOCK_COPY: Final = frozenset({345})
+BLOCK_COMMIT: Final = frozenset({290})
 INJECT_NMI: Final = frozenset({210})
+FREEZE: Final = frozenset({335})
+THAW: Final = frozenset({336})
+SET_USER_PASSWORD: Final = frozenset({357})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,19 +103,68 @@ def broken_storage(procedures: frozenset[int], about: bytes = b"") -> Refusal:
     return Refusal(procedures=procedures, code=code, part=part, text=text, system=errno.EIO, about=about)
 
 
+def full_storage(procedures: frozenset[int], about: bytes = b"") -> Refusal:
+    """The storage is full."""
+    text = "cannot create the volume: No space left on device"
+    code, part = libvirt.VIR_ERR_SYSTEM_ERROR, libvirt.VIR_FROM_STORAGE
+    return Refusal(procedures=procedures, code=code, part=part, text=text, system=errno.ENOSPC, about=about)
+
+
+def out_of_memory(procedures: frozenset[int]) -> Refusal:
+    """QEMU gets no memory for the guest."""
+    text = (
+        "internal error: process exited while connecting to monitor: "
+        "qemu-system-x86_64: cannot set up guest memory 'pc.ram': Cannot allocate memory"
+    )
+    return Refusal(procedures=procedures, code=libvirt.VIR_ERR_INTERNAL_ERROR, text=text)
+
+
+def busy_pool(procedures: frozenset[int]) -> Refusal:
+    """Something else is going on in the pool."""
+    text = "internal error: pool 'nova-virt' has asynchronous jobs running."
+    return Refusal(
+        procedures=procedures,
+        code=libvirt.VIR_ERR_INTERNAL_ERROR,
+        part=libvirt.VIR_FROM_STORAGE,
+        text=text,
+        about=b"nova-virt-maintenance",
+    )
+
+
+def unreachable(procedures: frozenset[int]) -> Refusal:
+    """QEMU cannot connect to a volume's server."""
+    text = (
+        "internal error: unable to execute QEMU command 'blockdev-add': "
+        "iSCSI: Failed to connect to LUN : Failed to connect to iSCSI socket"
+    )
+    return Refusal(procedures=procedures, code=libvirt.VIR_ERR_INTERNAL_ERROR, text=text)
+
+
 DISK: Final = b".disk0"
 
+SCRATCH: Final = b".scratch"
+CLAIM_ON_BACKUPS: Final = b".backup.claim"
+
 REFUSALS: Final[Mapping[tuple[str, type[VirtError]], Refusal]] = {
+    ("Backup.abort_backup", StorageError): broken_storage(VOLUME_DELETE, SCRATCH),
+    ("Backup.begin_backup", NoCapacity): full_storage(VOLUME_CREATE, SCRATCH),
+    ("Backup.finish_backup", Busy): busy(DOMAIN_SET_METADATA),
+    ("Backup.finish_backup", StorageError): broken_storage(VOLUME_DELETE, SCRATCH),
+    ("Backup.forget_backup_point", StorageError): broken_storage(VOLUME_CREATE, CLAIM_ON_BACKUPS),
+    ("Checkpoint.create_checkpoint", Busy): busy(DOMAIN_DEFINE),
+    ("Checkpoint.create_checkpoint", NoCapacity): full_storage(VOLUME_CREATE, DISK),
+    ("Checkpoint.create_checkpoint", StorageError): broken_storage(VOLUME_CREATE, DISK),
+    ("Checkpoint.delete_checkpoint", Busy): busy(DOMAIN_SET_METADATA),
+    ("Checkpoint.delete_checkpoint", NoCapacity): full_storage(BLOCK_COMMIT),
+    ("Checkpoint.delete_checkpoint", StorageError): broken_storage(BLOCK_COMMIT),
+    ("Checkpoint.revert_to_checkpoint", Busy): busy(DOMAIN_DESTROY),
+    ("Checkpoint.revert_to_checkpoint", NoCapacity): full_storage(VOLUME_CREATE, DISK),
+    ("Checkpoint.revert_to_checkpoint", StorageError): broken_storage(VOLUME_CREATE, DISK),
     ("CrashDump.trigger_crash_dump", Busy): busy(INJECT_NMI),
     ("Driver.destroy", StorageError): broken_storage(VOLUME_DELETE, DISK),
     ("Driver.power_off", Busy): busy(DOMAIN_DESTROY),
     ("Driver.power_on", Busy): busy(DOMAIN_CREATE),
-    ("Driver.power_on", NoCapacity): Refusal(
-        procedures=DOMAIN_CREATE,
-        code=libvirt.VIR_ERR_INTERNAL_ERROR,
-        text="internal error: process exited while connecting to monitor: "
-        "qemu-system-x86_64: cannot set up guest memory 'pc.ram': Cannot allocate memory",
-    ),
+    ("Driver.power_on", NoCapacity): out_of_memory(DOMAIN_CREATE),
     ("Driver.reboot", Busy): busy(DOMAIN_DESTROY),
     ("Driver.spawn", NetworkError): Refusal(
         procedures=DOMAIN_CREATE,
@@ -125,6 +182,30 @@ REFUSALS: Final[Mapping[tuple[str, type[VirtError]], Refusal]] = {
     ),
     ("Driver.spawn", StorageError): broken_storage(VOLUME_CREATE, DISK),
     ("Driver.update", Busy): busy(DOMAIN_UPDATE),
+    ("Adopt.adopt", Busy): busy(DOMAIN_SET_METADATA),
+    ("Adopt.release", Busy): busy(DOMAIN_SET_METADATA),
+    ("HostControl.enter_maintenance", Busy): busy_pool(VOLUME_CREATE),
+    ("HostControl.leave_maintenance", Busy): busy_pool(VOLUME_DELETE),
+    ("Rebuild.rebuild", Busy): busy(DOMAIN_DESTROY),
+    ("Rebuild.rebuild", NoCapacity): out_of_memory(DOMAIN_CREATE),
+    ("Rebuild.rebuild", StorageError): broken_storage(VOLUME_CREATE, DISK),
+    ("Resize.confirm_resize", Busy): busy(DOMAIN_SET_METADATA),
+    ("Resize.finish_resize", Busy): busy(DOMAIN_DEFINE),
+    ("Resize.finish_resize", StorageError): broken_storage(VOLUME_CREATE, DISK),
+    ("Resize.prepare_resize", Busy): busy(DOMAIN_SET_METADATA),
+    ("Resize.resize", Busy): busy(DOMAIN_DEFINE),
+    ("Resize.resize", StorageError): broken_storage(VOLUME_CREATE, DISK),
+    ("Resize.revert_resize", Busy): busy(DOMAIN_DEFINE),
+    ("Resize.revert_resize", NoCapacity): out_of_memory(DOMAIN_CREATE),
+    ("Rescue.rescue", Busy): busy(DOMAIN_DESTROY),
+    ("Rescue.rescue", NoCapacity): out_of_memory(DOMAIN_CREATE),
+    ("Rescue.unrescue", Busy): busy(DOMAIN_DESTROY),
+    ("Rescue.unrescue", NoCapacity): out_of_memory(DOMAIN_CREATE),
+    ("Guest.quiesce", Busy): busy(FREEZE),
+    ("Guest.set_password", Busy): busy(SET_USER_PASSWORD),
+    ("Guest.unquiesce", Busy): busy(THAW),
+    ("LiveMigration.migrate", Busy): busy(DOMAIN_SET_METADATA),
+    ("LiveMigration.prepare", NoCapacity): full_storage(VOLUME_CREATE, DISK),
     ("Interfaces.attach_interface", Busy): busy(DEVICE_ATTACH),
     ("Interfaces.attach_interface", NetworkError): Refusal(
         procedures=DEVICE_ATTACH,
@@ -144,6 +225,28 @@ REFUSALS: Final[Mapping[tuple[str, type[VirtError]], Refusal]] = {
         code=libvirt.VIR_ERR_INTERNAL_ERROR,
         text="internal error: unable to remove the interface from the bridge 'virbr0'",
     ),
+    ("Volumes.attach_volume", Busy): busy(DEVICE_ATTACH),
+    ("Volumes.attach_volume", NoCapacity): Refusal(
+        procedures=DEVICE_ATTACH,
+        code=libvirt.VIR_ERR_INTERNAL_ERROR,
+        part=libvirt.VIR_FROM_DOMAIN,
+        text="internal error: No more available PCI slots",
+    ),
+    ("Volumes.attach_volume", VolumeError): unreachable(DEVICE_ATTACH),
+    ("Volumes.detach_volume", Busy): busy(DEVICE_DETACH),
+    ("Volumes.detach_volume", VolumeError): Refusal(
+        procedures=DEVICE_DETACH,
+        code=libvirt.VIR_ERR_INTERNAL_ERROR,
+        text="internal error: unable to execute QEMU command 'device_del': Bus does not support hotplugging",
+    ),
+    ("Volumes.extend_volume", Busy): busy(BLOCK_RESIZE),
+    ("Volumes.extend_volume", VolumeError): Refusal(
+        procedures=BLOCK_RESIZE,
+        code=libvirt.VIR_ERR_INTERNAL_ERROR,
+        text="internal error: unable to execute QEMU command 'block_resize': Cannot grow device files",
+    ),
+    ("Volumes.swap_volume", Busy): busy(BLOCK_COPY),
+    ("Volumes.swap_volume", VolumeError): unreachable(BLOCK_COPY),
     ("Pause.pause", Busy): busy(DOMAIN_SUSPEND),
     ("Pause.unpause", Busy): busy(DOMAIN_RESUME),
     ("Snapshot.snapshot", Busy): Refusal(

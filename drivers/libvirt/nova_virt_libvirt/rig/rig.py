@@ -19,17 +19,23 @@ import libvirt
 from lxml import etree
 from lxml.builder import E
 
+from nova_virt_api.capability import Feature
 from nova_virt_api.config.secret_reference import resolve
-from nova_virt_api.errors import AuthenticationFailed, InvalidState, Unavailable
+from nova_virt_api.errors import AuthenticationFailed, Busy, InvalidState, Unavailable
 from nova_virt_api.model.instance import PowerState
 from nova_virt_conformance.outcome import NotApplicable, NotVerified
 from nova_virt_conformance.rig import Rig
 from nova_virt_libvirt import event_loop
 from nova_virt_libvirt.rig.boots import Boots
+from nova_virt_libvirt.rig.fill import fill
 from nova_virt_libvirt.rig.hardware import definition_of, hardware_of
+from nova_virt_libvirt.rig.meddling import being_destroyed, being_worked_on
 from nova_virt_libvirt.rig.objects import Objects
 from nova_virt_libvirt.rig.refusal import CREDENTIALS, REFUSALS
 from nova_virt_libvirt.rig.relay import Relay
+from nova_virt_libvirt.rig.scribble import Scribble
+from nova_virt_libvirt.rig.trial import lacking
+from nova_virt_libvirt.rig.volumes import Exports, PoolVolumes
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -37,6 +43,7 @@ if TYPE_CHECKING:
     from nova_virt_api.compute.compute import Compute
     from nova_virt_api.errors import VirtError
     from nova_virt_api.model.instance import Instance
+    from nova_virt_api.model.volume import Volume
     from nova_virt_conformance.hardware import Hardware
 
 SOCKET: Final = Path("/run/libvirt/libvirt-sock")
@@ -52,6 +59,9 @@ UNDEFINE: Final = (
 )
 PANIC: Final = "o /b 0x505 1"
 """What a guest's own kernel does when it panics: it writes to the port of the pvpanic device (QEMU's specs/pvpanic)."""
+
+UNFINISHED: Final = frozenset({"Adopt.adopt", "Adopt.check_adoptable", "Adopt.release", "Rescue.unrescue"})
+"""Verbs that only a guest in the middle of something keeps from their work."""
 
 PATIENCE: Final = 10.0
 
@@ -75,9 +85,13 @@ class LibvirtRig(Rig):
         self._refused = ExitStack()
         self._boots = Boots(self._native)
         owners = (self.target.owner, self.target.other_owner)
+        self._volumes = PoolVolumes(self._native, self.target.pools[0])
+        self._exports = Exports(self._directory)
         self._objects = Objects(self._native, self.target.pools, owners, self._state_directory)
 
     def close(self) -> None:
+        self._exports.close()
+        self._volumes.remove_all()
         self._boots.stop()
         self._refused.close()
         for relay in self._relays.values():
@@ -90,6 +104,15 @@ class LibvirtRig(Rig):
             return self.target.options
         uri, _ = self._led_through(self._socket)
         return {**self.target.options, "uri": uri}
+
+    def elsewhere(self) -> Mapping[str, object]:
+        """The options of another host: those of the target with what its setting ``elsewhere`` says beside."""
+        differing = self.target.settings.get("elsewhere")
+        if differing is None:
+            raise NotVerified("the target's settings name no endpoint elsewhere")
+        options = {**self.target.options, **differing}
+        socket = socket_of(str(options["uri"]))
+        return options if socket is None else {**options, "uri": self._led_through(socket)[0]}
 
     def _led_through(self, daemon: Path) -> tuple[str, Relay]:
         """A new relay, with the URI that leads through it."""
@@ -106,12 +129,7 @@ class LibvirtRig(Rig):
     @property
     def _socket(self) -> Path | None:
         """The daemon's socket; None for one that is not this machine's own."""
-        parts = urlsplit(self._uri)
-        if parts.hostname or parts.path != "/system":
-            return None
-        named = parse_qs(parts.query).get("socket")
-        path = Path(named[0]) if named else SOCKET
-        return path if path.is_socket() else None
+        return socket_of(self._uri)
 
     @property
     def _state_directory(self) -> Path | None:
@@ -139,6 +157,12 @@ class LibvirtRig(Rig):
     def hardware(self, guest: UUID) -> Hardware:
         return hardware_of(self._native, self._domain(guest))
 
+    def lacking(self, feature: Feature) -> str | None:
+        return lacking(self._native, feature, self.target.network)
+
+    def scribbled(self, guest: Instance) -> bool:
+        return Scribble.of(self._native, self._domain(guest.uuid)).is_there()
+
     def secrets(self) -> Sequence[str]:
         password = self.target.options.get("password")
         return () if password is None else (resolve("password", password).reveal(),)
@@ -160,6 +184,12 @@ class LibvirtRig(Rig):
                 self._crash(domain)
             case PowerState.NOSTATE:
                 raise NotVerified("libvirt brings no guest of QEMU's into this state")
+
+    def scribble(self, guest: Instance) -> None:
+        Scribble.of(self._native, self._domain(guest.uuid)).write()
+
+    def fill(self, guest: Instance, offset: int, length: int, byte: int) -> None:
+        fill(self._native, self._domain(guest.uuid), offset, length, byte)
 
     def _crash(self, domain: Any) -> None:
         """Start the guest anew with a panic device, keep it when it panics, and let it panic."""
@@ -248,6 +278,23 @@ class LibvirtRig(Rig):
     def claim_twice(self, guest: Instance) -> Any:
         raise NotApplicable("a guest's uuid is the uuid of its domain, of which libvirt has no two")
 
+    # --- volumes of a storage service -----------------------------------------------------------------------------
+
+    def volume(self) -> Volume:
+        return self._volumes.new()
+
+    def special_volume(self, feature: Feature) -> Volume:
+        if feature is Feature.HOST_VOLUMES:
+            return self._volumes.new()
+        if feature is Feature.VOLUME_ENCRYPTION:
+            return self._volumes.new_encrypted()
+        if feature is Feature.NBD_VOLUMES and self._socket is not None:
+            return self._exports.new()
+        return super().special_volume(feature)
+
+    def has_volume(self, volume: Volume) -> bool:
+        return self._volumes.has(volume)
+
     # --- losses ---------------------------------------------------------------------------------------------------
 
     def vanish(self, guest: Instance) -> None:
@@ -294,6 +341,12 @@ class LibvirtRig(Rig):
         if (method, error) == ("Driver.update", InvalidState) and guest is not None:
             self.enter(guest, PowerState.RUNNING)  # guests of QEMU's are renamed only while they are off
             yield
+        elif method in UNFINISHED and error is InvalidState and guest is not None:
+            with being_destroyed(self._domain(guest.uuid), self.target.owner):
+                yield
+        elif (method, error) == ("Adopt.check_adoptable", Busy) and guest is not None:
+            with being_worked_on(self._native, self.target.pools[0], guest.uuid, self.target.owner):
+                yield
         elif (refusal := REFUSALS.get((method, error))) is not None:
             with self._relay(compute).refusing(refusal):
                 yield
@@ -311,6 +364,16 @@ class LibvirtRig(Rig):
 
     def _domain(self, guest: UUID) -> Any:
         return self._native.lookupByUUID(guest.bytes)
+
+
+def socket_of(uri: str) -> Path | None:
+    """The socket of the daemon that a URI leads to; None for one that is not this machine's own."""
+    parts = urlsplit(uri)
+    if parts.hostname or parts.path != "/system":
+        return None
+    named = parse_qs(parts.query).get("socket")
+    path = Path(named[0]) if named else SOCKET
+    return path if path.is_socket() else None
 
 
 def wait_until(condition: Any, what: str) -> None:

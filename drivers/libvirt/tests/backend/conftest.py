@@ -107,6 +107,9 @@ class Work:
     def on_cancel(self, callback: Callable[[], None]) -> None:
         self._callbacks.append(callback)
 
+    def on_complete_now(self, callback: Callable[[], None]) -> None:
+        self.complete_now = callback
+
     def remaining(self) -> float:
         return max(0.0, self._deadline - time.monotonic())
 

@@ -15,6 +15,7 @@ from lxml.builder import E
 from nova_virt_api.capability import Feature
 from nova_virt_api.driver.health_check import Check
 from nova_virt_api.errors import ConfigError, InvalidSpec, Unavailable
+from nova_virt_api.model.device import DeviceKind
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.place import PoolFeature
 from nova_virt_libvirt import acceleration
@@ -216,3 +217,15 @@ def test_an_endpoint_that_is_not_there_leaves_nothing_open(
     driver.close()
     with pytest.raises(Unavailable):
         driver.instances()
+
+
+def test_devices_are_those_of_the_host(driver: LibvirtDriver) -> None:
+    found = driver.devices(driver.nodes()[0].id)
+    there = {device.address for device in found if device.kind in (DeviceKind.PCI, DeviceKind.VIRTUAL_FUNCTION)}
+    assert there == {path.name for path in Path("/sys/bus/pci/devices").iterdir()}
+    [processor] = [device for device in found if device.kind is DeviceKind.PROCESSOR]
+    [memory] = [device for device in found if device.kind is DeviceKind.MEMORY]
+    assert processor.name.startswith(f"{os.cpu_count()} x ")
+    assert memory.size_bytes
+    for card in (device for device in found if device.kind is DeviceKind.NIC):
+        assert Path(f"/sys/class/net/{card.name}/address").read_text().strip() == card.address

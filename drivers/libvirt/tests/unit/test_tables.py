@@ -3,12 +3,13 @@
 import libvirt
 import pytest
 
-from nova_virt_api.capability import Feature
+from nova_virt_api.capability import Capability, Feature
+from nova_virt_api.driver.endpoint import Manage
 from nova_virt_api.driver.role import roles_of
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.place import StoragePool
 from nova_virt_libvirt.agent import addresses_in
-from nova_virt_libvirt.capabilities import answers
+from nova_virt_libvirt.capabilities import answers, backup_answers, marking_answers
 from nova_virt_libvirt.driver import LibvirtDriver
 from nova_virt_libvirt.emulator import Emulator
 from nova_virt_libvirt.host import disk_of, dotted
@@ -39,11 +40,19 @@ def test_a_state_of_a_later_libvirt_is_no_state() -> None:
 
 @pytest.mark.parametrize("firmware", [frozenset(), frozenset({"bios"}), frozenset({"bios", "efi"})])
 def test_there_is_an_answer_for_every_role_and_feature(firmware: frozenset[str]) -> None:
-    found = answers(Emulator(firmware=firmware))
+    emulator = Emulator(firmware=firmware)
+    found = {**answers(emulator), **marking_answers(Manage.OWNED), **backup_answers(emulator, "")}
     roles = {role.capability for role in roles_of(LibvirtDriver)}
     assert found.keys() == {*roles, *Feature}
     assert all(answer.available or answer.reason for answer in found.values())
     assert found[Feature.UEFI].available is ("efi" in firmware)
+
+
+def test_what_needs_a_mark_is_not_there_where_none_is_written() -> None:
+    there, missing = marking_answers(Manage.OWNED), marking_answers(Manage.ALL)
+    assert there.keys() == missing.keys() >= {Capability.RESCUE, Capability.REBUILD, Capability.ADOPT}
+    assert all(answer.available for answer in there.values())
+    assert {answer.reason for answer in missing.values()} == {'a connection with manage="all" writes no marks'}
 
 
 def test_traits_are_those_of_the_hypervisor() -> None:
@@ -59,6 +68,7 @@ def test_traits_are_those_of_the_hypervisor() -> None:
         "COMPUTE_GRAPHICS_MODEL_VGA",
         "COMPUTE_IMAGE_TYPE_QCOW2",
         "COMPUTE_IMAGE_TYPE_RAW",
+        "COMPUTE_SECURITY_STATELESS_FIRMWARE",
         "COMPUTE_STORAGE_BUS_VIRTIO",
         "HW_ARCH_X86_64",
         "HW_CPU_HYPERTHREADING",

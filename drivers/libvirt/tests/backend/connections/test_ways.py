@@ -65,12 +65,26 @@ def seen(watch: Any, guest: virt.Instance, condition: Callable[[Any], bool]) -> 
     raise AssertionError("the watch ended")
 
 
+def test_an_account_of_its_own_has_user_mode_networking(own_daemon: Any) -> None:
+    with virt.connect("libvirt", uri=own_daemon.local, pool=POOL) as compute:
+        assert [(network.name, network.kind) for network in compute.networks()] == [("user-mode", "user")]
+        guest = compute.spawn(
+            virt.InstanceSpec(uuid=virt.stable_uuid("alone"), name="alone", memory_bytes=MiB(16), nics=[virt.Nic()])
+        )
+        try:
+            attached = compute.attach_interface(guest, virt.Nic(network="user-mode"))
+            assert [nic.network for nic in compute.interfaces(guest)] == ["user-mode", "user-mode"]
+            assert attached in compute.interfaces(guest)
+        finally:
+            compute.destroy(guest)
+
+
 def test_an_account_of_its_own_has_no_networks_of_libvirts(own_daemon: Any) -> None:
     with virt.connect("libvirt", uri=own_daemon.local, pool=POOL) as compute:
         spec = virt.InstanceSpec(
             uuid=virt.stable_uuid("nic"), name="nic", memory_bytes=MiB(16), nics=[virt.Nic(network="default")]
         )
-        with pytest.raises(virt.InvalidSpec, match=r"nics\[0\].network"):
+        with pytest.raises(virt.InvalidSpec, match=r"nics\[0\].network.*user-mode"):
             compute.spawn(spec)
         assert not [guest for guest in compute.instances() if guest.name == "nic"]
         assert not compute.leftovers()

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import uuid
@@ -80,7 +81,7 @@ class Processes:
         self._asked = {"uri": uri, "pool": POOL, "owner": OWNER, "image": str(image), "home": str(home)}
         self.started: list[subprocess.Popen[str]] = []
 
-    def start(self, verb: str, guest: UUID) -> subprocess.Popen[str]:
+    def start(self, verb: str, guest: UUID, **more: str) -> subprocess.Popen[str]:
         """A process that has connected and waits for ``go``."""
         process = subprocess.Popen(
             [sys.executable, str(SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -88,7 +89,7 @@ class Processes:
         self.started.append(process)
         assert process.stdin is not None
         assert process.stdout is not None
-        process.stdin.write(json.dumps(self._asked | {"verb": verb, "uuid": str(guest)}) + "\n")
+        process.stdin.write(json.dumps(self._asked | {"verb": verb, "uuid": str(guest)} | more) + "\n")
         process.stdin.flush()
         assert process.stdout.readline() == "ready\n"
         return process
@@ -105,6 +106,15 @@ class Processes:
         line = process.stdout.readline()
         assert process.wait(60) == 0
         return line.strip()
+
+    def dies(self, verb: str, guest: UUID, number: int, **more: str) -> bool:
+        """Do it, and die right before the so-many-th call that changes something; False if it was done before that."""
+        process = self.start(verb, guest, die_at=str(number), **more)
+        self.go(process)
+        if process.wait(60) == 0:
+            return False
+        assert process.returncode == -signal.SIGKILL
+        return True
 
     def run(self, verb: str, guest: UUID) -> str:
         """Do it all."""

@@ -1,0 +1,61 @@
+"""Drivers that are wrong about giving guests another size."""
+
+from dataclasses import replace
+from typing import Any
+
+from nova_virt_api.driver.operation import Operation
+from nova_virt_api.fake.driver import FakeDriver
+from nova_virt_api.model.identity import InstanceRef
+from nova_virt_api.model.instance import Instance
+from nova_virt_api.model.size import Size
+
+
+class RevertKeepsWhatWasWritten(FakeDriver):
+    """A revert gives back the size, and leaves on the disk what was written since the resize."""
+
+    caught_by = "test_revert_loses_what_was_written_since"
+
+    def revert_resize(self, guest: InstanceRef, op: Operation, **more: Any) -> None:
+        with self.connection.world.reading() as state:
+            written = [volume for volume in state.volumes_of(guest.uuid) if volume.kind == "disk"]
+        super().revert_resize(guest, op, **more)
+        with self.connection.world.changing() as state:
+            for volume in written:
+                there = state.volumes[volume.key]
+                state.put_volume(replace(there, content=volume.content))
+
+
+class PreparedGuestsStart(FakeDriver):
+    """A guest that may run elsewhere can be started here."""
+
+    caught_by = "test_prepared_guest_is_not_started"
+
+    def power_on(self, guest: InstanceRef, op: Operation) -> None:
+        with self.connection.world.changing() as state:
+            for found in state.claimants(guest.uuid):
+                if found.resizing is not None:
+                    state.put(replace(found, resizing=replace(found.resizing, done=True)))
+        super().power_on(guest, op)
+
+
+class ResizeIsConfirmedAtOnce(FakeDriver):
+    """A resize leaves no way back."""
+
+    caught_by = "test_resize_and_confirm"
+
+    def resize(self, guest: InstanceRef, size: Size, op: Operation) -> Instance:
+        super().resize(guest, size, op)
+        self.confirm_resize(guest, op)
+        return self.instance(guest)
+
+
+class MovedGuestsGoOnWaiting(FakeDriver):
+    """A guest that was fetched by another endpoint stays at its source for ever."""
+
+    caught_by = "test_guest_moves_to_another_endpoint"
+
+    def confirm_resize(self, guest: InstanceRef, op: Operation) -> None:
+        with self.connection.world.reading() as state:
+            waits = any(found.resizing and not found.resizing.done for found in state.claimants(guest.uuid))
+        if not waits:
+            super().confirm_resize(guest, op)

@@ -1,0 +1,225 @@
+"""The source's part of a live migration, which finds out first how far an earlier attempt has come."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
+
+import libvirt
+
+from nova_virt_api.driver.operation import CancelMode, Stage
+from nova_virt_api.errors import InstanceNotFound, MigrationError, StateAfter, VirtError
+from nova_virt_api.model.instance import Lifecycle
+from nova_virt_api.model.record import Phase, Record
+from nova_virt_api.toolkit.committed import Committed
+from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.metadata import read_mark, write_mark
+from nova_virt_libvirt.migration_peer import find
+from nova_virt_libvirt.migration_room import end_waiting
+from nova_virt_libvirt.migration_run import Copying, failure
+from nova_virt_libvirt.migration_ticket import NOTE
+from nova_virt_libvirt.migration_whereabouts import WAITING, Arrival, arrival, is_moving
+from nova_virt_libvirt.names import claim_key
+from nova_virt_libvirt.places import Places
+from nova_virt_libvirt.records import Records
+from nova_virt_libvirt.remains import find_domain, remove_domain
+from nova_virt_libvirt.storage import Pool, Volume
+
+if TYPE_CHECKING:
+    from nova_virt_api.driver.operation import Operation
+    from nova_virt_libvirt.migration_run import Policy
+    from nova_virt_libvirt.migration_ticket import Journey
+    from nova_virt_libvirt.site import Site
+
+PHASE: Final = "migrate"
+SIDE_BYTES: Final = 16 * 1024**2
+"""As much of the console's log, and of first-boot data, as is taken along."""
+
+
+class Departure:
+    """One guest that is to leave, or has left.
+
+    Args:
+        site: the source.
+        there: a connection to the destination.
+        journey: what is known of its migration.
+        op: the operation worked for.
+    """
+
+    def __init__(self, site: Site, there: Any, journey: Journey, op: Operation) -> None:
+        self._site = site
+        self._there = there
+        self._journey = journey
+        self._uuid = journey.guest
+        self._op = op
+        self._connection = site.connection()
+
+    # --- where it is ----------------------------------------------------------------------------------------------
+
+    def domain(self) -> Any:
+        """The guest's domain here; None if it has none any more."""
+        with translated(f"look for guest {self._uuid}"):
+            return find_domain(self._connection, self._uuid)
+
+    def has_arrived(self) -> bool:
+        """Whether the guest runs at the destination; waits for an attempt that libvirt still works at."""
+        here = self.domain()
+        if here is not None:
+            Committed(self._op).wait_until(lambda: not is_moving(here))
+        found = arrival(find(self._there, self._uuid.bytes))
+        if found is Arrival.SPLIT:
+            message = "the guest was started at the destination before all of its memory was there"
+            hint = "see virsh domstate --reason on both hosts; virsh migrate --postcopy-resume goes on"
+            raise MigrationError(PHASE, message, hint=hint, state_after=StateAfter.UNKNOWN)
+        return found is Arrival.ARRIVED
+
+    # --- going ----------------------------------------------------------------------------------------------------
+
+    def go(self, policy: Policy) -> None:
+        """Move the guest, or finish what an earlier attempt had begun."""
+        self.stop_earlier()
+        if not self.has_arrived():
+            here = self.domain()
+            if here is None:
+                raise InstanceNotFound(f"guest {self._uuid} is neither here nor at {self._journey.offer.node}")
+            self._move(here, policy)
+        self.complete()
+
+    def stop_earlier(self) -> None:
+        """End what an attempt of a process that is gone has left running."""
+        here = self.domain()
+        if here is None or not is_moving(here):
+            return
+        self._op.stage("wait for an earlier attempt", CancelMode.NONE)
+        with suppress(libvirt.libvirtError):  # it is over, or so far that it cannot be ended
+            here.abortJob()
+
+    def _move(self, here: Any, policy: Policy) -> None:
+        end_waiting(self._there, self._uuid)
+        plan, room = self._journey.prepared(PHASE)
+        self.let_run(here)
+        self._stand(here, Lifecycle.MIGRATING)
+        try:
+            self._bring_along()
+            Copying(here, self._there, plan, room, self._journey.offer, policy, self._op).run()
+        except (libvirt.libvirtError, VirtError) as error:
+            self._op.stage(Stage.CLEAN_UP, CancelMode.NONE)
+            if self._is_lost(here):
+                return  # only the answer was lost, the guest was not
+            raise (failure(error) if isinstance(error, libvirt.libvirtError) else error) from error
+
+    def _is_lost(self, here: Any) -> bool:
+        """After a failure: whether the guest has arrived all the same; if not it is again as it was.
+
+        Raises:
+            MigrationError: it cannot be told.
+        """
+        try:
+            if self.has_arrived():
+                return True
+            self.let_run(here)
+            self._stand(here, None)
+        except VirtError as error:
+            message = f"after a failure it cannot be told where the guest is: {error.message}"
+            hint = "repeat this, or roll back, when both endpoints can be reached"
+            raise MigrationError(PHASE, message, hint=hint, state_after=StateAfter.UNKNOWN) from error
+        return False
+
+    def let_run(self, here: Any) -> None:
+        """Let a guest go on here that libvirt had stopped, not knowing whether it runs at the destination."""
+        with translated("let the guest run on"):
+            state, reason = here.state()
+            left = state == libvirt.VIR_DOMAIN_PAUSED and reason in WAITING
+            if left and not self._journey.planned(PHASE).paused:
+                here.resume()
+
+    def _stand(self, domain: Any, standing: Lifecycle | None) -> None:
+        """Say in the guest's mark what it is in the middle of, and by which ticket."""
+        with translated("mark the guest"):
+            mark = read_mark(domain)
+            if mark is None:
+                return
+            notes = {role: text for role, text in mark.notes.items() if role != NOTE}
+            if standing is Lifecycle.MIGRATING:
+                notes[NOTE] = self._journey.ticket().encode()
+            if (mark.standing, dict(mark.notes)) != (standing, notes):
+                write_mark(domain, replace(mark, standing=standing, notes=notes))
+
+    def _bring_along(self) -> None:
+        """Copy what libvirt does not: first-boot data, and what the console's log has so far."""
+        plan, room = self._journey.prepared(PHASE)
+        if plan.shared:
+            return
+        self._op.stage("copy first-boot data and console log")
+        for piece in plan.pieces:
+            if piece.disk is not None:
+                continue
+            with translated(f"copy volume {piece.name}"):
+                source = self._connection.storageVolLookupByPath(piece.path)
+                target = self._there.storageVolLookupByPath(room.paths[piece.path])
+                size = source.info()[1]
+            if size:
+                content = as_volume(self._connection, source).read(min(size, SIDE_BYTES))
+                as_volume(self._there, target).write(content)
+
+    # --- gone -----------------------------------------------------------------------------------------------------
+
+    def complete(self) -> None:
+        """Take away what must not be here any more now that the guest runs there, and say there that it has arrived."""
+        self._op.stage("finish", CancelMode.NONE)
+        if self._journey.planned(PHASE).shared:
+            self._hand_over()  # first: who destroys the guest here from now on must leave its disks alone
+        here = self.domain()
+        if here is not None:
+            remove_domain(here)
+        there = find(self._there, self._uuid.bytes)
+        if there is not None:  # it may have been destroyed since
+            self._arrive(there)
+
+    def _arrive(self, there: Any) -> None:
+        """Let the guest be READY at the destination; that it came by this ticket is forgotten when all is finished."""
+        with translated("mark the guest at the destination"):
+            mark = read_mark(there)
+            if mark is not None and mark.standing is not None:
+                write_mark(there, replace(mark, standing=None))
+
+    def _hand_over(self) -> None:
+        """Let the claim on shared storage say that the guest lives on the destination's host."""
+        plan, offer = self._journey.planned(PHASE), self._journey.offer
+        records = Records(Places(self._connection, self._site.pool).records_pool(), offer.host)
+        key = claim_key(self._uuid)
+        chain = records.read(key)
+        if chain is None or (chain.claim is not None and chain.claim.host == offer.host):
+            return
+        op = Committed(self._op)
+        record = Record(
+            uuid=self._uuid,
+            owner=plan.owner,
+            fingerprint=plan.fingerprint,
+            native_id=str(self._uuid),
+            phase=Phase.READY,
+        )
+        records.acquire(key, record, op, f"guest {self._uuid}").settle(Phase.READY)
+
+    # --- staying --------------------------------------------------------------------------------------------------
+
+    def stay(self) -> None:
+        """Make a guest that did not leave one like all others again.
+
+        Raises:
+            MigrationError: it has left.
+        """
+        self.stop_earlier()
+        here = self.domain()
+        if here is None or self.has_arrived():
+            message = f"the guest has gone to {self._journey.offer.node}"
+            raise MigrationError("rollback_source", message, hint="repeat migrate with the same ticket, then finish")
+        self._op.stage(Stage.CLEAN_UP, CancelMode.NONE)
+        self.let_run(here)
+        self._stand(here, None)
+
+
+def as_volume(connection: Any, native: Any) -> Volume:
+    """A volume by libvirt's handle."""
+    return Volume(Pool(connection, native.storagePoolLookupByVolume()), native)

@@ -1,0 +1,285 @@
+"""The role Resize: another size here, or the guest to another endpoint, with a way back."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from nova_virt_api.capability import Capability, Feature
+from nova_virt_api.driver.operation import CancelMode, Stage
+from nova_virt_api.driver.resize import Resize
+from nova_virt_api.errors import (
+    InstanceNotFound,
+    InvalidSpec,
+    InvalidState,
+    MigrationError,
+    NoCapacity,
+    NotSupported,
+    StateAfter,
+    VirtError,
+)
+from nova_virt_api.model.identity import InstanceRef
+from nova_virt_api.model.instance import Lifecycle, PowerState
+from nova_virt_api.model.record import Phase
+from nova_virt_libvirt import peers
+from nova_virt_libvirt.build import MOST_VCPUS
+from nova_virt_libvirt.destroy import Destroyer
+from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.guest_claim import claimed, guest_records
+from nova_virt_libvirt.names import ADOPTED, claim_key, resize_copy_name
+from nova_virt_libvirt.places import Places
+from nova_virt_libvirt.power import kill
+from nova_virt_libvirt.resize_arrival import Arrival, size_wanted
+from nova_virt_libvirt.resize_here import Reshaping, cards_of
+from nova_virt_libvirt.resize_note import ResizeNote, ResizeStage, new_token, pending_note
+from nova_virt_libvirt.resize_parcel import Parcel
+from nova_virt_libvirt.verbs import OnDomains
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from nova_virt_api.driver.endpoint import Endpoint
+    from nova_virt_api.driver.operation import Operation
+    from nova_virt_api.model.instance import Instance
+    from nova_virt_api.model.nic import Nic
+    from nova_virt_api.model.size import Size
+    from nova_virt_api.model.spec import InstanceSpec
+    from nova_virt_api.model.ticket import Ticket
+    from nova_virt_api.model.volume import Volume
+    from nova_virt_libvirt.connection import Connection
+    from nova_virt_libvirt.domain import Domain
+    from nova_virt_libvirt.host import Host
+    from nova_virt_libvirt.site import Site
+
+PENDING: Final = Lifecycle.RESIZE_PENDING
+
+
+class LibvirtResize(OnDomains, Resize):
+    """The role Resize. What a resize makes of a disk is a layer on it."""
+
+    site: Site
+    host: Host
+    connection: Connection
+    endpoint: Endpoint
+
+    def resize(self, guest: InstanceRef, size: Size, op: Operation) -> Instance:
+        domain = self._resizable(guest, size)
+        refuse_absurd(self.site, size)
+        with self._working(domain, op) as shaping:
+            note = pending_note(shaping.mark())
+            if note is None:
+                note = shaping.begin(ResizeStage.RESIZING, size, new_token())
+            check_same(note, size, ResizeStage.RESIZING, ResizeStage.DONE)
+            if note.stage is not ResizeStage.DONE:
+                change(shaping, note, None)
+        return self._seen(guest)
+
+    def prepare_resize(self, guest: InstanceRef, size: Size, op: Operation) -> Ticket:
+        domain = self._resizable(guest, size)
+        with self._working(domain, op) as shaping:
+            note = pending_note(shaping.mark())
+            if note is None:
+                note = shaping.begin(ResizeStage.PREPARED, size, new_token())
+            check_same(note, size, ResizeStage.PREPARED, ResizeStage.DONE)
+        peers.remember(self.site.host(), self.connection)
+        parcel = Parcel(host=self.site.host(), host_name=self.host.name, token=note.token)
+        return parcel.ticket(guest.uuid, self.endpoint.driver)
+
+    def finish_resize(self, ticket: Ticket, op: Operation, *, spec: InstanceSpec | None = None) -> Instance:
+        parcel = Parcel.of(ticket, self.endpoint.driver)
+        if spec is not None:
+            refuse_other_guest(ticket, spec)
+            refuse_volumes(spec.volumes, "spec.volumes")
+        guest = InstanceRef(uuid=ticket.guest)
+        if parcel.host == self.site.host():
+            self._finish_here(guest, parcel, spec, op)
+        else:
+            way = peers.door(self.endpoint.options, parcel.host_name)
+            Arrival(self.site, ticket.guest, parcel, spec, op).run(way)
+        return self._seen(guest)
+
+    def confirm_resize(self, guest: InstanceRef, op: Operation) -> None:
+        try:
+            domain = self.domains.owned(guest, PENDING)
+        except InstanceNotFound:
+            self._finish_removal(guest, op)
+            return
+        if domain.lifecycle is not PENDING:
+            return
+        with self._working(domain, op) as shaping:
+            note = pending_note(shaping.mark())
+            if note is not None and note.stage is ResizeStage.DONE:
+                op.stage("confirm", CancelMode.NONE)
+                shaping.remember(None)
+            elif note is not None and note.stage is not ResizeStage.PREPARED:
+                raise InvalidState(PENDING, (Lifecycle.READY,), hint="resize it again to finish that, or revert it")
+        if note is not None and note.stage is ResizeStage.PREPARED:  # it is another endpoint's now
+            Destroyer(self.site).destroy(guest, op, foreign=True)
+        self.domains.forget(guest.uuid)
+
+    def revert_resize(
+        self,
+        guest: InstanceRef,
+        op: Operation,
+        *,
+        nics: Sequence[Nic] | None = None,
+        volumes: Sequence[Volume] | None = None,
+        power_on: bool = False,
+    ) -> None:
+        domain = self.domains.owned(guest, PENDING)
+        if domain.lifecycle is not PENDING:
+            return
+        refuse_volumes(volumes, "volumes")
+        with self._working(domain, op) as shaping:
+            cards = cards_of(shaping.places, nics, "nics")
+            note = pending_note(shaping.mark())
+            if note is not None:
+                op.stage(Stage.STOP, CancelMode.NONE)
+                if note.stage is not ResizeStage.REVERTING:  # else it may run as it was already
+                    kill(domain)
+                shaping.take_back(note, cards)
+                with changed():
+                    remove_copies(shaping.places, note, guest)
+                    if power_on:
+                        shaping.start()
+                    shaping.remember(None)
+        self.domains.forget(guest.uuid)
+
+    # --- parts ----------------------------------------------------------------------------------------------------
+
+    def _resizable(self, guest: InstanceRef, size: Size) -> Domain:
+        """The guest, which can be resized now, or is being resized to this size already."""
+        domain = self.domains.owned(guest, PENDING)
+        if domain.mark is None:
+            raise NotSupported(Capability.RESIZE, reason="a guest without a mark of this API keeps no old size")
+        if domain.mark.record.fingerprint == ADOPTED:
+            raise NotSupported(Capability.RESIZE, reason="an adopted guest's disks are not kept below layers")
+        note = pending_note(domain.mark)
+        if note is None:
+            domain.require(PowerState.SHUTDOWN)
+        else:
+            check_same(note, size, *ResizeStage)
+        return domain
+
+    @contextmanager
+    def _working(self, domain: Domain, op: Operation) -> Iterator[Reshaping]:
+        """The guest, claimed."""
+        with claimed(self.site, domain, op):
+            connection = self.site.connection()
+            places = Places(connection, self.site.pool)
+            try:
+                yield Reshaping(connection, places, domain.native, domain.uuid, op)
+            finally:
+                self.domains.forget(domain.uuid)
+
+    def _seen(self, guest: InstanceRef) -> Instance:
+        return self.domains.instance(guest, fresh=True)
+
+    def _finish_here(self, guest: InstanceRef, parcel: Parcel, spec: InstanceSpec | None, op: Operation) -> None:
+        try:
+            domain = self.domains.owned(guest, PENDING)
+        except InstanceNotFound as error:
+            raise stale(guest) from error
+        with self._working(domain, op) as shaping:
+            note = pending_note(shaping.mark())
+            if note is None or note.token != parcel.token or note.stage is ResizeStage.REVERTING:
+                raise stale(guest)
+            if note.stage is ResizeStage.PREPARED:
+                wanted = replace(note, size=size_wanted(note.size, spec))
+                refuse_absurd(self.site, wanted.size)
+                change(shaping, wanted, note, spec)
+
+    def _finish_removal(self, guest: InstanceRef, op: Operation) -> None:
+        """Remove what a confirmation that was interrupted left."""
+        chain = guest_records(self.site).read(claim_key(guest.uuid))
+        claim = None if chain is None else chain.claim
+        of_ours = claim is not None and claim.record.phase is Phase.DELETING and claim.host == self.site.host()
+        if chain is None or of_ours:  # without its head, nothing but the rest of a claim can be left
+            Destroyer(self.site).destroy(guest, op, foreign=True)
+
+
+def change(shaping: Reshaping, note: ResizeNote, back: ResizeNote | None, spec: InstanceSpec | None = None) -> None:
+    """Give the guest its new size, and start it if the spec says so; if that fails all is as before.
+
+    Args:
+        shaping: the guest.
+        note: what it is to become.
+        back: what it waits with if that fails.
+        spec: what else is to be changed.
+    """
+    try:
+        shaping.finish(note, None if spec is None else cards_of(shaping.places, spec.nics, "spec.nics"))
+        if spec is not None and spec.power_on:
+            shaping.start()
+    except BaseException as error:
+        shaping.undo(note, back, error)
+        raise
+
+
+@contextmanager
+def changed() -> Iterator[None]:
+    """Errors that come here find the guest other than it was."""
+    try:
+        yield
+    except VirtError as error:
+        error.state_after = StateAfter.CHANGED
+        raise
+
+
+def check_same(note: ResizeNote, size: Size, *stages: ResizeStage) -> None:
+    """Refuse a guest that waits for something else than this.
+
+    Raises:
+        InvalidState: it does.
+    """
+    if note.size != size or note.stage not in stages or note.stage is ResizeStage.REVERTING:
+        raise InvalidState(PENDING, (Lifecycle.READY,), hint="confirm or revert its resize first")
+
+
+def stale(guest: InstanceRef) -> MigrationError:
+    """The error for a ticket that means nothing any more."""
+    hint = "prepare it again; if it was confirmed or reverted, there is nothing to finish"
+    return MigrationError("finish_resize", f"guest {guest.uuid} does not wait here for this ticket", hint=hint)
+
+
+def refuse_other_guest(ticket: Ticket, spec: InstanceSpec) -> None:
+    """Refuse a spec that is not the ticket's guest's.
+
+    Raises:
+        InvalidSpec: it is another one's.
+    """
+    if spec.uuid != ticket.guest:
+        raise InvalidSpec("spec.uuid", spec.uuid, f"{ticket.guest}, the ticket's guest")
+
+
+def refuse_volumes(volumes: Sequence[Volume] | None, field: str) -> None:
+    """Refuse volumes of a storage service.
+
+    Raises:
+        NotSupported: there are some.
+    """
+    if volumes:
+        raise NotSupported(Feature.SPAWN_VOLUMES, field, "this driver moves no guests that use volumes")
+
+
+def refuse_absurd(site: Site, size: Size) -> None:
+    """Refuse what the host will never have.
+
+    Raises:
+        NoCapacity: names what.
+    """
+    if size.vcpus is not None and size.vcpus > MOST_VCPUS:
+        message = f"{size.vcpus} virtual CPUs were asked for, a guest has at most {MOST_VCPUS}"
+        raise NoCapacity("vcpus", message)
+    with translated("look at the host"):
+        total = site.connection().getInfo()[1] * 1024**2
+    if size.memory_bytes is not None and size.memory_bytes > total:
+        message = f"{size.memory_bytes} bytes of memory were asked for, the host has {total}"
+        raise NoCapacity("memory_bytes", message)
+
+
+def remove_copies(places: Places, note: ResizeNote, guest: InstanceRef) -> None:
+    """Remove whole copies that a destination made here and did not remove."""
+    for index, layer in enumerate(note.layers):
+        places.pool("pool", layer.pool).remove(resize_copy_name(guest.uuid, index))

@@ -1,0 +1,211 @@
+"""A guest that waits on another host, made here: its disks are fetched, its definition is patched.
+
+The guest's claim is taken first, as in a spawn, and what was made is removed again if this fails. What the guest was is
+read from its mark at the source, and only if that mark bears the ticket's token.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import libvirt
+
+from nova_virt_api.driver.endpoint import Manage
+from nova_virt_api.driver.operation import CancelMode, Stage
+from nova_virt_api.errors import InstanceExists, MigrationError, VirtError
+from nova_virt_api.model.record import Phase, Record
+from nova_virt_api.model.size import Size
+from nova_virt_libvirt import peers
+from nova_virt_libvirt.build import finished
+from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.metadata import Mark, read_mark, write_mark
+from nova_virt_libvirt.names import claim_key
+from nova_virt_libvirt.places import Places
+from nova_virt_libvirt.records import Records
+from nova_virt_libvirt.remains import find_domain, mark_of, remove_guest
+from nova_virt_libvirt.resize_note import ResizeNote, ResizeStage, note_of, pending_note, with_note
+from nova_virt_libvirt.resize_parts import PartsFromSource
+from nova_virt_libvirt.spawn import undo
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from nova_virt_api.driver.operation import Operation
+    from nova_virt_api.model.spec import InstanceSpec
+    from nova_virt_libvirt.claim import Chain
+    from nova_virt_libvirt.hold import Hold
+    from nova_virt_libvirt.peers import Door
+    from nova_virt_libvirt.resize_parcel import Parcel
+    from nova_virt_libvirt.site import Site
+
+REMOVE: Final = "remove that one first if it is not wanted"
+
+
+class Arrival:
+    """One guest that is made from a ticket.
+
+    Args:
+        site: the endpoint, where the guest is to be.
+        uuid: the guest.
+        parcel: the ticket's content.
+        spec: what is to differ here; None for nothing but the size that the source knows.
+        op: the operation worked for.
+    """
+
+    def __init__(self, site: Site, uuid: UUID, parcel: Parcel, spec: InstanceSpec | None, op: Operation) -> None:
+        self._site = site
+        self._uuid = uuid
+        self._parcel = parcel
+        self._spec = spec
+        self._op = op
+        self._connection = site.connection()
+        self._places = Places(self._connection, site.pool)
+
+    def run(self, way: Door) -> None:
+        """Make the guest, unless it was made from this ticket before.
+
+        Raises:
+            MigrationError: the source cannot be reached, or the guest does not wait there for this ticket.
+            InstanceExists: another guest has the uuid or the name.
+            InvalidSpec: a place is not there.
+            NoCapacity: not enough of a resource.
+            StorageError: a disk could not be made.
+            Busy: another living process works on this guest.
+        """
+        self._op.stage(Stage.CLAIM)
+        if self._is_there():
+            return
+        with peers.reached(self._parcel.host, way, "finish_resize") as source:
+            self._fetch(source)
+
+    def _fetch(self, source: libvirt.virConnect) -> None:
+        mark, note = self._waiting(source)
+        record = replace(mark.record, phase=Phase.BUILDING, holder=None, lease_until=None)
+        hold = self._take(record)
+        if hold is None:
+            return
+        parts = PartsFromSource(self._site, self._places, source, self._uuid, self._spec, self._op)
+        try:
+            self._build(parts, mark, note, hold)
+        except BaseException as error:
+            undo(self._site, hold, self._op, error, parts.made)
+            raise
+        with suppress(VirtError):  # the domain's mark says it too; others only would have to wait for the lease
+            if self._site.manage is Manage.ALL:
+                hold.remove()
+            else:
+                hold.settle(Phase.READY)
+
+    def _build(self, parts: PartsFromSource, mark: Mark, note: ResizeNote, hold: Hold) -> None:
+        arrived = replace(note, stage=ResizeStage.ARRIVED, definition="", layers=())
+        building = with_note(replace(mark, record=replace(mark.record, phase=Phase.BUILDING)), arrived)
+        text = parts.definition(note.definition, size_wanted(note.size, self._spec), building)
+        op = self._op
+        op.stage(Stage.NETWORK_READY)
+        op.stage(Stage.DISKS_READY)
+        op.stage(Stage.DEFINE)
+        hold.verify()
+        self._waiting(parts.source)  # it may have been reverted meanwhile
+        with translated("define the guest"):
+            domain = self._connection.defineXML(text)
+        op.stage(Stage.BEFORE_START)
+        if self._spec is not None and self._spec.power_on:
+            op.stage(Stage.START, CancelMode.NONE)
+            with translated("start the guest"):
+                domain.create()
+        with translated("mark the guest as complete"):
+            write_mark(domain, replace(building, record=finished(mark.record)))
+
+    # --- the source -----------------------------------------------------------------------------------------------
+
+    def _waiting(self, source: libvirt.virConnect) -> tuple[Mark, ResizeNote]:
+        """Mark and note of the guest at the source.
+
+        Raises:
+            MigrationError: it does not wait there for this ticket.
+        """
+        with translated("look for the guest at its source"):
+            domain = find_domain(source, self._uuid)
+            mark = None if domain is None else read_mark(domain)
+            running = domain is not None and bool(domain.isActive())
+        note = None if mark is None else pending_note(mark)
+        prepared = note is not None and (note.stage, note.token) == (ResizeStage.PREPARED, self._parcel.token)
+        if mark is None or note is None or not prepared or running:
+            where = f"on host {self._parcel.host_name}"
+            hint = "prepare it again; if it was confirmed or reverted, there is nothing to finish"
+            message = f"guest {self._uuid} does not wait {where} for this ticket"
+            raise MigrationError("finish_resize", message, hint=hint)
+        return mark, note
+
+    # --- the claim ------------------------------------------------------------------------------------------------
+
+    def _take(self, record: Record) -> Hold | None:
+        """The claim, with nothing of the guest made yet; None if the guest is there by now."""
+        records, key = Records(self._places.records_pool(), self._site.host()), claim_key(self._uuid)
+        while True:
+            chain = records.read(key)
+            if chain is None:
+                hold = records.create(key, record)
+                if hold is not None:
+                    hold.begin()
+                    return self._clean(hold)
+                continue
+            self._refuse_other(chain)
+            if records.holder(chain) is not None:
+                self._op.stage("wait until nobody works on the guest", CancelMode.IMMEDIATE)
+                records.wait(key, self._op, f"guest {self._uuid}")
+            elif self._is_there():
+                return None
+            else:
+                deleting = replace(record, phase=Phase.DELETING)
+                hold = records.succeed(chain, deleting)
+                if hold is not None:
+                    return self._clean(hold)
+
+    def _clean(self, hold: Hold) -> Hold:
+        """Remove what an interrupted call left; only then is the claim one on a guest in the making."""
+        try:
+            remove_guest(self._connection, self._places, self._uuid, hold, keep_disks=False)
+        except BaseException:
+            with suppress(VirtError):
+                hold.release()
+            raise
+        hold.rewrite(phase=Phase.BUILDING, keeps_disks=False)
+        return hold
+
+    def _refuse_other(self, chain: Chain) -> None:
+        claim = chain.claim
+        if claim is not None and claim.host != self._site.host():
+            hint = "give this endpoint a storage pool of its own (option 'pool'), or move the guest while it runs"
+            message = f"both hosts keep guests in storage pool {self._places.records_pool().name}"
+            raise MigrationError("finish_resize", message, hint=hint)
+        if claim is not None and claim.record.owner != self._site.owner:
+            raise InstanceExists(f"guest {self._uuid} belongs to owner {claim.record.owner}", hint=REMOVE)
+
+    def _is_there(self) -> bool:
+        """Whether the guest was made here from this ticket.
+
+        Raises:
+            InstanceExists: another one is here.
+        """
+        with translated(f"look for guest {self._uuid}"):
+            domain = find_domain(self._connection, self._uuid)
+        if domain is None:
+            return False
+        mark = mark_of(domain)
+        if mark is None:
+            raise InstanceExists(f"a guest of other making, {domain.name()}, has the uuid {self._uuid}", hint=REMOVE)
+        note = note_of(mark)
+        if note is None or note.token != self._parcel.token or note.stage is not ResizeStage.ARRIVED:
+            raise InstanceExists(f"guest {self._uuid} is here already, and not from this ticket", hint=REMOVE)
+        return mark.record.phase is Phase.READY
+
+
+def size_wanted(size: Size, spec: InstanceSpec | None) -> Size:
+    """The size that a guest is to have: the spec's, or else the one that was asked for at the source."""
+    if spec is None:
+        return size
+    sizes = [disk.size_bytes for disk in spec.disks] or size.disks
+    return Size(vcpus=spec.vcpus, memory_bytes=spec.memory_bytes, disks=tuple(sizes))

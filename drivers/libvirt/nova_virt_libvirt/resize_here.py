@@ -1,0 +1,220 @@
+"""A resize within one endpoint: layers on the disks as they are, and a definition with the new size.
+
+The order is what makes it safe to be killed at any point: first the mark says what is going to be made, then it is
+made, then one call puts definition and mark in place together. Whoever finds the mark goes on, or goes back.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import libvirt
+
+from nova_virt_api.driver.operation import CancelMode, Stage
+from nova_virt_api.errors import InstanceNotFound, InvalidState, StateAfter, VirtError
+from nova_virt_api.model.image import ImageFormat
+from nova_virt_api.model.instance import PowerState
+from nova_virt_libvirt.devices.nic import nic_element
+from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.metadata import read_mark, write_mark
+from nova_virt_libvirt.names import layer_name
+from nova_virt_libvirt.resize_definition import (
+    keep_passwords,
+    parsed,
+    set_disk,
+    set_interfaces,
+    set_mark,
+    set_size,
+    text_of,
+    without_mark,
+)
+from nova_virt_libvirt.resize_disks import new_sizes, own_disks, refuse_unfit
+from nova_virt_libvirt.resize_note import Layer, ResizeNote, ResizeStage, pending_note, with_note
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from lxml import etree
+
+    from nova_virt_api.driver.operation import Operation
+    from nova_virt_api.model.nic import Nic
+    from nova_virt_api.model.size import Size
+    from nova_virt_libvirt.metadata import Mark
+    from nova_virt_libvirt.places import Places
+
+
+class Reshaping:
+    """One guest of this endpoint that is given another size, or its old one back. Its claim must be held.
+
+    Args:
+        connection: the connection to use throughout.
+        places: what names of places mean.
+        native: the guest.
+        uuid: the guest.
+        op: the operation worked for.
+    """
+
+    def __init__(
+        self, connection: libvirt.virConnect, places: Places, native: libvirt.virDomain, uuid: UUID, op: Operation
+    ) -> None:
+        self._connection = connection
+        self.places = places
+        self.native = native
+        self._uuid = uuid
+        self._op = op
+
+    # --- there ----------------------------------------------------------------------------------------------------
+
+    def begin(self, stage: ResizeStage, size: Size, token: str) -> ResizeNote:
+        """Write down what the guest is and what it is to become.
+
+        Raises:
+            InvalidSpec: a disk would shrink, or there is no such disk.
+            StorageError: a disk cannot be found.
+        """
+        with translated("look at the guest"):
+            xml = self.native.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+        definition = parsed(xml)
+        with translated("look at the guest's disks"):
+            disks = own_disks(self._connection, definition, self._uuid)
+        refuse_unfit(definition, disks, self._uuid)
+        new_sizes(disks, size)
+        layers = tuple(
+            Layer(pool=disk.volume.pool.name, name=layer_name(self._uuid, index, token))
+            for index, disk in enumerate(disks)
+        )
+        note = ResizeNote(stage=stage, token=token, size=size, definition=without_mark(xml), layers=layers)
+        self.remember(note)
+        self._refuse_started()
+        return note
+
+    def _refuse_started(self) -> None:
+        """Refuse a guest that somebody started right before the mark said that it must not be."""
+        with translated("look at the guest's state"):
+            active = bool(self.native.isActive())
+        if active:
+            self.remember(None)
+            raise InvalidState(PowerState.RUNNING, (PowerState.SHUTDOWN,), hint="stop it first")
+
+    def finish(self, note: ResizeNote, nics: Sequence[Card] | None = None) -> None:
+        """Make the layers and put the new definition in place.
+
+        Args:
+            note: what :meth:`begin` wrote.
+            nics: interfaces in place of those that there are.
+        """
+        definition = self._secure()
+        with translated("look at the guest's disks"):
+            disks = own_disks(self._connection, definition, self._uuid)
+        self._op.stage(Stage.DISKS)
+        for disk, layer, size in zip(disks, note.layers, new_sizes(disks, note.size), strict=True):
+            disk.volume.pool.remove(layer.name)  # of somebody who is gone; nothing refers to it yet
+            made = disk.volume.pool.create(layer.name, size, ImageFormat.QCOW2, base=disk.backing())
+            set_disk(disk.element, made)
+        set_size(definition, note.size)
+        self._op.stage(Stage.DEFINE, CancelMode.NONE)
+        self._define(definition, replace(note, stage=ResizeStage.DONE), nics)
+
+    def take_back(self, note: ResizeNote, nics: Sequence[Card] | None = None) -> None:
+        """Put the old definition in place, then remove what was made. The mark goes on saying that it is pending.
+
+        Args:
+            note: what :meth:`begin` wrote.
+            nics: interfaces in place of those that it had.
+        """
+        definition = parsed(note.definition)
+        keep_passwords(definition, self._secure())
+        self._define(definition, replace(note, stage=ResizeStage.REVERTING), nics)
+        self._remove_layers(note)
+
+    def undo(self, note: ResizeNote, now: ResizeNote | None, error: BaseException) -> None:
+        """Take back what failed, so that all is as it was; an error that comes in between is told as a hint."""
+        self._op.stage(Stage.CLEAN_UP, CancelMode.NONE)
+        try:
+            there = pending_note(self.mark())
+            if there is not None and there.stage is ResizeStage.DONE:
+                self.take_back(note)
+            else:
+                self._remove_layers(note)
+            self.remember(now)
+        except VirtError:
+            if isinstance(error, VirtError):
+                error.state_after = StateAfter.CHANGED
+                error.hint = "revert the resize once the endpoint works again"
+
+    def start(self) -> None:
+        """Start the guest; nothing happens to one that runs."""
+        self._op.stage(Stage.BEFORE_START)
+        self._op.stage(Stage.START, CancelMode.NONE)
+        with translated("start the guest"):
+            if not self.native.isActive():
+                self.native.create()
+
+    # --- what it says of itself -----------------------------------------------------------------------------------
+
+    def mark(self) -> Mark:
+        """The guest's mark now.
+
+        Raises:
+            InstanceNotFound: the guest is gone.
+        """
+        with translated("look at the guest's mark"):
+            mark = read_mark(self.native)
+        if mark is None:
+            raise InstanceNotFound(f"guest {self._uuid} lost its mark since a moment")
+        return mark
+
+    def remember(self, note: ResizeNote | None) -> None:
+        """Write the note into the guest's mark; None for a guest that waits for nothing."""
+        mark = with_note(self.mark(), note)
+        with translated("write the guest's mark"):
+            write_mark(self.native, mark)
+
+    def _remove_layers(self, note: ResizeNote) -> None:
+        for layer in note.layers:
+            self.places.pool("pool", layer.pool).remove(layer.name)
+
+    def _secure(self) -> Any:
+        """The definition that it starts from next, with passwords: one that is given back without them has none."""
+        with translated("look at the guest"):
+            return parsed(self.native.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE))
+
+    def _define(self, definition: etree._Element, note: ResizeNote, nics: Sequence[Card] | None) -> None:
+        if nics is not None:
+            set_interfaces(definition, [card.element(self._uuid, index) for index, card in enumerate(nics)])
+        set_mark(definition, with_note(self.mark(), note))
+        with translated("define the guest"):
+            self.native = self._connection.defineXML(text_of(definition))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """A network interface to be.
+
+    Args:
+        nic: what was asked for.
+        network: libvirt's name of its network.
+    """
+
+    nic: Nic
+    network: str
+
+    def element(self, uuid: UUID, index: int) -> etree._Element:
+        """It in a definition."""
+        return nic_element(self.nic, self.network, uuid, index)
+
+
+def cards_of(places: Places, nics: Sequence[Nic] | None, field: str) -> list[Card] | None:
+    """The interfaces with their networks; None for None.
+
+    Raises:
+        InvalidSpec: there is no such network, or several and none was named.
+    """
+    if nics is None:
+        return None
+    return [
+        Card(nic=nic, network=places.network(f"{field}[{index}].network", nic.network))
+        for index, nic in enumerate(nics)
+    ]

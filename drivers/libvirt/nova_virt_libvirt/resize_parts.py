@@ -1,0 +1,202 @@
+"""What a guest that comes from another host consists of here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import libvirt
+
+from nova_virt_api.errors import InstanceExists, MigrationError
+from nova_virt_api.model.image import ImageFormat
+from nova_virt_api.model.leftover import Leftover
+from nova_virt_libvirt.checkpoint_notes import ROLE as CHECKPOINTS
+from nova_virt_libvirt.cpu import cpu_element
+from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.metadata import NOTE
+from nova_virt_libvirt.names import console_log_name, disk_name, guest_of, resize_copy_name, seed_name
+from nova_virt_libvirt.resize_definition import (
+    lock_screens,
+    parsed,
+    set_disk,
+    set_interfaces,
+    set_mark,
+    set_size,
+    text_of,
+)
+from nova_virt_libvirt.resize_disks import OwnDisk, new_sizes, own_disks, refuse_unfit
+from nova_virt_libvirt.resize_fetch import fetch_bytes, fetch_disk, grow
+from nova_virt_libvirt.resize_here import cards_of
+from nova_virt_libvirt.storage import Pool, Volume
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from nova_virt_api.driver.operation import Operation
+    from nova_virt_api.model.size import Size
+    from nova_virt_api.model.spec import InstanceSpec
+    from nova_virt_libvirt.metadata import Mark
+    from nova_virt_libvirt.places import Places
+    from nova_virt_libvirt.site import Site
+
+UNMOVABLE: Final = {
+    "os[@firmware='efi']": "variables of its UEFI firmware",
+    "os/nvram": "variables of its UEFI firmware",
+    "devices/tpm/backend[@type='emulator']": "the state of its TPM",
+    "devices/hostdev": "a device of its host",
+    "devices/disk//auth": "a volume whose password only its host knows",
+    "devices/disk//encryption": "a volume whose key only its host knows",
+    f"metadata//{NOTE}[@role='{CHECKPOINTS}']": "checkpoints",
+    "devices/filesystem": "a directory of its host",
+}
+"""What of a guest that is off is on its host and in no storage pool."""
+
+
+class PartsFromSource:
+    """The parts of one guest. Its claim here must be held.
+
+    Args:
+        site: the endpoint, where the guest is to be.
+        places: what names of places mean here.
+        source: a connection to the source's libvirt.
+        uuid: the guest.
+        spec: what is to differ here.
+        op: the operation worked for.
+    """
+
+    def __init__(
+        self,
+        site: Site,
+        places: Places,
+        source: libvirt.virConnect,
+        uuid: UUID,
+        spec: InstanceSpec | None,
+        op: Operation,
+    ) -> None:
+        self._site = site
+        self._places = places
+        self.source = source
+        self._uuid = uuid
+        self._spec = spec
+        self._op = op
+        self.made: list[Leftover] = []
+        """What was made so far, in case that it cannot be removed again."""
+
+    def definition(self, xml: str, size: Size, mark: Mark) -> str:
+        """Fetch everything and say what the guest is here.
+
+        Args:
+            xml: the definition at the source.
+            size: what it is to have.
+            mark: its mark here.
+        """
+        definition = parsed(xml)
+        self._refuse_unmovable(definition)
+        self._refuse_taken_name(str(definition.findtext("name")))
+        with translated("look at the guest's disks at the source"):
+            disks = own_disks(self.source, definition, self._uuid)
+        refuse_unfit(definition, disks, self._uuid)
+        sizes = new_sizes(disks, size, "spec" if self._spec else "size")
+        pools = [self._pool(index) for index in range(len(disks))]
+        cards = cards_of(self._places, None if self._spec is None else self._spec.nics, "spec.nics")
+        if cards is None:
+            self._check_networks(definition)
+        else:
+            set_interfaces(definition, [card.element(self._uuid, index) for index, card in enumerate(cards)])
+        self._fetch_disks(disks, pools, sizes)
+        self._replace_side_volumes(definition, pools[0] if pools else self._places.records_pool())
+        set_size(definition, size)
+        self._fit_host(definition)
+        lock_screens(definition)
+        set_mark(definition, mark)
+        return text_of(definition)
+
+    # --- volumes --------------------------------------------------------------------------------------------------
+
+    def _fetch_disks(self, disks: Sequence[OwnDisk], pools: Sequence[Pool], sizes: Sequence[int]) -> None:
+        for index, (disk, pool, size) in enumerate(zip(disks, pools, sizes, strict=True)):
+            name = disk_name(self._uuid, index, ImageFormat.QCOW2)
+            self._note("volume", name, pool.name)
+            here = fetch_disk(disk.volume, resize_copy_name(self._uuid, index), pool, name, self._op)
+            grow(here, size)
+            set_disk(disk.element, here)
+
+    def _replace_side_volumes(self, definition: Any, home: Pool) -> None:
+        """First-boot data is fetched, the console's log begins anew."""
+        for log in definition.iterfind("devices/*/log"):
+            name = console_log_name(self._uuid)
+            volume = home.find(name)
+            if volume is None:
+                self._note("volume", name, home.name)
+                volume = home.create(name, 0, ImageFormat.RAW)
+            log.set("file", volume.path())
+        for medium in definition.iterfind("devices/disk/source"):
+            path = medium.get("file", "")
+            if path.rpartition("/")[2] == seed_name(self._uuid):
+                self._note("volume", seed_name(self._uuid), home.name)
+                medium.set("file", fetch_bytes(self._seed(path), home, seed_name(self._uuid), self._op).path())
+
+    def _seed(self, path: str) -> Volume:
+        with translated("look for the guest's first-boot data at the source"):
+            native = self.source.storageVolLookupByPath(path)
+            return Volume(Pool(self.source, native.storagePoolLookupByVolume()), native)
+
+    def _pool(self, index: int) -> Pool:
+        spec = self._spec
+        if spec is None:
+            return self._places.pool("pool", None)
+        if index < len(spec.disks) and spec.disks[index].pool is not None:
+            return self._places.pool(f"spec.disks[{index}].pool", spec.disks[index].pool)
+        return self._places.pool("spec.placement.pool", spec.placement.pool)
+
+    def _note(self, kind: str, name: str, place: str) -> None:
+        self.made.append(Leftover(uuid=self._uuid, kind=kind, name=name, place=place, owner=self._site.owner))
+
+    # --- what the host has ----------------------------------------------------------------------------------------
+
+    def _fit_host(self, definition: Any) -> None:
+        """Where the hosts do not run guests in the same way, the CPU is the one that new guests get here."""
+        virt_type = self._site.virt_type()
+        if definition.get("type") == virt_type:
+            return
+        definition.set("type", virt_type)
+        cpu = definition.find("cpu")
+        if cpu is not None:
+            new = cpu_element(None, (), virt_type)
+            new.extend([inner for tag in ("topology", "numa") if (inner := cpu.find(tag)) is not None])
+            definition.replace(cpu, new)
+
+    def _check_networks(self, definition: Any) -> None:
+        for index, source in enumerate(definition.iterfind("devices/interface/source")):
+            if source.get("network") is not None:
+                self._places.network(f"nics[{index}].network", source.get("network"))
+
+    def _refuse_taken_name(self, name: str) -> None:
+        connection = self._site.connection()
+        with translated("look for guests of this name"):
+            try:
+                other = connection.lookupByName(name)
+            except libvirt.libvirtError as error:
+                if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+                    return
+                raise
+            raise InstanceExists(
+                f"the name {name} is taken by guest {other.UUIDString()}", hint="names are unique in libvirt"
+            )
+
+    def _refuse_unmovable(self, definition: Any) -> None:
+        """Refuse a guest that has something on its host which libvirt cannot hand out."""
+        for path, what in UNMOVABLE.items():
+            if definition.find(path) is not None:
+                raise unmovable(what)
+        for disk in definition.iterfind("devices/disk"):
+            source = disk.find("source")
+            path = "" if source is None else source.get("file") or source.get("dev") or ""
+            if path and guest_of(path.rpartition("/")[2]) != self._uuid:
+                raise unmovable(f"{path}, which is not its own")
+
+
+def unmovable(what: str) -> MigrationError:
+    """The error for a guest that cannot be moved while it is off."""
+    message = f"the guest has {what}: libvirt's storage API does not reach it at the source"
+    return MigrationError("finish_resize", message, hint="move the guest while it runs, or revert the resize")

@@ -1,0 +1,176 @@
+"""A copy of a running guest's disk as it is at one moment: QEMU saves what is overwritten until it has copied it.
+
+That is a backup job in libvirt's words (``virDomainBackupBegin`` in push mode). The guest goes on writing to its own
+disk all the time, so nothing is to be merged back afterwards, and a job that dies leaves nothing but the copy.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import libvirt
+from lxml import etree
+from lxml.builder import E
+
+from nova_virt_api.driver.operation import CancelMode
+from nova_virt_api.errors import Busy, StorageError, VirtError
+from nova_virt_api.model.image import ImageFormat
+from nova_virt_api.model.instance import PowerState
+from nova_virt_api.toolkit.unstoppable import Unstoppable
+from nova_virt_libvirt.at_rest import at_rest
+from nova_virt_libvirt.errors import HINTS, translated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from nova_virt_api.driver.operation import Operation
+    from nova_virt_api.model.quiesce import Quiesce
+    from nova_virt_libvirt.boot_disk import BootDisk
+    from nova_virt_libvirt.connection import Connection
+    from nova_virt_libvirt.domain import Domain
+    from nova_virt_libvirt.storage import Volume
+
+ENDING_SECONDS: Final = 60.0
+"""Within this time QEMU ends a job that is to end."""
+
+COMPLETED: Final = libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED | libvirt.VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED
+
+
+class LiveCopy:
+    """One copy of a running, or paused, guest's boot disk.
+
+    Args:
+        domain: the guest.
+        disk: the disk that it boots from, as the running guest has it.
+        name: what the copy is called; only we make volumes of this name.
+        op: the operation worked for.
+    """
+
+    def __init__(self, domain: Domain, disk: BootDisk, name: str, op: Operation) -> None:
+        self._domain = domain
+        self._disk = disk
+        self._name = name
+        self._op = op
+
+    def make(self, agents: Connection, quiesce: Quiesce) -> Volume:
+        """The copy, complete, in qcow2, in the pool of the disk.
+
+        Raises:
+            Busy: another program copies the guest's disks.
+            GuestAgentUnavailable: the guest was to be brought to rest, and cannot be.
+            StorageError: it could not be written.
+        """
+        self.clear()
+        volume = self._disk.volume
+        copy = volume.pool.create(self._name, volume.capacity_bytes(), ImageFormat.QCOW2)
+        try:
+            self._op.stage("begin to copy the disk")
+            with at_rest(agents, self._domain, quiesce):
+                self._begin(copy.path())
+            self._op.stage("copy the disk", CancelMode.IMMEDIATE)
+            self._op.on_cancel(self._abort)
+            self._op.wait_until(self._is_over)
+            self._check()
+        except BaseException:
+            with suppress(VirtError):  # otherwise whoever wants the next snapshot does it
+                self.clear()
+            raise
+        return copy
+
+    def clear(self) -> None:
+        """End the job, ours or that of somebody who is gone, and remove what it wrote.
+
+        Raises:
+            Busy: another program copies the guest's disks.
+        """
+        target = self._target()
+        if target is not None and target.rpartition("/")[2] != self._name:
+            raise Busy("another program copies the guest's disks", hint="wait until it is done (virsh domjobinfo)")
+        if target is not None:
+            self._abort()
+            Unstoppable(ENDING_SECONDS).wait_until(lambda: self._target() is None)
+        self._disk.volume.pool.remove(self._name)
+
+    def _begin(self, path: str) -> None:
+        definition = etree.tostring(backup_of(self._disk, path), encoding="unicode")
+        with self._explained("begin to copy the guest's disk"):
+            # The volume is the storage API's, so that pools know it and destroy finds it.
+            self._domain.native.backupBegin(definition, None, libvirt.VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL)
+
+    def _is_over(self) -> bool:
+        if self._target() is None:
+            return True
+        with self._explained("look how far the copy is"):
+            stats = self._domain.native.jobStats()
+        if "disk_total" in stats:
+            self._op.progress(stats["disk_processed"], stats["disk_total"])
+        return False
+
+    def _check(self) -> None:
+        """See how the job ended."""
+        self._op.checkpoint()  # one that was aborted for us has failed for nobody else
+        with self._explained("look how the copy ended"):
+            stats: dict[str, Any] = self._domain.native.jobStats(COMPLETED)
+        if not stats.get("success"):
+            self._domain.require(PowerState.RUNNING, PowerState.PAUSED)  # it stopped in between
+            reason = stats.get("errmsg") or "QEMU gave it up"
+            raise StorageError(f"the guest's disk could not be copied: {reason}", hint=HINTS[StorageError])
+
+    def _target(self) -> str | None:
+        """The first file that the guest's QEMU writes a backup to; None when it is at no backup, or off.
+
+        libvirt knows this itself and asks no QEMU, so that it may go over the connection that none holds up.
+        """
+        with translated("see whether the guest's disk is being copied"):
+            try:
+                job = etree.fromstring(self._domain.urgent.backupGetXMLDesc(0))
+            except libvirt.libvirtError as error:
+                if error.get_error_code() in (libvirt.VIR_ERR_NO_DOMAIN_BACKUP, libvirt.VIR_ERR_OPERATION_INVALID):
+                    return None
+                raise
+        target = job.find("disks/disk[@backup='yes']/target")
+        return "" if target is None else target.get("file") or target.get("dev") or ""
+
+    def _abort(self) -> None:
+        with suppress(VirtError), translated("end the copy"):  # it had ended by itself
+            self._domain.native.abortJob()
+
+    @contextmanager
+    def _explained(self, doing: str) -> Iterator[None]:
+        """Let a refusal of a guest that has stopped meanwhile be told as such."""
+        try:
+            with translated(doing):
+                yield
+        except VirtError as error:
+            if isinstance(error.__cause__, libvirt.libvirtError) and is_refusal(error.__cause__):
+                self._domain.require(PowerState.RUNNING, PowerState.PAUSED)
+            raise
+
+
+def is_refusal(error: libvirt.libvirtError) -> bool:
+    """Whether libvirt says that the guest is in no state for this."""
+    return bool(error.get_error_code() == libvirt.VIR_ERR_OPERATION_INVALID)
+
+
+def backup_of(disk: BootDisk, path: str) -> Any:
+    """The definition of a job that writes one disk to a qcow2 file that is there."""
+    others = disk.element.getparent().iterfind("disk")
+    return E.domainbackup(
+        E.disks(
+            E.disk(
+                E.driver(type=ImageFormat.QCOW2.value),
+                E.target(file=path),
+                name=target_of(disk.element),
+                backup="yes",
+                type="file",
+            ),
+            *(E.disk(name=target_of(other), backup="no") for other in others if other is not disk.element),
+        ),
+        mode="push",
+    )
+
+
+def target_of(disk: Any) -> str:
+    """What a ``<disk>`` is called in the guest, e.g. ``vda``."""
+    return str(disk.find("target").get("dev"))

@@ -1,0 +1,108 @@
+"""A process that does one verb of a resize and kills itself at one of its steps; tests look at what it leaves."""
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from oslo_config import cfg
+
+from nova_virt_api.compute.operation import DriverSide, Operation
+from nova_virt_api.driver.endpoint import Endpoint
+from nova_virt_api.model.identity import InstanceRef
+from nova_virt_api.model.size import Size
+from nova_virt_api.model.ticket import Ticket
+from nova_virt_libvirt import (
+    claim,
+    resize_arrival,
+    resize_fetch,
+    resize_here,
+    resize_parts,
+    storage,
+)
+from nova_virt_libvirt.driver import LibvirtDriver
+from nova_virt_libvirt.options import GROUP, OPTIONS
+
+STEPS = {
+    "create": (storage.Pool, "create"),
+    "copy": (storage.Pool, "create_standalone"),
+    "remove": (storage.Pool, "remove"),
+    "write": (storage.Volume, "write"),
+    "mark": (resize_here, "write_mark"),
+    "arrive": (resize_arrival, "write_mark"),
+    "define": (resize_here, "text_of"),
+    "assemble": (resize_parts, "text_of"),
+    "pass on": (resize_fetch, "pass_on"),
+    "grow": (resize_parts, "grow"),
+    "claim": (claim.Claim, "encode"),
+}
+"""What is done to the endpoint, by a word."""
+
+
+def make_driver(asked: dict[str, Any]) -> LibvirtDriver:
+    """A driver as the tests' own."""
+    conf = cfg.ConfigOpts()
+    conf.register_opts(OPTIONS, group=GROUP)
+    conf([], default_config_files=[], default_config_dirs=[])
+    for name, value in {"pool": "nova-virt", "virt_type": "qemu", **asked["options"]}.items():
+        conf.set_override(name, value, group=GROUP)
+    home = Path(asked["home"])
+    return LibvirtDriver(
+        Endpoint(
+            driver="libvirt",
+            options=conf[GROUP],
+            owner=asked["owner"],
+            cache_dir=home / "cache",
+            state_dir=home / "state",
+        )
+    )
+
+
+def die_at(number: int) -> None:
+    """Kill this process when so many steps were taken; every second time the step itself is still done."""
+    taken = 0
+
+    def counted(done: Any) -> Any:
+        def step(*arguments: Any, **more: Any) -> Any:
+            nonlocal taken
+            taken += 1
+            if taken == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+            result = done(*arguments, **more)
+            taken += 1
+            if taken == number:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return result
+
+        return step
+
+    for owner, name in STEPS.values():
+        setattr(owner, name, counted(getattr(owner, name)))
+
+
+def main() -> None:
+    """Do what standard input says."""
+    asked = json.load(sys.stdin)
+    driver = make_driver(asked)
+    driver.open()
+    die_at(asked["step"])
+    operation: Operation[object] = Operation(asked["verb"], None, timeout=60.0)
+    operation.begin()
+    op, guest = DriverSide(operation), InstanceRef(uuid=UUID(asked["guest"]))
+    verbs: dict[str, Callable[[], object]] = {
+        "resize": lambda: driver.resize(guest, Size.decode(asked["size"]), op),
+        "prepare": lambda: driver.prepare_resize(guest, Size.decode(asked["size"]), op),
+        "finish": lambda: driver.finish_resize(Ticket.decode(asked["ticket"]), op),
+        "confirm": lambda: driver.confirm_resize(guest, op),
+        "revert": lambda: driver.revert_resize(guest, op),
+    }
+    verbs[asked["verb"]]()
+    driver.close()
+
+
+if __name__ == "__main__":
+    main()

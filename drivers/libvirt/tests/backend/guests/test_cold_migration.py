@@ -1,0 +1,280 @@
+"""Moving stopped guests from one libvirtd to another, by phases that share nothing but the ticket."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import libvirt
+import pytest
+from lxml import etree
+
+from nova_virt_api.driver.operation import Stage
+from nova_virt_api.errors import Cancelled, InstanceExists, InvalidSpec, MigrationError
+from nova_virt_api.model.cloud_init import CloudInit
+from nova_virt_api.model.disk import Blank, Disk
+from nova_virt_api.model.identity import InstanceRef
+from nova_virt_api.model.image import LocalFile
+from nova_virt_api.model.instance import Lifecycle, PowerState
+from nova_virt_api.model.nic import Nic
+from nova_virt_api.model.size import Size
+from nova_virt_api.model.spec import Firmware
+from nova_virt_api.model.ticket import Ticket
+from nova_virt_api.model.units import GiB, MiB
+from nova_virt_libvirt import peers, resize_arrival
+from nova_virt_libvirt.names import resize_copy_name
+
+POOL = "nova-virt"
+PAGE = Path(__file__).resolve().parents[5] / "doc" / "howto" / "libvirt.md"
+MAC = "52:54:00:aa:bb:08"
+
+
+@pytest.fixture
+def far(second_daemon: Any, second_raw: Any) -> Any:
+    """A second host: its libvirtd, with a pool and a network of the same names, and nothing of the first."""
+    second_raw()
+    return second_daemon
+
+
+@pytest.fixture
+def far_native(second_raw: Any) -> Iterator[Any]:
+    """A ``virConnect`` to the second host; what is left there fails the test."""
+    native = second_raw()
+    yield native
+    left = native.listAllDomains(0)
+    names = [domain.name() for domain in left]
+    for domain in left:
+        if domain.isActive():
+            domain.destroy()
+        domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
+    assert not names, f"guests left behind: {names}"
+
+
+@pytest.fixture
+def destination(make_driver: Any, far: Any, far_native: Any, near_name: str, daemon: Any) -> Any:
+    """A driver of the second host that reaches the first by the option ``peers``."""
+    return make_driver(uri=far.uri, peers={near_name: daemon.uri})
+
+
+@pytest.fixture
+def near_name(native: Any) -> str:
+    """Name of the first host."""
+    return str(native.getHostname())
+
+
+@pytest.fixture
+def far_files(far: Any) -> Any:
+    """Files of a guest at the second host."""
+    return lambda guest: {
+        path.name for path in (far.directory / "images").iterdir() if path.name.startswith(str(guest.uuid))
+    }
+
+
+@pytest.fixture(autouse=True)
+def other_process() -> None:
+    """The destination is to use its options, as if it were a process of its own."""
+    peers.OPEN.clear()
+
+
+def as_in_another_process(ticket: Ticket) -> Ticket:
+    """The ticket after it was carried as text, and without what this process knows of the source."""
+    peers.OPEN.clear()
+    return Ticket.decode(ticket.encode())
+
+
+def boot_disk(native: Any, guest: Any) -> str:
+    xml = native.lookupByUUID(guest.uuid.bytes).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    return str(etree.fromstring(xml).xpath("devices/disk/source/@file")[0])
+
+
+def io(path: str, command: str) -> str:
+    done = subprocess.run(["qemu-io", "-f", "qcow2", "-c", command, path], check=True, capture_output=True, text=True)
+    return done.stdout
+
+
+class Files:
+    """What is on the disks of both hosts."""
+
+    def __init__(self, native: Any, far_native: Any) -> None:
+        self._native = native
+        self._far_native = far_native
+
+    def write(self, guest: Any) -> None:
+        """Write something to the boot disk at the source."""
+        io(boot_disk(self._native, guest), "write -P 7 40M 1M")
+
+    def check_moved(self, guest: Any, size: int) -> None:
+        """See that the boot disk at the destination holds it, stands alone, and has this size."""
+        path = boot_disk(self._far_native, guest)
+        assert "verification failed" not in io(path, "read -P 7 40M 1M")
+        shown = subprocess.run(["qemu-img", "info", "--output=json", path], check=True, capture_output=True, text=True)
+        assert "backing" not in shown.stdout
+        assert self._far_native.storageVolLookupByPath(path).info()[1] == size
+        seeds = [
+            Path(boot_disk(native, guest)).with_name(f"{guest.uuid}.seed.iso").read_bytes()
+            for native in (self._native, self._far_native)
+        ]
+        assert seeds[0] == seeds[1]
+
+
+@pytest.fixture
+def files(native: Any, far_native: Any) -> Files:
+    """What is on the disks of both hosts."""
+    return Files(native, far_native)
+
+
+@pytest.fixture
+def whole(make_spec: Any, image: Any) -> Any:
+    """The spec of a guest with all that can be fetched."""
+    return make_spec(
+        disks=[Disk(source=LocalFile(image)), Disk(source=Blank(), size_bytes=GiB(1))],
+        nics=[Nic(network="default")],
+        cloud_init=CloudInit(user_data="#cloud-config\n"),
+        labels={"role": "web"},
+    )
+
+
+def test_guest_moves_with_disks_seed_and_labels(
+    spawn: Any, whole: Any, driver: Any, destination: Any, run: Any, files: Files, traces: Any
+) -> None:
+    guest = spawn(whole)
+    files.write(guest)
+    ticket = run(driver.prepare_resize, guest.ref, Size(vcpus=2, disks=[MiB(96)]))
+    for _ in range(2):
+        moved = run(destination.finish_resize, as_in_another_process(ticket))
+    assert (moved.uuid, moved.name, moved.labels, moved.vcpus) == (guest.uuid, guest.name, guest.labels, 2)
+    assert (moved.lifecycle, moved.power_state, moved.owned) == (Lifecycle.READY, PowerState.SHUTDOWN, True)
+    files.check_moved(guest, MiB(96))
+    assert resize_copy_name(guest.uuid, 0) not in traces.volumes(guest.uuid)
+    run(destination.power_on, guest.ref)
+    waiting = driver.instance(guest.ref, fresh=True)
+    assert (waiting.lifecycle, waiting.power_state) == (Lifecycle.RESIZE_PENDING, PowerState.SHUTDOWN)
+    run(driver.confirm_resize, guest.ref)
+    assert not traces.of(guest.uuid)
+    assert run(destination.destroy, guest.ref)
+
+
+def test_spec_says_what_differs_at_the_destination(
+    spawn: Any, make_spec: Any, driver: Any, destination: Any, run: Any, native: Any, far_native: Any, far_files: Any
+) -> None:
+    spec = make_spec(nics=[Nic()] * 2)
+    guest = spawn(spec)
+    io(boot_disk(native, guest), "write -P 7 0 1M")
+    ticket = run(driver.prepare_resize, guest.ref, Size())
+    there = make_spec(
+        uuid=guest.uuid,
+        name=guest.name,
+        vcpus=3,
+        disks=[Disk(source=Blank(), size_bytes=GiB(2))],
+        nics=[Nic(network="default", mac=MAC)],
+        power_on=True,
+    )
+    moved = run(destination.finish_resize, as_in_another_process(ticket), spec=there)
+    assert (moved.vcpus, moved.power_state) == (3, PowerState.RUNNING)
+    xml = etree.fromstring(far_native.lookupByUUID(guest.uuid.bytes).XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE))
+    assert xml.xpath("devices/interface/mac/@address") == [MAC]
+    assert xml.xpath("devices/graphics/@passwd"), "the screen is open to every account of the host"
+    assert run(destination.destroy, guest.ref)
+    run(driver.revert_resize, guest.ref, power_on=True)
+    back = driver.instance(guest.ref, fresh=True)
+    assert (back.lifecycle, back.power_state, back.vcpus) == (Lifecycle.READY, PowerState.RUNNING, 1)
+    assert not far_files(guest)
+    with pytest.raises(MigrationError, match="does not wait"):
+        run(destination.finish_resize, as_in_another_process(ticket))
+
+
+def test_failed_finish_leaves_nothing_here_and_the_source_waiting(
+    spawn: Any, make_spec: Any, driver: Any, destination: Any, run: Any, far_files: Any, traces: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    guest = spawn(make_spec())
+    before = traces.volumes(guest.uuid)
+    ticket = run(driver.prepare_resize, guest.ref, Size())
+
+    def stop(*_: Any) -> None:
+        raise Cancelled("by a test")
+
+    with pytest.raises(Cancelled):
+        run(destination.finish_resize, as_in_another_process(ticket), hooks={Stage.BEFORE_START: stop})
+    with monkeypatch.context() as patched:
+        patched.setattr(resize_arrival, "write_mark", stop)
+        with pytest.raises(Cancelled):
+            run(destination.finish_resize, as_in_another_process(ticket))
+    spec = make_spec(uuid=guest.uuid, nics=[Nic(network="nowhere")])
+    with pytest.raises(InvalidSpec, match="nics"):
+        run(destination.finish_resize, as_in_another_process(ticket), spec=spec)
+    assert not far_files(guest)
+    assert not destination.leftovers()
+    assert driver.instance(guest.ref, fresh=True).lifecycle is Lifecycle.RESIZE_PENDING
+    assert traces.volumes(guest.uuid) == before
+    run(driver.revert_resize, guest.ref)
+
+
+def test_source_that_cannot_be_reached(
+    spawn: Any, make_spec: Any, driver: Any, make_driver: Any, far: Any, far_native: Any, near_name: str, run: Any
+) -> None:
+    guest = spawn(make_spec())
+    ticket = run(driver.prepare_resize, guest.ref, Size())
+    for uri in ("qemu+unix:///system?socket=/nowhere/libvirt-sock", far.uri):
+        lost = make_driver(uri=far.uri, peers={near_name: uri})
+        with pytest.raises(MigrationError) as caught:
+            run(lost.finish_resize, as_in_another_process(ticket))
+        assert "peers" in caught.value.hint
+
+
+def test_in_one_process_the_source_is_known(
+    spawn: Any, make_spec: Any, driver: Any, make_driver: Any, far: Any, far_native: Any, run: Any
+) -> None:
+    guest = spawn(make_spec())
+    here = make_driver(uri=far.uri)
+    run(here.finish_resize, run(driver.prepare_resize, guest.ref, Size()))
+    run(driver.confirm_resize, guest.ref)
+    assert run(here.destroy, guest.ref)
+
+
+def test_guest_that_cannot_be_fetched_whole_stays(
+    spawn: Any, make_spec: Any, driver: Any, destination: Any, run: Any, far_files: Any
+) -> None:
+    guest = spawn(make_spec(firmware=Firmware.UEFI, memory_bytes=MiB(64)))
+    ticket = run(driver.prepare_resize, guest.ref, Size())
+    with pytest.raises(MigrationError, match="UEFI"):
+        run(destination.finish_resize, as_in_another_process(ticket))
+    assert not far_files(guest)
+
+
+def test_guests_that_are_there_are_left_alone(
+    spawn: Any, make_spec: Any, driver: Any, destination: Any, run: Any
+) -> None:
+    guest = spawn(make_spec())
+    ticket = run(driver.prepare_resize, guest.ref, Size())
+    others = (make_spec(name=guest.name), make_spec(uuid=guest.uuid))
+    for spec in others:
+        there = run(destination.spawn, spec)
+        with pytest.raises(InstanceExists):
+            run(destination.finish_resize, as_in_another_process(ticket))
+        assert destination.instance(InstanceRef(uuid=spec.uuid), fresh=True) == there
+        run(destination.destroy, there.ref)
+
+
+def test_program_about_sizes_and_hosts(
+    far: Any, far_native: Any, daemon: Any, make_driver: Any, make_spec: Any, run: Any, tmp_path: Path
+) -> None:
+    program = re.search(r"^```python\n# resize\.py\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
+    assert program is not None
+    near, there = make_driver(owner="nova-virt"), make_driver(owner="nova-virt", uri=far.uri)
+    guest = run(near.spawn, make_spec(name="web"))
+    code = program[1]
+    for address, uri in (("qemu:///system", daemon.uri), ("qemu+ssh://root@host2/system", far.uri)):
+        assert code.count(f'uri="{address}"') == 1
+        code = code.replace(f'uri="{address}"', f'uri="{uri}", pool="{POOL}"')
+    try:
+        command = [sys.executable, "-c", code]
+        done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True, timeout=240)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines() == ["1", "2"]
+        assert there.instance(guest.ref, fresh=True).power_state is PowerState.RUNNING
+    finally:
+        run(near.destroy, guest.ref)
+        run(there.destroy, guest.ref)

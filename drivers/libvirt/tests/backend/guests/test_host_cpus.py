@@ -1,0 +1,62 @@
+"""Processors of the host that guests have for themselves: nobody gets one that another has, whatever happens."""
+
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import libvirt
+import pytest
+
+from nova_virt_api.errors import NoCapacity
+from nova_virt_api.model.cpu import Cpu
+from nova_virt_api.model.identity import stable_uuid
+from nova_virt_api.model.record import Record
+from nova_virt_libvirt.host_cpus import KEY
+from nova_virt_libvirt.places import Places
+from nova_virt_libvirt.records import Records
+
+
+def pins(native: Any, guest: Any) -> list[int]:
+    """The processors of the host that a guest's are bound to."""
+    found = native.lookupByUUID(guest.uuid.bytes).vcpuPinInfo(libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+    return [cpu for one in found for cpu, may in enumerate(one) if may]
+
+
+def test_of_many_that_want_the_last_ones_each_gets_its_own(
+    spawn: Any, make_spec: Any, make_driver: Any, native: Any
+) -> None:
+    drivers = [make_driver(cpu_dedicated_set="0-1") for _ in range(4)]
+    specs = [make_spec(disks=[], cpu=Cpu(dedicated=True)) for _ in drivers]
+
+    def attempt(index: int) -> Any:
+        try:
+            return spawn(specs[index], by=drivers[index])
+        except NoCapacity:
+            return None
+
+    with ThreadPoolExecutor(len(drivers)) as pool:
+        made = [guest for guest in pool.map(attempt, range(len(drivers))) if guest is not None]
+    assert sorted(cpu for guest in made for cpu in pins(native, guest)) == [0, 1]
+
+
+def test_choice_of_a_holder_that_died_is_nobodys(
+    spawn: Any, make_spec: Any, make_driver: Any, native: Any, traces: Any
+) -> None:
+    driver = make_driver(cpu_dedicated_set="0")
+    records = Records(Places(native, "nova-virt").records_pool(), driver.host.uuid)
+    hold = records.create(KEY, Record(uuid=stable_uuid("x"), owner="o", fingerprint="f"))
+    assert hold is not None
+    hold.begin()
+    hold.end()  # as if it had been killed
+    hold._write(holder=None)
+    guest = spawn(make_spec(disks=[], cpu=Cpu(dedicated=True)), by=driver)
+    assert pins(native, guest) == [0]
+    assert not [name for name in traces.volumes() if name.startswith(KEY)]
+
+
+def test_refused_guest_leaves_no_claim(spawn: Any, make_spec: Any, make_driver: Any, traces: Any) -> None:
+    driver = make_driver(cpu_dedicated_set="0")
+    spec = make_spec(vcpus=2, cpu=Cpu(dedicated=True))
+    with pytest.raises(NoCapacity):
+        spawn(spec, by=driver)
+    assert traces.of(spec.uuid) == []
+    assert not [name for name in traces.volumes() if name.startswith(KEY)]

@@ -1,0 +1,228 @@
+"""Volumes for guests: files, an NBD server, and an iSCSI target in the private daemon's own network."""
+
+import itertools
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from lxml import etree
+
+from nova_virt_api.compute.operation import DriverSide, Operation
+from nova_virt_api.model.disk import Blank, Disk
+from nova_virt_api.model.identity import InstanceRef
+from nova_virt_api.model.secret import Secret
+from nova_virt_api.model.spec import InstanceSpec
+from nova_virt_api.model.units import MiB
+from nova_virt_api.model.volume import LuksEncryption, Volume
+from nova_virt_api.model.volume_connection import FileVolume, IscsiVolume, NbdVolume
+from nova_virt_libvirt.driver import LibvirtDriver
+
+SIZE = MiB(8)
+PASSPHRASE = "open-sesame-4711"
+CHAP = ("tester", "chap-secret-0815")
+PORTAL = "127.0.0.1:3260"
+CONTROL_PORT = "17"
+
+
+@pytest.fixture
+def run() -> Callable[..., Any]:
+    """Runs a driver's verb as ``Compute`` would, with two minutes' time."""
+
+    def run(verb: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
+        operation: Operation[Any] = Operation(verb.__name__, None, timeout=120.0)
+        assert operation.begin()
+        return verb(*arguments, op=DriverSide(operation), **more)
+
+    return run
+
+
+@pytest.fixture
+def make_spec() -> Callable[..., InstanceSpec]:
+    """Makes specs of guests without an operating system."""
+
+    def make(**fields: Any) -> InstanceSpec:
+        name = f"guest-{uuid.uuid4().hex[:8]}"
+        disks = [Disk(source=Blank(), size_bytes=SIZE)]
+        return InstanceSpec(**({"uuid": uuid.uuid4(), "name": name, "memory_bytes": MiB(16), "disks": disks} | fields))
+
+    return make
+
+
+@pytest.fixture
+def spawn(driver: LibvirtDriver, run: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
+    """Spawns guests and removes them in the end."""
+    made: list[UUID] = []
+
+    def spawn(spec: InstanceSpec) -> Any:
+        made.append(spec.uuid)
+        return run(driver.spawn, spec)
+
+    yield spawn
+    for guest in made:
+        run(driver.destroy, InstanceRef(uuid=guest))
+
+
+class Files:
+    """Files that become volumes."""
+
+    def __init__(self, directory: Path, encrypted: Path) -> None:
+        self._directory = directory
+        self._encrypted = encrypted
+        self._numbers = itertools.count()
+
+    def path(self, size: int = SIZE, *, format: str = "raw", data: bytes = b"") -> Path:
+        """A new file."""
+        path = self._directory / f"volume{next(self._numbers)}.{format}"
+        subprocess.run(["qemu-img", "create", "-q", "-f", format, str(path), str(size)], check=True)
+        if data:
+            with path.open("r+b") as file:
+                file.write(data)
+        return path
+
+    def volume(self, size: int = SIZE, *, data: bytes = b"", **fields: Any) -> Volume:
+        """A volume that is a raw file."""
+        path = self.path(size, data=data)
+        return Volume(id=str(uuid.uuid4()), connection=FileVolume(path=str(path)), **fields)
+
+    def luks(self, **fields: Any) -> Volume:
+        """A volume that is encrypted."""
+        path = self._directory / f"volume{next(self._numbers)}.luks"
+        shutil.copy(self._encrypted, path)
+        return Volume(
+            id=str(uuid.uuid4()),
+            connection=FileVolume(path=str(path)),
+            encryption=LuksEncryption(passphrase=Secret(PASSPHRASE)),
+            **fields,
+        )
+
+
+@pytest.fixture(scope="session")
+def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that was formatted with LUKS."""
+    directory = tmp_path_factory.mktemp("encrypted")
+    path, secret = directory / "volume.luks", directory / "passphrase"
+    secret.write_text(PASSPHRASE)
+    command = ["qemu-img", "create", "-q", "-f", "luks", "--object", f"secret,id=s,file={secret}"]
+    command += ["-o", "key-secret=s,iter-time=10", str(path), str(SIZE)]
+    for _ in range(50):  # on a busy machine QEMU cannot tell how long it takes to try a passphrase
+        if subprocess.run(command).returncode == 0:
+            return path
+    pytest.fail("qemu-img formats no LUKS volume", pytrace=False)
+
+
+@pytest.fixture
+def files(tmp_path: Path, encrypted: Path) -> Files:
+    """Files that become volumes."""
+    return Files(tmp_path, encrypted)
+
+
+@pytest.fixture
+def nbd(tmp_path: Path, files: Files, eventually: Any) -> Iterator[Volume]:
+    """A volume of an NBD server."""
+    socket = tmp_path / "nbd.socket"
+    command = ["qemu-nbd", "--socket", str(socket), "--format", "raw", "--shared", "5", "--persistent"]
+    server = subprocess.Popen([*command, "--export-name", "data", str(files.path())])
+    eventually(socket.exists, "the NBD server listens")
+    yield Volume(id=str(uuid.uuid4()), connection=NbdVolume(socket=str(socket), export="data"))
+    server.kill()
+    server.wait()
+
+
+class Target:
+    """An iSCSI target that asks for a password, with one logical unit after the other.
+
+    Args:
+        directory: for the logical units.
+        enter: what leads a command into the private daemon's network.
+    """
+
+    IQN = "iqn.2026-11.org.nova-virt:tests"
+
+    def __init__(self, directory: Path, enter: list[str]) -> None:
+        self._directory = directory
+        self._enter = enter
+        self._numbers = itertools.count(1)
+
+    def set_up(self) -> None:
+        """Make the target and let whoever knows the password in."""
+        self.admin("--mode", "target", "--op", "new", "--tid", "1", "--targetname", self.IQN)
+        self.admin("--mode", "account", "--op", "new", "--user", CHAP[0], "--password", CHAP[1])
+        self.admin("--mode", "account", "--op", "bind", "--tid", "1", "--user", CHAP[0])
+        self.admin("--mode", "target", "--op", "bind", "--tid", "1", "--initiator-address", "ALL")
+
+    def volume(self, size: int = SIZE, password: str = CHAP[1]) -> Volume:
+        """A new logical unit."""
+        lun = next(self._numbers)
+        path = self._directory / f"lun{lun}.raw"
+        path.touch()
+        os.truncate(path, size)
+        unit = ("--tid", "1", "--lun", str(lun))
+        self.admin("--mode", "logicalunit", "--op", "new", *unit, "--backing-store", str(path))
+        reached = IscsiVolume(
+            portal=PORTAL, iqn=self.IQN, lun=lun, chap_username=CHAP[0], chap_password=Secret(password)
+        )
+        return Volume(id=f"lun-{lun}-{uuid.uuid4()}", connection=reached)
+
+    def content(self, volume: Volume) -> bytes:
+        """What is on a logical unit."""
+        assert isinstance(volume.connection, IscsiVolume)
+        return (self._directory / f"lun{volume.connection.lun}.raw").read_bytes()
+
+    def initiators(self) -> str:
+        """Who has logged in."""
+        return self.admin("--mode", "target", "--op", "show")
+
+    def answers(self) -> bool:
+        """Whether the target's daemon takes commands."""
+        return subprocess.run([*self._command, "--mode", "sys", "--op", "show"], capture_output=True).returncode == 0
+
+    def admin(self, *arguments: str) -> str:
+        """Tell the target's daemon something."""
+        return subprocess.run([*self._command, *arguments], check=True, capture_output=True, text=True).stdout
+
+    @property
+    def _command(self) -> list[str]:
+        return [*self._enter, "tgtadm", "--lld", "iscsi", "-C", CONTROL_PORT]
+
+
+@pytest.fixture(scope="session")
+def target(daemon: Any, raw: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
+    """An iSCSI target that the private daemon's guests reach on loopback."""
+    enter = ["nsenter", "--target", str(daemon.process_id), "--net"]
+    command = [*enter, "tgtd", "--foreground", "-C", CONTROL_PORT, "--iscsi", f"portal={PORTAL}"]
+    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    target = Target(tmp_path_factory.mktemp("target"), enter)
+    wait_for(target, server)
+    target.set_up()
+    yield target
+    server.kill()
+    server.wait()
+
+
+def wait_for(target: Target, server: "subprocess.Popen[bytes]") -> None:
+    """Return once the target's daemon takes commands."""
+    while not target.answers():
+        assert server.poll() is None, "tgtd ended"
+
+
+@pytest.fixture
+def disks(native: Any) -> Callable[..., list[Any]]:
+    """Gives the disks of a guest: as it runs (0), or as it will be started (``VIR_DOMAIN_XML_INACTIVE``)."""
+
+    def disks(guest: Any, flags: int = 0) -> list[Any]:
+        return etree.fromstring(native.lookupByUUID(guest.uuid.bytes).XMLDesc(flags)).findall("devices/disk")
+
+    return disks
+
+
+@pytest.fixture
+def secrets(native: Any) -> Callable[[], list[str]]:
+    """Gives the names of all secrets that libvirt keeps."""
+    return lambda: sorted(secret.usageID() for secret in native.listAllSecrets(0))
+

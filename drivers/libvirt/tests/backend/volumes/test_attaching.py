@@ -1,0 +1,190 @@
+"""Volumes that guests get and lose: of every kind that can be served here, running and stopped."""
+
+import json
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+import libvirt
+import pytest
+from lxml import etree
+
+from nova_virt_api.errors import InvalidSpec, InvalidState, StateAfter, StorageError, VolumeError
+from nova_virt_api.model.disk import DiskBus
+from nova_virt_api.model.instance import PowerOff
+from nova_virt_api.model.secret import Secret
+from nova_virt_api.model.volume import AttachedVolume, LuksEncryption, Volume
+from nova_virt_api.model.volume_connection import FileVolume, OpaqueVolume
+from nova_virt_libvirt import letting_go as patience
+
+CONFIG = libvirt.VIR_DOMAIN_XML_INACTIVE
+
+
+@pytest.mark.parametrize(("kind", "on"), [("file", True), ("luks", False), ("nbd", False), ("iscsi", True)])
+def test_a_volume_comes_and_goes(
+    kind: str,
+    on: bool,
+    request: Any,
+    files: Any,
+    spawn: Any,
+    make_spec: Any,
+    driver: Any,
+    run: Any,
+    disks: Any,
+    secrets: Any,
+) -> None:
+    made = {
+        "file": lambda: files.volume(tag="data", bus=DiskBus.SCSI),
+        "luks": files.luks,
+        "nbd": lambda: request.getfixturevalue("nbd"),
+        "iscsi": lambda: replace(request.getfixturevalue("target").volume(), bus=DiskBus.SCSI),
+    }
+    volume = made[kind]()  # a blank guest lets go of a SCSI disk at once, and of a PCI device when it is reset
+    guest = spawn(make_spec(power_on=on)).ref
+    serial = volume.tag or volume.id[:36]
+    device, bus = ("sda", DiskBus.SCSI) if volume.bus is DiskBus.SCSI else ("vdb", DiskBus.VIRTIO)
+    wanted = AttachedVolume(id=volume.id, device=device, bus=bus, encrypted=kind == "luks", serial=serial)
+    assert [run(driver.attach_volume, guest, volume) for _ in range(2)] == [wanted, wanted]
+    assert driver.volumes(guest) == (wanted,)
+    assert len(disks(guest)) == len(disks(guest, CONFIG)) == 2
+    assert len(secrets()) == (kind in ("luks", "iscsi"))
+    if not on:  # what it needs is kept for a start
+        run(driver.power_on, guest)
+        assert driver.volumes(guest) == (wanted,)
+        run(driver.power_off, guest, mode=PowerOff.HARD, grace_seconds=0.0)
+    for _ in range(2):
+        run(driver.detach_volume, guest, volume.id)
+    assert driver.volumes(guest) == ()
+    assert len(disks(guest)) == len(disks(guest, CONFIG)) == 1
+    assert secrets() == []
+
+
+def test_the_connector_is_who_logs_in(target: Any, spawn: Any, make_spec: Any, driver: Any) -> None:
+    spawn(make_spec(volumes=[target.volume()]))
+    assert f"Initiator: {driver.volume_connector().iscsi_initiator}" in target.initiators()
+
+
+def test_what_cinder_says_is_understood(target: Any, spawn: Any, make_spec: Any, driver: Any, secrets: Any) -> None:
+    plain = target.volume()
+    reached = plain.connection
+    said = {
+        "target_portal": reached.portal,
+        "target_iqn": reached.iqn,
+        "target_lun": reached.lun,
+        "auth_method": "CHAP",
+        "auth_username": reached.chap_username,
+        "auth_password": reached.chap_password.reveal(),
+    }
+    volume = replace(plain, connection=OpaqueVolume("iscsi", Secret(json.dumps(said))))
+    guest = spawn(make_spec(volumes=[volume])).ref
+    assert [one.id for one in driver.volumes(guest)] == [volume.id]
+    assert len(secrets()) == 1
+
+
+def test_buses_take_volumes_as_they_can(
+    files: Any, spawn: Any, make_spec: Any, driver: Any, run: Any, disks: Any
+) -> None:
+    guest = spawn(make_spec()).ref
+    scsi, sata = files.volume(bus=DiskBus.SCSI, read_only=True), files.volume(bus=DiskBus.SATA)
+    seen = run(driver.attach_volume, guest, scsi)
+    assert (seen.bus, seen.device, seen.read_only) == (DiskBus.SCSI, "sda", True)
+    with pytest.raises(InvalidState, match="while the guest is off"):
+        run(driver.attach_volume, guest, sata)
+    run(driver.power_off, guest, mode=PowerOff.HARD, grace_seconds=0.0)
+    assert run(driver.attach_volume, guest, sata).bus is DiskBus.SATA
+    with pytest.raises(InvalidSpec, match="has no IDE"):
+        run(driver.attach_volume, guest, files.volume(bus=DiskBus.IDE))
+    run(driver.power_on, guest)
+    assert {one.id for one in driver.volumes(guest)} == {scsi.id, sata.id}
+
+
+def test_a_volume_of_two_guests_has_to_be_shared(
+    files: Any, spawn: Any, make_spec: Any, driver: Any, run: Any
+) -> None:
+    alone, shared = files.volume(), files.volume(shared=True)
+    first = spawn(make_spec(volumes=[alone, shared]))
+    second = spawn(make_spec())
+    with pytest.raises(VolumeError, match="shared=True"):
+        run(driver.attach_volume, second.ref, alone)
+    assert driver.volumes(second.ref) == ()
+    assert run(driver.attach_volume, second.ref, shared).shared
+    assert len(driver.volumes(first.ref)) == 2
+
+
+@pytest.mark.parametrize(
+    ("wrong", "hint"),
+    [
+        (lambda files, _: replace(files.volume(), connection=FileVolume(path="/nowhere/at-all")), "path is there"),
+        (
+            lambda files, _: replace(files.luks(), encryption=LuksEncryption(passphrase=Secret("wrong-4711-pass"))),
+            "passphrase",
+        ),
+        (lambda _, target: target.volume(password="wrong-4711-pass"), "user name and password"),
+    ],
+    ids=["path", "passphrase", "chap"],
+)
+def test_what_cannot_be_opened_leaves_nothing(
+    wrong: Any,
+    hint: str,
+    files: Any,
+    target: Any,
+    spawn: Any,
+    make_spec: Any,
+    driver: Any,
+    run: Any,
+    disks: Any,
+    secrets: Any,
+    caplog: Any,
+) -> None:
+    guest = spawn(make_spec()).ref
+    volume = wrong(files, target)
+    with pytest.raises(VolumeError, match=hint) as caught:
+        run(driver.attach_volume, guest, volume)
+    assert caught.value.state_after is StateAfter.UNCHANGED
+    assert len(disks(guest)) == len(disks(guest, CONFIG)) == 1
+    with pytest.raises(StorageError, match=hint):
+        spawn(make_spec(volumes=[volume]))
+    assert secrets() == []
+    assert "wrong-4711-pass" not in caplog.text + repr(caught.value) + repr(caught.value.__cause__)
+
+
+def test_a_guest_that_does_not_let_go_keeps_its_volume(
+    files: Any, spawn: Any, make_spec: Any, driver: Any, run: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr(patience, "LET_GO_SECONDS", 1.0)
+    volume = files.volume()
+    guest = spawn(make_spec(volumes=[volume])).ref
+    with pytest.raises(VolumeError, match="does not let go") as caught:
+        run(driver.detach_volume, guest, volume.id)
+    assert caught.value.state_after is StateAfter.UNKNOWN
+    assert [one.id for one in driver.volumes(guest)] == [volume.id]
+    run(driver.power_off, guest, mode=PowerOff.HARD, grace_seconds=0.0)
+    run(driver.detach_volume, guest, volume.id)
+    assert driver.volumes(guest) == ()
+
+
+def test_half_of_an_attachment_is_completed(
+    files: Any, spawn: Any, make_spec: Any, driver: Any, run: Any, native: Any, disks: Any
+) -> None:
+    volume = files.volume()
+    guest = spawn(make_spec()).ref
+    run(driver.attach_volume, guest, volume)
+    half = etree.tostring(disks(guest, CONFIG)[-1], encoding="unicode")
+    native.lookupByUUID(guest.uuid.bytes).detachDeviceFlags(half, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+    assert run(driver.attach_volume, guest, volume).device == "vdb"
+    assert len(disks(guest)) == len(disks(guest, CONFIG)) == 2
+
+
+def test_refusals(files: Any, spawn: Any, make_spec: Any, driver: Any, run: Any) -> None:
+    guest = spawn(make_spec(power_on=False)).ref
+    with pytest.raises(InvalidSpec, match="boot"):
+        run(driver.attach_volume, guest, files.volume(boot=True))
+    unknown = Volume(id="a", connection=OpaqueVolume("fibre_channel", Secret("{}")))
+    with pytest.raises(InvalidSpec, match="os-brick"):
+        run(driver.attach_volume, guest, unknown)
+    with pytest.raises(InvalidSpec, match="volumes\\[0\\].connection"):
+        spawn(make_spec(volumes=[unknown]))
+    with pytest.raises(InvalidSpec, match="uses"):
+        run(driver.extend_volume, guest, str(uuid4()), 1)
+    with pytest.raises(InvalidState):
+        run(driver.swap_volume, guest, "a", files.volume())

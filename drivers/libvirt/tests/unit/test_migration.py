@@ -1,0 +1,144 @@
+"""Tickets of live migrations, the URIs in them, and definitions patched for the destination."""
+
+import json
+import uuid
+from dataclasses import replace
+
+import pytest
+from lxml import etree
+
+from nova_virt_api.errors import MigrationError
+from nova_virt_api.model.image import ImageFormat
+from nova_virt_api.model.ticket import Move, Ticket
+from nova_virt_api.model.units import GiB
+from nova_virt_libvirt.migration_peer import check_uri
+from nova_virt_libvirt.migration_run import Policy
+from nova_virt_libvirt.migration_ticket import Journey, Offer, Piece, Plan, Room, read_ticket
+from nova_virt_libvirt.migration_xml import patched
+
+GUEST = uuid.UUID("0b8e8a5c-5f0a-4c8e-9a3d-0d6f5a3f7c11")
+OFFER = Offer(host="h2", node="two", uri="qemu+tls://two/system", address="192.0.2.2", tls=True, claim=None)
+PLAN = Plan(
+    host="h1",
+    owner="me",
+    fingerprint="f",
+    name="web",
+    paused=False,
+    shared=False,
+    pieces=(
+        Piece(pool="p", name="a", path="/one/a", format=ImageFormat.QCOW2, size_bytes=7, disk="vda", base="b"),
+        Piece(pool="p", name="s", path="/one/s", format=ImageFormat.RAW, size_bytes=3),
+    ),
+    networks={"52:54:00:00:00:01": "default"},
+)
+ROOM = Room(paths={"/one/a": "/two/a", "/one/s": "/two/s"}, networks={"52:54:00:00:00:01": "storage"}, overlays=True)
+
+
+@pytest.mark.parametrize(
+    "journey",
+    [
+        Journey(guest=GUEST, offer=OFFER),
+        Journey(guest=GUEST, offer=OFFER, plan=PLAN),
+        Journey(guest=GUEST, offer=OFFER, plan=PLAN, room=ROOM),
+    ],
+    ids=["offered", "planned", "prepared"],
+)
+def test_a_journey_survives_its_ticket(journey: Journey) -> None:
+    assert read_ticket(Ticket.decode(journey.ticket().encode()), "migrate", GUEST) == journey
+
+
+def test_keys_of_a_later_version_are_ignored() -> None:
+    ticket = Journey(guest=GUEST, offer=OFFER).ticket()
+    content = json.loads(ticket.content)
+    content["offer"]["weather"] = "fine"
+    assert read_ticket(replace(ticket, content=json.dumps(content)), "prepare").offer == OFFER
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"driver": "vmware"},
+        {"move": Move.RESIZE},
+        {"guest": uuid.uuid4()},
+        {"content": "{}"},
+        {"content": '{"offer": {"host": "h"}, "plan": null, "room": null}'},
+        {"content": '{"offer": 7, "plan": null, "room": null}'},
+    ],
+)
+def test_a_ticket_that_is_not_for_this_is_refused(change: dict[str, object]) -> None:
+    ticket = replace(Journey(guest=GUEST, offer=OFFER).ticket(), **change)  # type: ignore[arg-type]
+    with pytest.raises(MigrationError) as raised:
+        read_ticket(ticket, "migrate", GUEST)
+    assert raised.value.phase == "migrate"
+    assert raised.value.hint
+
+
+@pytest.mark.parametrize("phase", ["planned", "prepared"])
+def test_phases_come_in_order(phase: str) -> None:
+    with pytest.raises(MigrationError, match=r"has not been asked|was not prepared"):
+        getattr(Journey(guest=GUEST, offer=OFFER), phase)("migrate")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "qemu:///system",
+        "qemu+tls://two/system",
+        "qemu+ssh://root@two/system",
+        "qemu+tcp://[2001:db8::2]:16509/system",
+        "qemu+unix:///system?socket=/run/two",
+    ],
+)
+def test_plain_uris_are_opened(uri: str) -> None:
+    check_uri(uri, "migrate")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "qemu+ext:///system?command=/bin/sh",
+        "qemu+ssh://two/system?command=/bin/sh",
+        "qemu+ssh://two/system?netcat=/bin/sh",
+        "qemu+tls://two/system?no_verify=1",
+        "qemu+tls://two/system?pkipath=/tmp",
+        "qemu+ssh://root:secret@two/system",
+        "lxc:///system",
+        "test:///default",
+        "",
+    ],
+)
+def test_uris_that_do_more_are_not(uri: str) -> None:
+    with pytest.raises(MigrationError, match="not one that is opened") as raised:
+        check_uri(uri, "migrate")
+    assert "secret" not in str(raised.value)
+
+
+def test_a_definition_is_patched_and_else_kept() -> None:
+    before = """<domain><name>web</name><devices>
+      <disk type='file'><source file='/one/a'/><backingStore type='file'><source file='/one/b'/></backingStore>
+        <mirror file='/x'/><target dev='vda'/></disk>
+      <disk type='file'><source file='/else/c'/><target dev='vdb'/></disk>
+      <interface type='network'><mac address='52:54:00:00:00:01'/><source network='default'/></interface>
+      <interface type='bridge'><mac address='52:54:00:00:00:02'/><source bridge='br0'/></interface>
+      <serial type='pty'><log file='/one/s' append='on'/></serial>
+      <graphics type='vnc' listen='192.0.2.1' passwd='x'><listen type='address' address='192.0.2.1'/></graphics>
+      <graphics type='spice' listen='127.0.0.1'><listen type='address' address='127.0.0.1'/></graphics>
+      <unknown kept='yes'/></devices></domain>"""
+    root = patched(before, ROOM, OFFER)
+    assert root.xpath("devices/disk/source/@file") == ["/two/a", "/else/c"]
+    assert root.find("devices/disk/backingStore") is None
+    assert root.find("devices/disk/mirror") is None
+    assert root.xpath("devices/interface/source/@network") == ["storage"]
+    assert root.xpath("devices/interface/source/@bridge") == ["br0"]
+    assert root.xpath("devices/serial/log/@file") == ["/two/s"]
+    assert root.xpath("devices/graphics/@listen") == ["192.0.2.2", "127.0.0.1"]
+    assert root.xpath("devices/graphics/listen/@address") == ["192.0.2.2", "127.0.0.1"]
+    assert root.find("devices/unknown").get("kept") == "yes"  # type: ignore[union-attr]
+    assert "passwd" in etree.tostring(root, encoding="unicode")
+
+
+@pytest.mark.parametrize(("gibibytes", "seconds"), [(0, 20), (2, 20), (3, 30)])
+def test_time_grows_with_what_is_to_be_copied(gibibytes: int, seconds: int) -> None:
+    policy = Policy(bandwidth_mib=0, auto_converge=True, post_copy=False, seconds_per_gib=10, complete=False)
+    assert policy.seconds_for(GiB(gibibytes)) == seconds
+    assert replace(policy, seconds_per_gib=0).seconds_for(GiB(100)) is None

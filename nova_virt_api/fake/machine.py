@@ -1,0 +1,83 @@
+"""The machine that a fake guest is, beside its size: all that its spec asks for, and the processors it got."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from nova_virt_api.errors import InvalidSpec, NoCapacity
+from nova_virt_api.model.cpu import Cpu, NumaCell
+from nova_virt_api.model.memory import MemoryBacking
+from nova_virt_api.model.screen import Screen
+from nova_virt_api.model.spec import InstanceSpec
+from nova_virt_api.model.tpm import Tpm
+from nova_virt_api.model.watchdog import Watchdog
+
+ANY_CPU: Final = Cpu()
+ANY_BACKING: Final = MemoryBacking()
+ANY_SCREEN: Final = Screen()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """A guest's machine.
+
+    Args:
+        secure_boot: whether its firmware starts signed systems only.
+        stateless_firmware: whether its firmware keeps no variables.
+        tpm: its trusted platform module.
+        cpu: its processor, with the host's processors that it has for itself.
+        numa: its NUMA cells.
+        backing: how its memory is made.
+        watchdog: its watchdog.
+        screen: its screen.
+    """
+
+    secure_boot: bool = False
+    stateless_firmware: bool = False
+    tpm: Tpm | None = None
+    cpu: Cpu = ANY_CPU
+    numa: tuple[NumaCell, ...] = ()
+    backing: MemoryBacking = ANY_BACKING
+    watchdog: Watchdog | None = None
+    screen: Screen = ANY_SCREEN
+
+    @classmethod
+    def of(cls, spec: InstanceSpec, dedicated: Iterable[int], taken: Iterable[int]) -> "Machine":
+        """The machine that a spec asks for.
+
+        Args:
+            spec: what was asked for.
+            dedicated: the host's processors that one guest each may have.
+            taken: those that guests have.
+
+        Raises:
+            InvalidSpec: processors were named that are not set aside.
+            NoCapacity: not enough of them are free.
+        """
+        return cls(
+            secure_boot=spec.secure_boot,
+            stateless_firmware=spec.stateless_firmware,
+            tpm=spec.tpm,
+            cpu=with_host_cpus(spec.cpu or ANY_CPU, spec.vcpus, frozenset(dedicated), frozenset(taken)),
+            numa=tuple(spec.numa),
+            backing=spec.backing or ANY_BACKING,
+            watchdog=spec.watchdog,
+            screen=spec.screen or ANY_SCREEN,
+        )
+
+
+def with_host_cpus(cpu: Cpu, vcpus: int, dedicated: frozenset[int], taken: frozenset[int]) -> Cpu:
+    """The processor with those of the host that it has for itself: the ones that were named, or the lowest free."""
+    if not cpu.dedicated:
+        return cpu
+    strange = sorted(set(cpu.host_cpus) - dedicated)
+    if strange:
+        raise InvalidSpec("cpu.host_cpus", strange, f"ones that are set aside: {sorted(dedicated)}")
+    wanted = list(cpu.host_cpus) or sorted(dedicated - taken)[:vcpus]
+    if len(wanted) < vcpus or taken.intersection(wanted):
+        raise NoCapacity("PCPU", f"not enough of the {len(dedicated)} processors that are set aside are free")
+    return replace(cpu, host_cpus=tuple(wanted))
+
+
+ORDINARY: Final = Machine()
+"""Of a guest that asked for nothing."""
