@@ -110,9 +110,7 @@ def no_rest_for_a_snapshot(lab: Lab, _: str, __: type[VirtError]) -> Iterator[Sc
     guest = lab.guest(PowerState.RUNNING)
     target = LocalTarget(lab.directory / "never.qcow2")
     with lab.rig.without_agent(guest):
-        yield Scene(
-            lambda: lab.compute.snapshot(guest, target, quiesce=Quiesce.REQUIRED, timeout=lab.patience), guest
-        )
+        yield Scene(lambda: lab.compute.snapshot(guest, target, quiesce=Quiesce.REQUIRED, timeout=lab.patience), guest)
 
 
 WAYS: Final[dict[type[VirtError], Recipe]] = {

@@ -17,12 +17,13 @@ from nova_virt_api.errors import (
     InvalidState,
     MigrationError,
     NoCapacity,
+    StorageError,
     VirtError,
 )
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.ticket import Move, Ticket
-from nova_virt_conformance.scene import NOWHERE, Recipe, Scene, provoked
+from nova_virt_conformance.scene import NOWHERE, Recipe, Scene
 
 if TYPE_CHECKING:
     from nova_virt_api.compute.compute import Compute
@@ -85,6 +86,12 @@ class Phases:
         """A ticket that went through another process's hands."""
         given: Ticket = self._at(compute, verb)
         return Ticket.decode(given.encode())
+
+
+AT_DESTINATION: Final = frozenset(
+    f"LiveMigration.{name}" for name in ("prepare", "finish_destination", "rollback_destination")
+)
+"""Phases that work at the destination."""
 
 
 # --- guests -----------------------------------------------------------------------------------------------------------
@@ -180,14 +187,23 @@ def refused(lab: Lab, method: str, error: type[VirtError]) -> Iterator[Scene]:
     """A backend that has no room, or is busy."""
     guest = lab.guest(PowerState.RUNNING)
     phases = Phases(lab, guest)
-    if method == "LiveMigration.prepare":
-        ticket = phases.check_source(phases.check_destination())
-        with lab.rig.provoke(lab.elsewhere, method, error, guest):
-            yield Scene(lambda: phases.prepare(ticket), guest)
-        return
-    ticket = phases.prepared()
-    with provoked(lab, method, error, guest):
-        yield Scene(lambda: phases.migrate(ticket), guest)
+    ticket = phases.check_destination()
+    if method != "LiveMigration.check_source":
+        ticket = phases.check_source(ticket)
+    if method not in ("LiveMigration.check_source", "LiveMigration.prepare"):
+        ticket = phases.prepare(ticket)
+    if "finish" in method:
+        phases.migrate(ticket)
+    calls: dict[str, Callable[[], Any]] = {
+        "LiveMigration.check_source": lambda: phases.check_source(ticket),
+        "LiveMigration.prepare": lambda: phases.prepare(ticket),
+        "LiveMigration.migrate": lambda: phases.migrate(ticket),
+        "LiveMigration.finish_source": lambda: phases.finish_source(ticket),
+        "LiveMigration.finish_destination": phases.finish_destination,
+        "LiveMigration.rollback_destination": lambda: phases.rollback_destination(ticket),
+    }
+    with lab.rig.provoke(lab.elsewhere if method in AT_DESTINATION else lab.compute, method, error, guest):
+        yield Scene(calls[method], guest)
 
 
 OF_MIGRATION: Final[dict[tuple[str, type[VirtError]], Recipe]] = {
@@ -196,9 +212,12 @@ OF_MIGRATION: Final[dict[tuple[str, type[VirtError]], Recipe]] = {
     ("LiveMigration.check_source", InstanceNotFound): unknown_guest,
     ("LiveMigration.check_source", InvalidState): stopped_guest,
     ("LiveMigration.check_source", MigrationError): not_moved,
+    ("LiveMigration.check_source", Busy): refused,
+    ("LiveMigration.finish_destination", Busy): refused,
     ("LiveMigration.finish_destination", InstanceNotFound): unknown_guest,
     ("LiveMigration.finish_destination", MigrationError): not_arrived,
     ("LiveMigration.finish_source", MigrationError): not_moved,
+    ("LiveMigration.finish_source", StorageError): refused,
     ("LiveMigration.migrate", Busy): refused,
     ("LiveMigration.migrate", InstanceNotFound): unknown_guest,
     ("LiveMigration.migrate", InvalidState): stopped_guest,
@@ -206,7 +225,9 @@ OF_MIGRATION: Final[dict[tuple[str, type[VirtError]], Recipe]] = {
     ("LiveMigration.prepare", InstanceExists): same_uuid_there,
     ("LiveMigration.prepare", MigrationError): not_moved,
     ("LiveMigration.prepare", NoCapacity): refused,
+    ("LiveMigration.prepare", StorageError): refused,
     ("LiveMigration.rollback_destination", MigrationError): not_moved,
+    ("LiveMigration.rollback_destination", StorageError): refused,
     ("LiveMigration.rollback_source", MigrationError): not_moved,
 }
 """Ways that serve one method."""

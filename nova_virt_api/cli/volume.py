@@ -95,9 +95,7 @@ class VolumeExtend(Command):
         guest, submit, volume = self.guest(parsed_args.guest), self.compute.submit, parsed_args.volume
         size = parse_size("SIZE", parsed_args.size)
         self.finish(
-            lambda reached: submit.extend_volume(
-                guest, volume, size, timeout=parsed_args.timeout, on_progress=reached
-            )
+            lambda reached: submit.extend_volume(guest, volume, size, timeout=parsed_args.timeout, on_progress=reached)
         )
         self.say(f"{guest.name} sees volume {volume} with {parsed_args.size}")
 

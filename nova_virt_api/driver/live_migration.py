@@ -28,9 +28,9 @@ class LiveMigration(Role, capability=Capability.LIVE_MIGRATION):
     cancelled: :meth:`rollback_source` and :meth:`rollback_destination`. Each phase finds its state in the guest's
     record and the ticket, may be repeated, also after whoever ran it was killed, and returns when its work is done.
 
-    From :meth:`prepare` to the end the guest is MIGRATING; verbs that change it raise ``InvalidState`` meanwhile, but
-    ``destroy`` works. At each moment exactly one endpoint runs the guest. A watcher of both ends never finds it gone
-    from both.
+    While :meth:`migrate` is at work the guest is MIGRATING, at both ends; verbs that change it raise ``InvalidState``
+    meanwhile, but ``destroy`` works. At each moment exactly one endpoint runs the guest. A watcher of both ends never
+    finds it gone from both.
 
     A ticket of another driver, of another guest or for another kind of move raises ``MigrationError`` in each phase.
     """
@@ -74,6 +74,7 @@ class LiveMigration(Role, capability=Capability.LIVE_MIGRATION):
             InstanceNotFound: no such guest at this endpoint.
             InvalidState: the guest does not run, or is in the middle of something.
             MigrationError: it cannot go there; says why.
+            Busy: the hypervisor is doing something else with it, e.g. a snapshot, or another process moves it.
         """
 
     @abstractmethod
@@ -100,6 +101,7 @@ class LiveMigration(Role, capability=Capability.LIVE_MIGRATION):
         Raises:
             InstanceExists: another guest has the uuid or the name.
             NoCapacity: not enough of a resource.
+            StorageError: a disk could not be made.
             MigrationError: something that the guest needs is not here; says what.
         """
 
@@ -138,6 +140,7 @@ class LiveMigration(Role, capability=Capability.LIVE_MIGRATION):
         Raises:
             InstanceNotFound: no such guest at this endpoint.
             MigrationError: it has not arrived.
+            Busy: the hypervisor is doing something else with it.
         """
 
     @abstractmethod
@@ -146,6 +149,7 @@ class LiveMigration(Role, capability=Capability.LIVE_MIGRATION):
 
         Raises:
             MigrationError: the guest is still here.
+            StorageError: a disk could not be removed; it is among the leftovers.
         """
 
     @abstractmethod
@@ -166,4 +170,5 @@ class LiveMigration(Role, capability=Capability.LIVE_MIGRATION):
 
         Raises:
             MigrationError: the guest has arrived.
+            StorageError: a disk could not be removed; it is among the leftovers.
         """

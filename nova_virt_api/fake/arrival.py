@@ -71,7 +71,8 @@ class Arrival:
         except BaseException:
             self._op.stage(Stage.CLEAN_UP, CancelMode.NONE)
             with self._world.changing() as state:
-                remains.remove_all(state, self._uuid)
+                if all(guest.arrived == self._parcel.token for guest in state.claimants(self._uuid)):
+                    remains.remove_all(state, self._uuid)
             raise
 
     def _make(self, guest: Guest, record: Record | None, volumes: list[Volume], ports: list[Port], size: Size) -> None:
@@ -84,6 +85,8 @@ class Arrival:
         with self._world.changing() as state:
             if self._is_there(state):
                 return
+            if any(other.uuid != self._uuid for other in state.named(guest.name)):
+                raise InstanceExists(f"another guest is called {guest.name!r}", hint="rename one of them")
             remains.remove_all(state, self._uuid)
             wanted = placed(volumes, pools, size)
             for volume in wanted:
@@ -143,9 +146,6 @@ class Arrival:
             hint = "prepare it again; if it was confirmed or reverted, there is nothing to finish"
             message = f"guest {self._uuid} does not wait at its source for this ticket"
             raise MigrationError("finish_resize", message, hint=hint)
-        with self._world.reading() as state:
-            if state.named(guests[0].name) and not state.claimants(self._uuid):
-                raise InstanceExists(f"another guest is called {guests[0].name!r}", hint="rename one of them")
         return guests[0], there.records.get(self._uuid)
 
     def _pools(self, count: int) -> list[str]:

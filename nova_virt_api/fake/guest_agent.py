@@ -88,9 +88,7 @@ def told(state: State, guest: Guest) -> GuestInfo:
         hostname=guest.hostname or guest.name,
         os=GuestOs(id="fake", name="Fake OS", version=__version__, kernel="0.4.2-fake", machine="x86_64"),
         interfaces=tuple(
-            GuestInterface(
-                name=f"eth{index}", mac=port.mac, addresses=(ip_interface(f"{port.ip}/{PREFIX_LENGTH}"),)
-            )
+            GuestInterface(name=f"eth{index}", mac=port.mac, addresses=(ip_interface(f"{port.ip}/{PREFIX_LENGTH}"),))
             for index, port in enumerate(ports)
         ),
         filesystems=tuple(

@@ -193,6 +193,7 @@ class FakeLiveMigration(LiveMigration):
     def finish_destination(self, guest: InstanceRef, op: Operation) -> Instance:
         connection = self.connection
         connection.require(Capability.LIVE_MIGRATION)
+        connection.switches.reach(Step.FINISH_MIGRATION)
         with connection.hold(guest.uuid, "finish migration"), connection.world.changing() as state:
             if not state.claimants(guest.uuid) and guest.uuid in state.records:
                 raise MigrationError("finish_destination", "the guest has not arrived", hint="repeat migrate")
@@ -235,12 +236,15 @@ class FakeLiveMigration(LiveMigration):
         journey = Journey.of(ticket, "rollback_destination")
         if journey.within:
             return
-        with connection.hold(journey.guest, "roll back migration"), connection.world.changing() as state:
-            if state.claimants(journey.guest):
-                raise MigrationError("rollback_destination", "the guest has arrived", hint="finish its migration")
-            record = state.records.get(journey.guest)
-            if record is not None and record.phase is Phase.BUILDING:
-                remains.remove_all(state, journey.guest)
+        with connection.hold(journey.guest, "roll back migration"):
+            op.stage(STAGES[Step.ROLL_BACK_MIGRATION], CancelMode.NONE)
+            connection.switches.reach(Step.ROLL_BACK_MIGRATION)
+            with connection.world.changing() as state:
+                if state.claimants(journey.guest):
+                    raise MigrationError("rollback_destination", "the guest has arrived", hint="finish its migration")
+                record = state.records.get(journey.guest)
+                if record is not None and record.phase is Phase.BUILDING:
+                    remains.remove_all(state, journey.guest)
 
     # --- what they share ------------------------------------------------------------------------------------------
 

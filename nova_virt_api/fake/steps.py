@@ -139,6 +139,9 @@ class Step(enum.Enum):
     LEAVE = "live migration: leave"
     """The guest disappears from the source."""
 
+    ROLL_BACK_MIGRATION = "live migration: roll back"
+    """What was prepared at the destination is removed."""
+
     FINISH_MIGRATION = "live migration: finish"
     """What is left at the source is removed."""
 
@@ -213,6 +216,7 @@ STAGES: Final[dict[Step, Stage | str]] = {
     Step.COPY_MEMORY: "copy memory and disks",
     Step.ARRIVE: "switch over",
     Step.LEAVE: "leave",
+    Step.ROLL_BACK_MIGRATION: Stage.CLEAN_UP,
     Step.FINISH_MIGRATION: Stage.CLEAN_UP,
     Step.CRASH_DUMP: "interrupt",
     Step.ENTER_MAINTENANCE: "enter maintenance",

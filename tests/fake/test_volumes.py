@@ -91,7 +91,11 @@ def test_refusals(fake_compute: virt.Compute, web: virt.Instance, make_spec: Any
     with pytest.raises(virt.InvalidSpec, match="boot"):
         fake_compute.attach_volume(web, replace(DATA, boot=True))
     full = fake_compute.spawn(
-        make_spec(uuid=virt.stable_uuid("full"), name="full", volumes=[replace(NEW, id=f"v{number}") for number in range(MOST_DEVICES)])
+        make_spec(
+            uuid=virt.stable_uuid("full"),
+            name="full",
+            volumes=[replace(NEW, id=f"v{number}") for number in range(MOST_DEVICES)],
+        )
     )
     with pytest.raises(virt.NoCapacity):
         fake_compute.attach_volume(full, DATA)

@@ -17,6 +17,7 @@ from nova_virt_api.errors import (
 )
 from nova_virt_api.model.record import Phase, Record
 from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.maintenance import Maintenance
 from nova_virt_libvirt.migration_ticket import Room
 from nova_virt_libvirt.migration_whereabouts import Arrival, arrival, arrived_here
 from nova_virt_libvirt.names import claim_key
@@ -83,6 +84,7 @@ class Arriving:
         return Room(paths=paths, networks=networks, overlays=overlays)
 
     def _refuse(self, plan: Plan) -> None:
+        Maintenance(self._connection, self._site.pool, self._site.host()).refuse_new()
         if plan.owner != self._site.owner:
             message = f"the guest belongs to owner {plan.owner}, the destination was connected for {self._site.owner}"
             raise MigrationError(PREPARE, message, hint="connect to both with the same owner")

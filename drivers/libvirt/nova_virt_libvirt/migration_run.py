@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from nova_virt_api.driver.operation import Operation
     from nova_virt_libvirt.migration_ticket import Offer, Plan, Room
 
-LOOK: Final = 0.1
+LOOK: Final = 0.2
 """Seconds between two looks at the progress; that it is over is noticed at once."""
 
 ALWAYS: Final[int] = libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_PERSIST_DEST

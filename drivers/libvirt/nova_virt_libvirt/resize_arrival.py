@@ -14,17 +14,18 @@ import libvirt
 
 from nova_virt_api.driver.endpoint import Manage
 from nova_virt_api.driver.operation import CancelMode, Stage
-from nova_virt_api.errors import InstanceExists, MigrationError, VirtError
+from nova_virt_api.errors import InstanceExists, MigrationError, StorageError, VirtError
 from nova_virt_api.model.record import Phase, Record
 from nova_virt_api.model.size import Size
 from nova_virt_libvirt import peers
 from nova_virt_libvirt.build import finished
 from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.maintenance import Maintenance
 from nova_virt_libvirt.metadata import Mark, read_mark, write_mark
-from nova_virt_libvirt.names import claim_key
+from nova_virt_libvirt.names import claim_key, is_disk
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.records import Records
-from nova_virt_libvirt.remains import find_domain, mark_of, remove_guest
+from nova_virt_libvirt.remains import find_domain, mark_of, remove_guest, volumes_of
 from nova_virt_libvirt.resize_note import ResizeNote, ResizeStage, note_of, pending_note, with_note
 from nova_virt_libvirt.resize_parts import PartsFromSource
 from nova_virt_libvirt.spawn import undo
@@ -77,6 +78,7 @@ class Arrival:
         self._op.stage(Stage.CLAIM)
         if self._is_there():
             return
+        Maintenance(self._connection, self._site.pool, self._site.host()).refuse_new()
         with peers.reached(self._parcel.host, way, "finish_resize") as source:
             self._fetch(source)
 
@@ -149,8 +151,7 @@ class Arrival:
             if chain is None:
                 hold = records.create(key, record)
                 if hold is not None:
-                    hold.begin()
-                    return self._clean(hold)
+                    return self._begin(hold)
                 continue
             self._refuse_other(chain)
             if records.holder(chain) is not None:
@@ -159,21 +160,56 @@ class Arrival:
             elif self._is_there():
                 return None
             else:
+                claim = chain.claim
+                keep_disks = claim is None or claim.keeps_disks
                 deleting = replace(record, phase=Phase.DELETING)
-                hold = records.succeed(chain, deleting)
+                hold = records.succeed(chain, deleting, keeps_disks=keep_disks)
                 if hold is not None:
-                    return self._clean(hold)
+                    return self._clean(hold, keep_disks=keep_disks)
 
-    def _clean(self, hold: Hold) -> Hold:
+    def _begin(self, hold: Hold) -> Hold:
+        """Begin a claim that is new. Nothing was made under it yet: disks that bear the uuid now were kept."""
+        try:
+            with translated(f"look for guest {self._uuid}"):
+                domain = find_domain(self._connection, self._uuid)
+            if domain is None:
+                self._refuse_kept_disks()
+                hold.begin()
+                return hold
+        except BaseException:
+            with suppress(VirtError):
+                hold.retract()
+            raise
+        hold.begin(phase=Phase.DELETING)  # somebody has removed the claim of a call that was interrupted
+        return self._clean(hold, keep_disks=False)
+
+    def _clean(self, hold: Hold, *, keep_disks: bool) -> Hold:
         """Remove what an interrupted call left; only then is the claim one on a guest in the making."""
         try:
-            remove_guest(self._connection, self._places, self._uuid, hold, keep_disks=False)
+            remove_guest(self._connection, self._places, self._uuid, hold, keep_disks=keep_disks)
         except BaseException:
             with suppress(VirtError):
                 hold.release()
             raise
+        try:
+            self._refuse_kept_disks()
+        except BaseException:
+            hold.remove()
+            raise
         hold.rewrite(phase=Phase.BUILDING, keeps_disks=False)
         return hold
+
+    def _refuse_kept_disks(self) -> None:
+        """Refuse to overwrite, or to remove in case of an error, what an earlier guest of this uuid left on purpose.
+
+        Raises:
+            StorageError: names such a disk.
+        """
+        for pool, name in volumes_of(self._uuid, self._places.active_pools()):
+            if is_disk(name):
+                message = f"disk {name} of an earlier guest is still in storage pool {pool.name}"
+                hint = f"delete it (virsh vol-delete {name} --pool {pool.name})"
+                raise StorageError(message, hint=hint)
 
     def _refuse_other(self, chain: Chain) -> None:
         claim = chain.claim

@@ -90,9 +90,7 @@ class Snapping:
         live: makes a copy in qcow2 while the guest runs.
     """
 
-    def __init__(
-        self, domain: Domain, disk: Volume, key: str, op: Operation, live: Callable[[], Volume]
-    ) -> None:
+    def __init__(self, domain: Domain, disk: Volume, key: str, op: Operation, live: Callable[[], Volume]) -> None:
         self._domain = domain
         self._disk = disk
         self._key = key

@@ -231,14 +231,11 @@ class Pool:
 
 def volume_xml(name: str, capacity_bytes: int, image_format: ImageFormat, base: Backing | None) -> str:
     """A volume's definition; formats are always said, nothing is left for libvirt to guess from content."""
-    definition = E.volume(
-        E.name(name),
-        E.capacity(str(capacity_bytes), unit="bytes"),
-        E.allocation("0"),
-        E.target(E.format(type=image_format.value)),
-    )
+    target = E.target(E.format(type=image_format.value))
     if image_format is ImageFormat.QCOW2:  # libvirt's default is version 2, which cannot note what changes
-        definition.find("target").append(E.compat("1.1"))
+        target.append(E.compat("1.1"))
+    capacity = E.capacity(str(capacity_bytes), unit="bytes")
+    definition = E.volume(E.name(name), capacity, E.allocation("0"), target)
     if base is not None:
         definition.append(E.backingStore(E.path(base.path), E.format(type=base.format.value)))
     return etree.tostring(definition, encoding="unicode")

@@ -34,7 +34,7 @@ COPY: Final = libvirt.VIR_DOMAIN_BLOCK_COPY_REUSE_EXT | libvirt.VIR_DOMAIN_BLOCK
 SPEED: Final[dict[str, int]] = {}
 """Parameters of a copy; it goes as fast as it can."""
 
-SHORT: Final = "see that the new volume is at least as large, and look at the log of libvirt's daemon"
+SHORT: Final = "see that the new volume is as large as the old one, and look at the log of libvirt's daemon"
 
 
 @contextmanager

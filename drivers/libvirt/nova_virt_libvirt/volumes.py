@@ -20,14 +20,13 @@ from nova_virt_libvirt.volume_swap import Swap, settle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Any
-
     from nova_virt_api.driver.operation import Operation
     from nova_virt_api.model.identity import InstanceRef
     from nova_virt_api.model.volume import AttachedVolume, Volume
     from nova_virt_libvirt.domain import Domain
     from nova_virt_libvirt.host import Host
     from nova_virt_libvirt.site import Site
+    from nova_virt_libvirt.volume_disks import Held
 
 RUNNING: Final = (PowerState.RUNNING, PowerState.PAUSED)
 CHANGEABLE: Final = (*RUNNING, PowerState.SHUTDOWN)
@@ -109,7 +108,7 @@ class LibvirtVolumes(OnDomains, Volumes):
         return domain
 
 
-def found(disks: VolumeDisks, volume_id: str) -> Any:
+def found(disks: VolumeDisks, volume_id: str) -> Held:
     """The volume of this id.
 
     Raises:

@@ -88,9 +88,7 @@ class ComputeImaging(ComputeFace):
             timeout: seconds until the deadline.
             on_progress: called whenever stage or progress changed.
         """
-        operation = self.submit.snapshot(
-            guest, target, quiesce=quiesce, timeout=timeout, on_progress=on_progress
-        )
+        operation = self.submit.snapshot(guest, target, quiesce=quiesce, timeout=timeout, on_progress=on_progress)
         return outcome_of(operation)
 
     def rebuild(

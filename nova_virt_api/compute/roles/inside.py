@@ -36,9 +36,7 @@ class SubmitInside(SubmitFace):
         check(bool(password), "password", password, "a password that is not empty")
         check(user is None or (isinstance(user, str) and user.strip() == user != ""), "user", user, "a user's name")
         role = self._role("set_password", ref, Guest)
-        guarded(
-            "set_password", ref, lambda: admission.admit_feature(self._driver, Feature.GUEST_PASSWORD, "password")
-        )
+        guarded("set_password", ref, lambda: admission.admit_feature(self._driver, Feature.GUEST_PASSWORD, "password"))
         operation = Operation[None]("set_password", ref.uuid, timeout=timeout, on_progress=on_progress)
         return self._start(operation, lambda op: role.set_password(ref, password, op, user=user))
 
@@ -92,9 +90,7 @@ class ComputeInside(ComputeFace):
         operation = self.submit.set_password(guest, password, user=user, timeout=timeout, on_progress=on_progress)
         outcome_of(operation)
 
-    def quiesce(
-        self, guest: GuestLike, *, timeout: float | None = None, on_progress: OnProgress | None = None
-    ) -> None:
+    def quiesce(self, guest: GuestLike, *, timeout: float | None = None, on_progress: OnProgress | None = None) -> None:
         """Bring the guest's file systems to rest until :meth:`unquiesce`."""
         outcome_of(self.submit.quiesce(guest, timeout=timeout, on_progress=on_progress))
 

@@ -49,7 +49,7 @@ class ComputeVendor(ComputeFace):
         timeout: float | None = None,
         on_progress: OnProgress | None = None,
     ) -> T:
-        """Call a verb of a role that only this driver has, as one of this API's own.
+        """Call a verb of a role that only this driver has, or one phase of a move, as one of this API's own verbs.
 
         It waits for its turn with the guest, has a deadline and progress, can be cancelled, and its errors say what
         they are about.

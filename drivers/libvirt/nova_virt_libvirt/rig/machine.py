@@ -103,10 +103,12 @@ def watchdog_of(live: Any) -> Watchdog | None:
     return None if watchdog is None else Watchdog(action=ACTIONS[watchdog.get("action")])
 
 
-def screen_of(live: Any) -> Screen:
-    """The screen."""
-    graphics = live.find("devices/graphics")
+def screen_of(live: Any) -> Screen | None:
+    """The screen; None for a guest of other making that has none."""
+    graphics, model = live.find("devices/graphics"), live.find("devices/video/model")
+    if model is None:
+        return None
     return Screen(
-        video=VideoModel(live.find("devices/video/model").get("type")),
+        video=VideoModel(model.get("type")),
         graphics=Graphics.NONE if graphics is None else Graphics(graphics.get("type")),
     )

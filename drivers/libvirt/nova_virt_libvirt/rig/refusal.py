@@ -36,6 +36,7 @@ AUTH_LIST: Final = frozenset({66})
 VOLUME_CREATE: Final = frozenset({93})
 VOLUME_DELETE: Final = frozenset({94})
 VOLUME_COPY: Final = frozenset({125})
+DOMAIN_JOB_INFO: Final = frozenset({163})
 DEVICE_ATTACH: Final = frozenset({160})
 DEVICE_DETACH: Final = frozenset({161})
 BLOCK_RESIZE: Final = frozenset({251})
@@ -204,6 +205,11 @@ REFUSALS: Final[Mapping[tuple[str, type[VirtError]], Refusal]] = {
     ("Guest.quiesce", Busy): busy(FREEZE),
     ("Guest.set_password", Busy): busy(SET_USER_PASSWORD),
     ("Guest.unquiesce", Busy): busy(THAW),
+    ("LiveMigration.check_source", Busy): busy(DOMAIN_JOB_INFO),
+    ("LiveMigration.finish_destination", Busy): busy(DOMAIN_SET_METADATA),
+    ("LiveMigration.finish_source", StorageError): broken_storage(VOLUME_DELETE, DISK),
+    ("LiveMigration.prepare", StorageError): broken_storage(VOLUME_CREATE, DISK),
+    ("LiveMigration.rollback_destination", StorageError): broken_storage(VOLUME_DELETE, DISK),
     ("LiveMigration.migrate", Busy): busy(DOMAIN_SET_METADATA),
     ("LiveMigration.prepare", NoCapacity): full_storage(VOLUME_CREATE, DISK),
     ("Interfaces.attach_interface", Busy): busy(DEVICE_ATTACH),

@@ -12,12 +12,12 @@ import pytest
 from lxml import etree
 
 from nova_virt_api.driver.operation import Stage
-from nova_virt_api.errors import Cancelled, InstanceExists, InvalidSpec, MigrationError
+from nova_virt_api.errors import Cancelled, InstanceExists, InvalidSpec, MigrationError, NoCapacity, StorageError
 from nova_virt_api.model.cloud_init import CloudInit
 from nova_virt_api.model.disk import Blank, Disk
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.image import LocalFile
-from nova_virt_api.model.instance import Lifecycle, PowerState
+from nova_virt_api.model.instance import DiskPolicy, Lifecycle, PowerState
 from nova_virt_api.model.nic import Nic
 from nova_virt_api.model.size import Size
 from nova_virt_api.model.spec import Firmware
@@ -185,6 +185,22 @@ def test_spec_says_what_differs_at_the_destination(
         run(destination.finish_resize, as_in_another_process(ticket))
 
 
+def test_a_host_in_maintenance_takes_no_guest(
+    spawn: Any, make_spec: Any, driver: Any, destination: Any, run: Any, far_files: Any
+) -> None:
+    guest = spawn(make_spec())
+    ticket = run(driver.prepare_resize, guest.ref, Size())
+    node = destination.nodes()[0].name
+    run(destination.enter_maintenance, node, "its second disk is dying")
+    try:
+        with pytest.raises(NoCapacity, match="second disk"):
+            run(destination.finish_resize, as_in_another_process(ticket))
+    finally:
+        run(destination.leave_maintenance, node)
+    assert not far_files(guest)
+    run(driver.revert_resize, guest.ref)
+
+
 def test_failed_finish_leaves_nothing_here_and_the_source_waiting(
     spawn: Any, make_spec: Any, driver: Any, destination: Any, run: Any, far_files: Any, traces: Any,
     monkeypatch: pytest.MonkeyPatch,
@@ -256,6 +272,21 @@ def test_guests_that_are_there_are_left_alone(
             run(destination.finish_resize, as_in_another_process(ticket))
         assert destination.instance(InstanceRef(uuid=spec.uuid), fresh=True) == there
         run(destination.destroy, there.ref)
+
+
+def test_disks_that_were_kept_are_left_alone(
+    spawn: Any, make_spec: Any, driver: Any, destination: Any, run: Any, far_files: Any, second_raw: Any
+) -> None:
+    spec = make_spec()
+    run(destination.spawn, spec)
+    run(destination.destroy, InstanceRef(uuid=spec.uuid), disks=DiskPolicy.KEEP)
+    guest = spawn(spec)
+    kept = far_files(guest)
+    ticket = run(driver.prepare_resize, guest.ref, Size())
+    with pytest.raises(StorageError, match="earlier guest"):
+        run(destination.finish_resize, as_in_another_process(ticket))
+    assert far_files(guest) == kept == {f"{guest.uuid}.disk0.qcow2"}
+    second_raw().storagePoolLookupByName(POOL).storageVolLookupByName(f"{guest.uuid}.disk0.qcow2").delete(0)
 
 
 def test_program_about_sizes_and_hosts(

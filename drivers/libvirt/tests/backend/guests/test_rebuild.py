@@ -11,7 +11,7 @@ import pytest
 from lxml import etree
 from lxml.builder import E
 
-from nova_virt_api.errors import InvalidSpec, InvalidState, StorageError
+from nova_virt_api.errors import InvalidSpec, InvalidState, StorageError, VirtError
 from nova_virt_api.model.cloud_init import CloudInit
 from nova_virt_api.model.disk import Blank, Disk
 from nova_virt_api.model.image import ImageFormat, LocalFile
@@ -124,7 +124,7 @@ def test_failure_while_writing_leaves_an_error_that_the_next_mends(
     with monkeypatch.context() as patch:
         patch.setattr(libvirt.virStoragePool, "createXML", lambda *_: native.lookupByName("no such guest"))
         patch.setattr("nova_virt_libvirt.rebuild.claimed", lambda *_: nullcontext())
-        with pytest.raises(Exception, match="disk0"):
+        with pytest.raises(VirtError, match="disk0"):
             run(driver.rebuild, guest.ref)
     assert driver.instance(guest.ref, fresh=True).lifecycle is Lifecycle.ERROR
     for refused in (driver.power_on, driver.rescue, driver.suspend):

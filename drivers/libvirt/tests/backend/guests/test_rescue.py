@@ -10,7 +10,7 @@ import pytest
 import yaml
 from lxml import etree
 
-from nova_virt_api.errors import ImageNotFound, InvalidSpec, InvalidState, NotSupported, StateAfter
+from nova_virt_api.errors import ImageNotFound, InvalidSpec, InvalidState, NotSupported, StateAfter, VirtError
 from nova_virt_api.model.cloud_init import CloudInit
 from nova_virt_api.model.disk import Blank, Disk
 from nova_virt_api.model.identity import InstanceRef
@@ -36,7 +36,7 @@ def definition(native: Any, guest: Any) -> str:
 
 def booted(native: Any, guest: Any) -> tuple[str, list[str]]:
     """The file that a running guest boots from, and its other disks by their names in the guest."""
-    root = etree.fromstring(native.lookupByUUID(guest.uuid.bytes).XMLDesc(0))
+    root: Any = etree.fromstring(native.lookupByUUID(guest.uuid.bytes).XMLDesc(0))
     first = [disk for disk in root.iterfind("devices/disk") if disk.find("boot[@order='1']") is not None]
     assert len(first) == 1
     assert root.find("os/boot") is None
@@ -156,7 +156,7 @@ def test_guest_that_does_not_start_goes_back(
         native.lookupByName("no such guest")
 
     monkeypatch.setattr(libvirt.virDomain, "create", create_second)
-    with pytest.raises(Exception, match="start the guest") as caught:
+    with pytest.raises(VirtError, match="start the guest") as caught:
         run(driver.rescue, guest.ref)
     assert caught.value.state_after is StateAfter.CHANGED
     seen = driver.instance(guest.ref, fresh=True)

@@ -103,7 +103,7 @@ def connect(tmp_path: Path) -> Iterator[Callable[..., virt.Compute]]:
     made: list[virt.Compute] = []
 
     def connect(host: Host, **options: Any) -> virt.Compute:
-        places = {"cache_dir": str(tmp_path / "cache"), "state_dir": str(tmp_path / "state")}
+        places: dict[str, Any] = {"cache_dir": str(tmp_path / "cache"), "state_dir": str(tmp_path / "state")}
         compute = virt.connect("libvirt", **places, **host.options(**options))
         made.append(compute)
         return compute

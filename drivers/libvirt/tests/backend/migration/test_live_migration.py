@@ -164,9 +164,12 @@ def test_cancelled_in_the_middle_it_stays(
     guest = spawn(slow, disks=[virt.Disk(source=image, size_bytes=virt.MiB(16))])
     before = hosts[0].traces(guest.uuid)
     moving = threading.Event()
-    operation = slow.submit.live_migrate(
-        guest, to=destination, timeout=100, on_progress=lambda op: op.counters[0] > 0 and moving.set()
-    )
+
+    def note(operation: virt.Operation[Any]) -> None:
+        if operation.counters[0] > 0:
+            moving.set()
+
+    operation = slow.submit.live_migrate(guest, to=destination, timeout=100, on_progress=note)
     assert moving.wait(60)
     seen = slow.instance(guest, fresh=True)
     assert (seen.lifecycle, seen.power_state) == (virt.Lifecycle.MIGRATING, virt.PowerState.RUNNING)
@@ -249,6 +252,21 @@ def test_a_destination_that_is_full_leaves_the_guest_where_it_is(
     seen = source.instance(guest, fresh=True)
     assert (seen.lifecycle, seen.power_state) == (virt.Lifecycle.READY, virt.PowerState.RUNNING)
     assert hosts[1].domains() == []
+    assert list(destination.leftovers()) == []
+
+
+def test_a_destination_in_maintenance_takes_no_guest(
+    source: virt.Compute, destination: virt.Compute, spawn: Any
+) -> None:
+    guest = spawn()
+    [node] = destination.nodes()
+    destination.enter_maintenance(node, "its second disk is dying")
+    try:
+        with pytest.raises(virt.NoCapacity, match="second disk"):
+            source.live_migrate(guest, to=destination, timeout=100)
+    finally:
+        destination.leave_maintenance(node)
+    assert source.instance(guest, fresh=True).power_state is virt.PowerState.RUNNING
     assert list(destination.leftovers()) == []
 
 

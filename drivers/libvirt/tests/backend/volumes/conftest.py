@@ -43,23 +43,15 @@ def run() -> Callable[..., Any]:
 
 
 @pytest.fixture
-def make_spec() -> Callable[..., InstanceSpec]:
-    """Makes specs of guests without an operating system."""
-
-    def make(**fields: Any) -> InstanceSpec:
-        name = f"guest-{uuid.uuid4().hex[:8]}"
-        disks = [Disk(source=Blank(), size_bytes=SIZE)]
-        return InstanceSpec(**({"uuid": uuid.uuid4(), "name": name, "memory_bytes": MiB(16), "disks": disks} | fields))
-
-    return make
-
-
-@pytest.fixture
 def spawn(driver: LibvirtDriver, run: Callable[..., Any]) -> Iterator[Callable[..., Any]]:
-    """Spawns guests and removes them in the end."""
+    """Spawns guests without an operating system and removes them in the end."""
     made: list[UUID] = []
 
-    def spawn(spec: InstanceSpec) -> Any:
+    def spawn(**fields: Any) -> Any:
+        name = f"guest-{uuid.uuid4().hex[:8]}"
+        disks = [Disk(source=Blank(), size_bytes=SIZE)]
+        defaults: dict[str, Any] = {"uuid": uuid.uuid4(), "name": name, "memory_bytes": MiB(16), "disks": disks}
+        spec = InstanceSpec(**(defaults | fields))
         made.append(spec.uuid)
         return run(driver.spawn, spec)
 
@@ -111,7 +103,7 @@ def encrypted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command = ["qemu-img", "create", "-q", "-f", "luks", "--object", f"secret,id=s,file={secret}"]
     command += ["-o", "key-secret=s,iter-time=10", str(path), str(SIZE)]
     for _ in range(50):  # on a busy machine QEMU cannot tell how long it takes to try a passphrase
-        if subprocess.run(command).returncode == 0:
+        if subprocess.run(command, check=False).returncode == 0:
             return path
     pytest.fail("qemu-img formats no LUKS volume", pytrace=False)
 
@@ -180,7 +172,8 @@ class Target:
 
     def answers(self) -> bool:
         """Whether the target's daemon takes commands."""
-        return subprocess.run([*self._command, "--mode", "sys", "--op", "show"], capture_output=True).returncode == 0
+        shown = subprocess.run([*self._command, "--mode", "sys", "--op", "show"], capture_output=True, check=False)
+        return shown.returncode == 0
 
     def admin(self, *arguments: str) -> str:
         """Tell the target's daemon something."""
@@ -211,18 +204,27 @@ def wait_for(target: Target, server: "subprocess.Popen[bytes]") -> None:
         assert server.poll() is None, "tgtd ended"
 
 
+class Seen:
+    """What somebody else sees of guests.
+
+    Args:
+        native: a connection.
+    """
+
+    def __init__(self, native: Any) -> None:
+        self._native = native
+
+    def disks(self, guest: Any, flags: int = 0) -> list[Any]:
+        """The disks of a guest: as it runs (0), or as it will be started (``VIR_DOMAIN_XML_INACTIVE``)."""
+        definition = self._native.lookupByUUID(guest.uuid.bytes).XMLDesc(flags)
+        return etree.fromstring(definition).findall("devices/disk")
+
+    def secrets(self) -> list[str]:
+        """The names of all secrets that libvirt keeps."""
+        return sorted(secret.usageID() for secret in self._native.listAllSecrets(0))
+
+
 @pytest.fixture
-def disks(native: Any) -> Callable[..., list[Any]]:
-    """Gives the disks of a guest: as it runs (0), or as it will be started (``VIR_DOMAIN_XML_INACTIVE``)."""
-
-    def disks(guest: Any, flags: int = 0) -> list[Any]:
-        return etree.fromstring(native.lookupByUUID(guest.uuid.bytes).XMLDesc(flags)).findall("devices/disk")
-
-    return disks
-
-
-@pytest.fixture
-def secrets(native: Any) -> Callable[[], list[str]]:
-    """Gives the names of all secrets that libvirt keeps."""
-    return lambda: sorted(secret.usageID() for secret in native.listAllSecrets(0))
-
+def seen(native: Any) -> Seen:
+    """What somebody else sees of guests."""
+    return Seen(native)

@@ -27,11 +27,9 @@ def test_a_volume_comes_and_goes(
     request: Any,
     files: Any,
     spawn: Any,
-    make_spec: Any,
     driver: Any,
     run: Any,
-    disks: Any,
-    secrets: Any,
+    seen: Any,
 ) -> None:
     made = {
         "file": lambda: files.volume(tag="data", bus=DiskBus.SCSI),
@@ -40,14 +38,14 @@ def test_a_volume_comes_and_goes(
         "iscsi": lambda: replace(request.getfixturevalue("target").volume(), bus=DiskBus.SCSI),
     }
     volume = made[kind]()  # a blank guest lets go of a SCSI disk at once, and of a PCI device when it is reset
-    guest = spawn(make_spec(power_on=on)).ref
+    guest = spawn(power_on=on).ref
     serial = volume.tag or volume.id[:36]
     device, bus = ("sda", DiskBus.SCSI) if volume.bus is DiskBus.SCSI else ("vdb", DiskBus.VIRTIO)
     wanted = AttachedVolume(id=volume.id, device=device, bus=bus, encrypted=kind == "luks", serial=serial)
     assert [run(driver.attach_volume, guest, volume) for _ in range(2)] == [wanted, wanted]
     assert driver.volumes(guest) == (wanted,)
-    assert len(disks(guest)) == len(disks(guest, CONFIG)) == 2
-    assert len(secrets()) == (kind in ("luks", "iscsi"))
+    assert len(seen.disks(guest)) == len(seen.disks(guest, CONFIG)) == 2
+    assert len(seen.secrets()) == (kind in ("luks", "iscsi"))
     if not on:  # what it needs is kept for a start
         run(driver.power_on, guest)
         assert driver.volumes(guest) == (wanted,)
@@ -55,16 +53,16 @@ def test_a_volume_comes_and_goes(
     for _ in range(2):
         run(driver.detach_volume, guest, volume.id)
     assert driver.volumes(guest) == ()
-    assert len(disks(guest)) == len(disks(guest, CONFIG)) == 1
-    assert secrets() == []
+    assert len(seen.disks(guest)) == len(seen.disks(guest, CONFIG)) == 1
+    assert seen.secrets() == []
 
 
-def test_the_connector_is_who_logs_in(target: Any, spawn: Any, make_spec: Any, driver: Any) -> None:
-    spawn(make_spec(volumes=[target.volume()]))
+def test_the_connector_is_who_logs_in(target: Any, spawn: Any, driver: Any) -> None:
+    spawn(volumes=[target.volume()])
     assert f"Initiator: {driver.volume_connector().iscsi_initiator}" in target.initiators()
 
 
-def test_what_cinder_says_is_understood(target: Any, spawn: Any, make_spec: Any, driver: Any, secrets: Any) -> None:
+def test_what_cinder_says_is_understood(target: Any, spawn: Any, driver: Any, seen: Any) -> None:
     plain = target.volume()
     reached = plain.connection
     said = {
@@ -76,15 +74,13 @@ def test_what_cinder_says_is_understood(target: Any, spawn: Any, make_spec: Any,
         "auth_password": reached.chap_password.reveal(),
     }
     volume = replace(plain, connection=OpaqueVolume("iscsi", Secret(json.dumps(said))))
-    guest = spawn(make_spec(volumes=[volume])).ref
+    guest = spawn(volumes=[volume]).ref
     assert [one.id for one in driver.volumes(guest)] == [volume.id]
-    assert len(secrets()) == 1
+    assert len(seen.secrets()) == 1
 
 
-def test_buses_take_volumes_as_they_can(
-    files: Any, spawn: Any, make_spec: Any, driver: Any, run: Any, disks: Any
-) -> None:
-    guest = spawn(make_spec()).ref
+def test_buses_take_volumes_as_they_can(files: Any, spawn: Any, driver: Any, run: Any, seen: Any) -> None:
+    guest = spawn().ref
     scsi, sata = files.volume(bus=DiskBus.SCSI, read_only=True), files.volume(bus=DiskBus.SATA)
     seen = run(driver.attach_volume, guest, scsi)
     assert (seen.bus, seen.device, seen.read_only) == (DiskBus.SCSI, "sda", True)
@@ -98,12 +94,10 @@ def test_buses_take_volumes_as_they_can(
     assert {one.id for one in driver.volumes(guest)} == {scsi.id, sata.id}
 
 
-def test_a_volume_of_two_guests_has_to_be_shared(
-    files: Any, spawn: Any, make_spec: Any, driver: Any, run: Any
-) -> None:
+def test_a_volume_of_two_guests_has_to_be_shared(files: Any, spawn: Any, driver: Any, run: Any) -> None:
     alone, shared = files.volume(), files.volume(shared=True)
-    first = spawn(make_spec(volumes=[alone, shared]))
-    second = spawn(make_spec())
+    first = spawn(volumes=[alone, shared])
+    second = spawn()
     with pytest.raises(VolumeError, match="shared=True"):
         run(driver.attach_volume, second.ref, alone)
     assert driver.volumes(second.ref) == ()
@@ -129,31 +123,28 @@ def test_what_cannot_be_opened_leaves_nothing(
     files: Any,
     target: Any,
     spawn: Any,
-    make_spec: Any,
     driver: Any,
     run: Any,
-    disks: Any,
-    secrets: Any,
-    caplog: Any,
+    seen: Any,
 ) -> None:
-    guest = spawn(make_spec()).ref
+    guest = spawn().ref
     volume = wrong(files, target)
     with pytest.raises(VolumeError, match=hint) as caught:
         run(driver.attach_volume, guest, volume)
     assert caught.value.state_after is StateAfter.UNCHANGED
-    assert len(disks(guest)) == len(disks(guest, CONFIG)) == 1
+    assert len(seen.disks(guest)) == len(seen.disks(guest, CONFIG)) == 1
     with pytest.raises(StorageError, match=hint):
-        spawn(make_spec(volumes=[volume]))
-    assert secrets() == []
-    assert "wrong-4711-pass" not in caplog.text + repr(caught.value) + repr(caught.value.__cause__)
+        spawn(volumes=[volume])
+    assert seen.secrets() == []
+    assert "wrong-4711-pass" not in repr(caught.value) + repr(caught.value.__cause__)
 
 
 def test_a_guest_that_does_not_let_go_keeps_its_volume(
-    files: Any, spawn: Any, make_spec: Any, driver: Any, run: Any, monkeypatch: Any
+    files: Any, spawn: Any, driver: Any, run: Any, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr(patience, "LET_GO_SECONDS", 1.0)
     volume = files.volume()
-    guest = spawn(make_spec(volumes=[volume])).ref
+    guest = spawn(volumes=[volume]).ref
     with pytest.raises(VolumeError, match="does not let go") as caught:
         run(driver.detach_volume, guest, volume.id)
     assert caught.value.state_after is StateAfter.UNKNOWN
@@ -164,26 +155,26 @@ def test_a_guest_that_does_not_let_go_keeps_its_volume(
 
 
 def test_half_of_an_attachment_is_completed(
-    files: Any, spawn: Any, make_spec: Any, driver: Any, run: Any, native: Any, disks: Any
+    files: Any, spawn: Any, driver: Any, run: Any, native: Any, seen: Any
 ) -> None:
     volume = files.volume()
-    guest = spawn(make_spec()).ref
+    guest = spawn().ref
     run(driver.attach_volume, guest, volume)
-    half = etree.tostring(disks(guest, CONFIG)[-1], encoding="unicode")
+    half = etree.tostring(seen.disks(guest, CONFIG)[-1], encoding="unicode")
     native.lookupByUUID(guest.uuid.bytes).detachDeviceFlags(half, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
     assert run(driver.attach_volume, guest, volume).device == "vdb"
-    assert len(disks(guest)) == len(disks(guest, CONFIG)) == 2
+    assert len(seen.disks(guest)) == len(seen.disks(guest, CONFIG)) == 2
 
 
-def test_refusals(files: Any, spawn: Any, make_spec: Any, driver: Any, run: Any) -> None:
-    guest = spawn(make_spec(power_on=False)).ref
+def test_refusals(files: Any, spawn: Any, driver: Any, run: Any) -> None:
+    guest = spawn(power_on=False).ref
     with pytest.raises(InvalidSpec, match="boot"):
         run(driver.attach_volume, guest, files.volume(boot=True))
     unknown = Volume(id="a", connection=OpaqueVolume("fibre_channel", Secret("{}")))
     with pytest.raises(InvalidSpec, match="os-brick"):
         run(driver.attach_volume, guest, unknown)
-    with pytest.raises(InvalidSpec, match="volumes\\[0\\].connection"):
-        spawn(make_spec(volumes=[unknown]))
+    with pytest.raises(InvalidSpec, match=r"volumes\[0\].connection"):
+        spawn(volumes=[unknown])
     with pytest.raises(InvalidSpec, match="uses"):
         run(driver.extend_volume, guest, str(uuid4()), 1)
     with pytest.raises(InvalidState):

@@ -1,6 +1,5 @@
 """Volumes that grow and are swapped under running guests; what a guest's end, a restart and a dead caller leave."""
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import pytest
 from nova_virt_api.compute.operation import DriverSide, Operation
 from nova_virt_api.errors import Cancelled, InvalidSpec, VolumeError
 from nova_virt_api.model.identity import InstanceRef
-from nova_virt_api.model.instance import DiskPolicy, PowerOff
+from nova_virt_api.model.instance import PowerOff
 from nova_virt_api.model.units import MiB
 from nova_virt_libvirt import volume_swap
 from nova_virt_libvirt.devices.volume_disk import Label, label_of
@@ -29,29 +28,27 @@ def size(native: Any, guest: InstanceRef, target: str) -> int:
 # --- extend -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_running_guest_sees_a_volume_grow(
-    files: Any, spawn: Any, make_spec: Any, driver: Any, run: Any, native: Any
-) -> None:
+def test_a_running_guest_sees_a_volume_grow(files: Any, spawn: Any, driver: Any, run: Any, native: Any) -> None:
     plain, luks = files.volume(), files.luks()
-    guest = spawn(make_spec(volumes=[plain, luks])).ref
+    guest = spawn(volumes=[plain, luks]).ref
     for _ in range(2):
         run(driver.extend_volume, guest, plain.id, SIZE * 2)
     assert size(native, guest, "vdb") == SIZE * 2
-    header = os.path.getsize(luks.connection.path) - SIZE
+    header = Path(luks.connection.path).stat().st_size - SIZE
     run(driver.extend_volume, guest, luks.id, header + SIZE * 3)
     assert size(native, guest, "vdc") == SIZE * 3
     with pytest.raises(InvalidSpec, match="only grows"):
         run(driver.extend_volume, guest, plain.id, SIZE)
-    assert size(native, guest, "vdb") == os.path.getsize(plain.connection.path) == SIZE * 2
+    assert size(native, guest, "vdb") == Path(plain.connection.path).stat().st_size == SIZE * 2
     run(driver.power_off, guest, mode=PowerOff.HARD, grace_seconds=0.0)
     run(driver.extend_volume, guest, plain.id, SIZE * 4)  # it sees that when it starts
 
 
 def test_a_volume_that_did_not_grow_cannot_be_seen_larger(
-    target: Any, spawn: Any, make_spec: Any, driver: Any, run: Any, native: Any
+    target: Any, spawn: Any, driver: Any, run: Any, native: Any
 ) -> None:
     volume = target.volume()
-    guest = spawn(make_spec(volumes=[volume])).ref
+    guest = spawn(volumes=[volume]).ref
     with pytest.raises(VolumeError, match="storage service"):
         run(driver.extend_volume, guest, volume.id, SIZE * 2)
     assert size(native, guest, "vdb") == SIZE
@@ -60,51 +57,42 @@ def test_a_volume_that_did_not_grow_cannot_be_seen_larger(
 # --- swap -------------------------------------------------------------------------------------------------------------
 
 
-def test_a_volume_is_swapped(
-    files: Any, target: Any, spawn: Any, make_spec: Any, driver: Any, run: Any, disks: Any, secrets: Any
-) -> None:
+def test_a_volume_is_swapped(files: Any, target: Any, spawn: Any, driver: Any, run: Any, seen: Any) -> None:
     old, new = files.volume(data=DATA), target.volume()
-    guest = spawn(make_spec(volumes=[old])).ref
+    guest = spawn(volumes=[old]).ref
     (before,) = driver.volumes(guest)
     for _ in range(2):
         after = run(driver.swap_volume, guest, old.id, new)
         assert after == replace(before, id=new.id)
     assert driver.volumes(guest) == (after,)
     assert target.content(new).startswith(DATA)
-    assert len(secrets()) == 1
-    assert disks(guest)[-1].find("source").get("protocol") == "iscsi"
+    assert len(seen.secrets()) == 1
+    assert seen.disks(guest)[-1].find("source").get("protocol") == "iscsi"
     run(driver.power_off, guest, mode=PowerOff.HARD, grace_seconds=0.0)
     run(driver.power_on, guest)
     assert driver.volumes(guest) == (after,)
     run(driver.swap_volume, guest, new.id, luks := files.luks())
     assert (driver.volumes(guest)[0].id, driver.volumes(guest)[0].encrypted) == (luks.id, True)
-    assert [name.split("/")[-1] for name in secrets()] == [luks.id]
+    assert [name.split("/")[-1] for name in seen.secrets()] == [luks.id]
 
 
-def test_a_volume_that_is_too_small_is_not_swapped_to(
-    files: Any, spawn: Any, make_spec: Any, driver: Any, run: Any, disks: Any
-) -> None:
+def test_a_volume_of_another_size_is_not_swapped_to(files: Any, spawn: Any, driver: Any, run: Any, seen: Any) -> None:
     old, small = files.volume(), files.volume(SIZE // 2)
-    guest = spawn(make_spec(volumes=[old])).ref
-    with pytest.raises(VolumeError, match="at least as large"):
+    guest = spawn(volumes=[old]).ref
+    with pytest.raises(VolumeError, match="as large as the old one"):
         run(driver.swap_volume, guest, old.id, small)
     with pytest.raises(VolumeError):
         run(driver.swap_volume, guest, old.id, replace(small, connection=replace(small.connection, path="/nowhere/x")))
     assert [one.id for one in driver.volumes(guest)] == [old.id]
-    assert label_of(disks(guest, CONFIG)[-1]) == Label(id=old.id)
-
-
-def slow(native: Any, guest: InstanceRef, monkeypatch: Any) -> None:
-    """Let a copy take until it is stopped: QEMU may copy a byte a second only."""
-    monkeypatch.setattr(volume_swap, "SPEED", {libvirt.VIR_DOMAIN_BLOCK_COPY_BANDWIDTH: 1})
+    assert label_of(seen.disks(guest, CONFIG)[-1]) == Label(id=old.id)
 
 
 def test_a_cancelled_swap_stays_on_the_old_volume(
-    files: Any, spawn: Any, make_spec: Any, driver: Any, native: Any, disks: Any, secrets: Any, monkeypatch: Any
+    files: Any, spawn: Any, driver: Any, seen: Any, monkeypatch: Any
 ) -> None:
-    slow(native, None, monkeypatch)
+    monkeypatch.setattr(volume_swap, "SPEED", {libvirt.VIR_DOMAIN_BLOCK_COPY_BANDWIDTH: 1})  # a byte a second
     old, new = files.volume(data=DATA * 10000), files.luks()
-    guest = spawn(make_spec(volumes=[old])).ref
+    guest = spawn(volumes=[old]).ref
     operation: Operation[Any] = Operation("swap_volume", guest.uuid, timeout=120.0)
     operation.begin()
     op = DriverSide(operation)
@@ -112,6 +100,6 @@ def test_a_cancelled_swap_stays_on_the_old_volume(
     with pytest.raises(Cancelled):
         driver.swap_volume(guest, old.id, new, op)
     assert [one.id for one in driver.volumes(guest)] == [old.id]
-    assert disks(guest)[-1].find("mirror") is None
-    assert label_of(disks(guest, CONFIG)[-1]) == Label(id=old.id)
-    assert secrets() == []
+    assert seen.disks(guest)[-1].find("mirror") is None
+    assert label_of(seen.disks(guest, CONFIG)[-1]) == Label(id=old.id)
+    assert seen.secrets() == []

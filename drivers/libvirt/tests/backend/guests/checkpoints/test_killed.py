@@ -88,7 +88,7 @@ def test_delete_killed_anywhere_is_finished_by_the_next(guest: Any, processes: A
     guest.write(3, at=2 * 65536)
     if running:
         guest.on()
-    for number in itertools.count(FIRST, 1 if running else 2):
+    for number in itertools.count(FIRST, 1 if running else 3):
         guest.write(2)
         guest.create("two")
         guest.write(3)
