@@ -148,12 +148,15 @@ class Target:
         self.admin("--mode", "account", "--op", "bind", "--tid", "1", "--user", CHAP[0])
         self.admin("--mode", "target", "--op", "bind", "--tid", "1", "--initiator-address", "ALL")
 
-    def volume(self, size: int = SIZE, password: str = CHAP[1]) -> Volume:
-        """A new logical unit."""
+    def volume(self, size: int = SIZE, password: str = CHAP[1], content: Path | None = None) -> Volume:
+        """A new logical unit, empty or with an image's content."""
         lun = next(self._numbers)
         path = self._directory / f"lun{lun}.raw"
         path.touch()
         os.truncate(path, size)
+        if content is not None:
+            command = ["qemu-img", "convert", "-n", "-f", "qcow2", "-O", "raw", str(content), str(path)]
+            subprocess.run(command, check=True)
         unit = ("--tid", "1", "--lun", str(lun))
         self.admin("--mode", "logicalunit", "--op", "new", *unit, "--backing-store", str(path))
         reached = IscsiVolume(
