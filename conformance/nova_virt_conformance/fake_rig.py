@@ -86,6 +86,8 @@ STEPS: Final[dict[object, Step]] = {
     "Guest.unquiesce": Step.UNQUIESCE,
     "HostControl.enter_maintenance": Step.ENTER_MAINTENANCE,
     "HostControl.leave_maintenance": Step.LEAVE_MAINTENANCE,
+    "ImageCache.prefetch_image": Step.PREFETCH_IMAGE,
+    "ImageCache.prune_images": Step.PRUNE_IMAGE,
     "Interfaces.attach_interface": Step.ATTACH_INTERFACE,
     "Interfaces.detach_interface": Step.DETACH_INTERFACE,
     "LiveMigration.check_source": Step.CHECK_MIGRATION,

@@ -33,6 +33,7 @@ from nova_virt_api.model.spec import InstanceUpdate
 from nova_virt_api.model.units import MiB
 from nova_virt_conformance.agent_provocations import OF_AGENTS
 from nova_virt_conformance.backup_provocations import OF_BACKUPS
+from nova_virt_conformance.copy_provocations import OF_COPIES
 from nova_virt_conformance.image_provocations import OF_IMAGES
 from nova_virt_conformance.migration_provocations import OF_MIGRATION
 from nova_virt_conformance.outcome import NotApplicable, NotVerified
@@ -239,6 +240,7 @@ SPECIAL: Final[dict[tuple[str, type[VirtError]], Recipe]] = {
     **OF_AGENTS,
     **OF_RESIZE,
     **OF_BACKUPS,
+    **OF_COPIES,
     ("Console.console", NotSupported): unknown_console,
     ("ConsoleLog.console_log", NotSupported): foreign_console_log,
     ("Driver.capabilities", InvalidSpec): unknown_node,

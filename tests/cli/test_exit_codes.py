@@ -91,6 +91,7 @@ def test_every_error_has_a_number_on_purpose() -> None:
     plain_failures = {
         "error",
         "storage",
+        "volume",
         "backup-chain-broken",
         "network",
         "guest-agent-unavailable",

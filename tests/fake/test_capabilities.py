@@ -22,6 +22,9 @@ USES: dict[virt.Capability, Callable[[virt.Compute, Any, Path], Any]] = {
     virt.Capability.CONSOLE: lambda compute, guest, _: compute.console(guest, virt.ConsoleKind.VNC),
     virt.Capability.CONSOLE_LOG: lambda compute, guest, _: compute.console_log(guest),
     virt.Capability.REBUILD: lambda compute, guest, _: compute.rebuild(guest),
+    virt.Capability.BACKUP: lambda compute, guest, _: compute.backup_points(guest),
+    virt.Capability.CHECKPOINT: lambda compute, guest, _: compute.checkpoints(guest),
+    virt.Capability.GUEST: lambda compute, guest, _: compute.guest_info(guest),
     virt.Capability.RESIZE: lambda compute, guest, _: compute.confirm_resize(guest),
     virt.Capability.LIVE_MIGRATION: lambda compute, guest, _: compute.perform(
         guest, LiveMigration, lambda role, op: role.finish_destination(guest.ref, op)

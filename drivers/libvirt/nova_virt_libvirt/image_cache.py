@@ -84,8 +84,9 @@ class LibvirtImageCache(ImageCache):
                 hold.verify()
                 pool.remove(name)
             forget_volume(self.site.host(), pool, name)
-            hold.remove()
         finally:
+            with suppress(VirtError):  # otherwise whoever wants the image next sees that we are gone
+                hold.remove()
             hold.end()
         return free
 
