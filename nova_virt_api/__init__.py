@@ -145,6 +145,9 @@ if TYPE_CHECKING:
         Template as Template,
         Url as Url,
     )
+    from nova_virt_api.model.image_copy import (
+        ImageCopy as ImageCopy,
+    )
     from nova_virt_api.model.instance import (
         Condition as Condition,
         DiskPolicy as DiskPolicy,
@@ -154,9 +157,6 @@ if TYPE_CHECKING:
         PowerOff as PowerOff,
         PowerState as PowerState,
         Scope as Scope,
-    )
-    from nova_virt_api.model.image_copy import (
-        ImageCopy as ImageCopy,
     )
     from nova_virt_api.model.interface import (
         Interface as Interface,

@@ -1,14 +1,14 @@
 """What lies in a fake world: guests, volumes, ports, images. All frozen; a change puts a new object in place."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 from typing import Final
 from uuid import UUID
 
 from nova_virt_api.fake.backed_up import Backups
 from nova_virt_api.fake.kept import Kept
-from nova_virt_api.fake.resizing import Resizing
 from nova_virt_api.fake.machine import ORDINARY, Machine
+from nova_virt_api.fake.resizing import Resizing
 from nova_virt_api.model.diagnostics import Incident
 from nova_virt_api.model.disk import DiskBus, DiskCache
 from nova_virt_api.model.instance import HEALTHY, Health, Lifecycle, PowerState
@@ -132,7 +132,7 @@ class Guest:
     resizing: Resizing | None = None
     arrived: str | None = None
     moving: str | None = None
-    backups: Backups = Backups()
+    backups: Backups = field(default_factory=Backups)
 
     @property
     def own_disks(self) -> tuple[tuple[str, str], ...]:
@@ -192,7 +192,10 @@ class Guest:
             *(f"[    0.200000] disk{index}: {name}" for index, (_, name) in enumerate(self.own_disks)),
             *(f"[    0.300000] eth{index}: {name}" for index, name in enumerate(self.ports)),
         )
-        started = replace(self.thawed(), power_state=PowerState.RUNNING, boots=self.boots + 1, health=HEALTHY, started_at=now)
+        awake = self.thawed()
+        started = replace(
+            awake, power_state=PowerState.RUNNING, boots=self.boots + 1, health=HEALTHY, started_at=now
+        )
         printed = started.met(Incident(at=now, kind="start", message=f"boot {started.boots}")).printed(lines)
         return replace(printed, ready_at=now + seconds) if seconds else printed.settled()
 

@@ -27,7 +27,7 @@ class LuksEncryption:
     passphrase: Secret
 
     def __post_init__(self) -> None:
-        check_type("passphrase", self.passphrase, Secret, "a Secret")
+        check(isinstance(self.passphrase, Secret), "passphrase", type(self.passphrase).__name__, "a Secret")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

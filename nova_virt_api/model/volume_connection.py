@@ -43,7 +43,8 @@ class IscsiVolume:
         if self.chap_username is not None:
             check_text("chap_username", self.chap_username, 255)
         if self.chap_password is not None:
-            check_type("chap_password", self.chap_password, Secret, "a Secret")
+            kind = type(self.chap_password)
+            check(kind is Secret, "chap_password", kind.__name__, "a Secret")
         paired = (self.chap_username is None) == (self.chap_password is None)
         check(paired, "chap_password", self.chap_password, "a password with a user name, or neither")
 
@@ -157,7 +158,7 @@ class RbdVolume:
         if self.user is not None:
             check_text("user", self.user, 255)
         if self.key is not None:
-            check_type("key", self.key, Secret, "a Secret")
+            check(isinstance(self.key, Secret), "key", type(self.key).__name__, "a Secret")
         check((self.user is None) == (self.key is None), "key", self.key, "a key with a user, or neither")
 
 

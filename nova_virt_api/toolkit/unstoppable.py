@@ -51,6 +51,9 @@ class Unstoppable:
     def on_cancel(self, callback: Callable[[], None]) -> None:
         """Forget the callback: a request to cancel comes too late."""
 
+    def on_complete_now(self, callback: Callable[[], None]) -> None:
+        """Forget the callback: nobody can reach this operation."""
+
     def remaining(self) -> float:
         """Seconds until its own deadline."""
         return max(0.0, self._deadline - time.monotonic())

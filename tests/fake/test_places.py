@@ -131,7 +131,7 @@ def test_stopped_guests_give_their_host_back(connect: Connect, make_spec: Any) -
     with pytest.raises(virt.NoCapacity):
         compute.resume(first)
     used = {resource.resource_class: resource.used for resource in compute.inventory().resources}
-    assert used == {"VCPU": 2, "PCPU": 0, "MEMORY_MB": 2048, "DISK_GB": 43}  # two disks, two seeds, variables, saved memory
+    assert used == {"VCPU": 2, "PCPU": 0, "MEMORY_MB": 2048, "DISK_GB": 43}, "of disks, seeds and memory"
 
 
 def test_memory_that_does_not_fit_is_not_saved(connect: Connect, make_spec: Any) -> None:

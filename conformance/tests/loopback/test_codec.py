@@ -42,6 +42,7 @@ labels = st.dictionaries(st.from_regex(r"\A[a-z0-9._-]{1,10}\Z"), st.from_regex(
 names = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,20}\Z")
 words = st.from_regex(r"\A[!-~]{1,20}\Z")
 macs = st.from_regex(r"\A52:54:00:[0-9a-f]{2}:[0-9a-f]{2}:[0-9a-f]{2}\Z")
+paths = names.map(lambda name: f"/{name}")
 checksums = st.builds(Checksum, digest=st.from_regex(r"\A[0-9a-f]{64}\Z"))
 urls = st.from_regex(r"\Ahttps://[a-z]{1,10}/[a-z]{0,10}(\?sig=[a-z]{1,5})?\Z")
 
@@ -67,6 +68,20 @@ CONSTRAINED: dict[tuple[str, str], st.SearchStrategy[Any]] = {
     ("InstanceUpdate", "name"): st.none() | names,
     ("LocalTarget", "format"): st.sampled_from([ImageFormat.QCOW2, ImageFormat.RAW]),
     ("InstanceSpec", "volumes"): st.deferred(lambda: st.lists(values_of(CROSSING["Volume"]), max_size=1)),
+    ("BlockVolume", "path"): paths,
+    ("FileVolume", "format"): st.sampled_from([ImageFormat.QCOW2, ImageFormat.RAW]),
+    ("FileVolume", "path"): paths,
+    ("NbdVolume", "host"): words,
+    ("NbdVolume", "port"): st.integers(1, 65535),
+    ("NbdVolume", "socket"): st.none(),
+    ("NfsVolume", "export"): paths,
+    ("NfsVolume", "format"): st.sampled_from([ImageFormat.QCOW2, ImageFormat.RAW]),
+    ("NfsVolume", "path"): names,
+    ("RbdVolume", "image"): names,
+    ("RbdVolume", "monitors"): st.lists(st.just("192.0.2.7:6789"), max_size=2).map(tuple),
+    ("RbdVolume", "pool"): names,
+    ("Volume", "encryption"): st.none(),
+    ("Volume", "tag"): st.none() | st.from_regex(r"\A[A-Za-z0-9_-]{1,20}\Z"),
     ("IscsiVolume", "lun"): st.integers(0, 2**64 - 1),
     ("IscsiVolume", "portal"): st.integers(1, 65535).map(lambda port: f"192.0.2.7:{port}"),
     ("Nic", "mac"): st.none() | macs,
@@ -101,7 +116,7 @@ WHOLE: dict[str, st.SearchStrategy[Any]] = {
 }
 """Types whose fields have to go together."""
 
-TOGETHER: dict[str, tuple[str, ...]] = {"IscsiVolume": ("chap_username", "chap_password")}
+TOGETHER: dict[str, tuple[str, ...]] = {"IscsiVolume": ("chap_username", "chap_password"), "RbdVolume": ("user", "key")}
 """Fields that are given all or not at all."""
 
 

@@ -48,8 +48,7 @@ BY_VERSION: Final[Mapping[Capability | Feature, Call]] = {
 OWN_DISKS: Final = "a machine's disks are those that it has"
 OWN_CARDS: Final = "a machine's interfaces are those that it has"
 OWN_PARTS: Final = "a machine's parts are those that it has; choose it by its resource class or traits"
-
-OWN_DISKS: Final = "a machine sees a volume as its storage service shows it"
+STORAGE_DECIDES: Final = "a machine sees a volume as its storage service shows it"
 OTHER_PROTOCOL: Final = "machines reach volumes by iSCSI, or as the storage service says (OpaqueVolume)"
 
 NEVER: Final[Mapping[Capability | Feature, str]] = {
@@ -98,11 +97,11 @@ NEVER: Final[Mapping[Capability | Feature, str]] = {
     Feature.ATTACH_VOLUMES: "a machine is given its volumes when it is deployed",
     Feature.EXTEND_VOLUME: "a machine asks its storage service itself",
     Feature.SWAP_VOLUME: "a machine reads and writes its volumes itself",
-    Feature.VOLUME_BUS: OWN_DISKS,
-    Feature.VOLUME_ENCRYPTION: OWN_DISKS,
-    Feature.VOLUME_SHARED: OWN_DISKS,
-    Feature.VOLUME_READ_ONLY: OWN_DISKS,
-    Feature.VOLUME_TAG: OWN_DISKS,
+    Feature.VOLUME_BUS: STORAGE_DECIDES,
+    Feature.VOLUME_ENCRYPTION: STORAGE_DECIDES,
+    Feature.VOLUME_SHARED: STORAGE_DECIDES,
+    Feature.VOLUME_READ_ONLY: STORAGE_DECIDES,
+    Feature.VOLUME_TAG: STORAGE_DECIDES,
     Feature.HOST_VOLUMES: OTHER_PROTOCOL,
     Feature.NBD_VOLUMES: OTHER_PROTOCOL,
     Feature.NFS_VOLUMES: OTHER_PROTOCOL,

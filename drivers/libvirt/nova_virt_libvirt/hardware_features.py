@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from nova_virt_api.capability import Feature
+from nova_virt_api.capability import Capability, Feature
 from nova_virt_api.model.capabilities import AVAILABLE, Availability, unavailable
 from nova_virt_libvirt.emulator import Emulator
 
@@ -30,14 +30,14 @@ ALWAYS: Final = (
 NO_UEFI: Final = "the host has no UEFI firmware for guests (package ovmf)"
 
 
-def hardware_answers(emulator: Emulator, dedicated: frozenset[int]) -> Mapping[Feature, Availability]:
+def hardware_answers(emulator: Emulator, dedicated: frozenset[int]) -> Mapping[Capability | Feature, Availability]:
     """One answer for each feature of a guest's machine.
 
     Args:
         emulator: what the hypervisor offers.
         dedicated: the host's processors that are set aside for guests that want them alone.
     """
-    found = dict.fromkeys(ALWAYS, AVAILABLE)
+    found: dict[Capability | Feature, Availability] = dict.fromkeys(ALWAYS, AVAILABLE)
     found.update((feature, unavailable(why) if why else AVAILABLE) for feature, why in reasons(emulator, dedicated))
     return found
 

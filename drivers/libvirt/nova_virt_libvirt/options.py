@@ -78,8 +78,8 @@ OPTIONS: Sequence[cfg.Opt] = (
     ),
     cfg.StrOpt(
         "backup_sockets",
-        help="Directory on the hypervisor's host, of QEMU's account, for the sockets that backups are read from. Unset: "
-        "the guest's own in libvirt's state.",
+        help="Directory on the hypervisor's host, of QEMU's account, for the sockets that backups are read from. Unset:"
+        " the guest's own in libvirt's state.",
     ),
     cfg.IntOpt(
         "console_ticket_seconds", default=600, min=1, help="For how long the ticket of a VNC or SPICE console is good."

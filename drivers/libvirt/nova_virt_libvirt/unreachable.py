@@ -33,12 +33,8 @@ def unreachable(uri: str, error: libvirt.libvirtError) -> VirtError:
         return ConfigError(
             "uri", f"{text}: {without_password(uri)}", hint="e.g. qemu:///system or qemu+ssh://root@host/system"
         )
-    if code in AUTHENTICATION and "certificate" in text:
-        return AuthenticationFailed(f"{what}: {text}", hint=TRUST)
     if code in AUTHENTICATION:
-        polkit = is_local(uri) and ("polkit" in text or "policy" in text)
-        hint = JOIN_GROUP if polkit else "check the options username and password"
-        return AuthenticationFailed(f"{what}: {text}", hint=hint)
+        return AuthenticationFailed(f"{what}: {text}", hint=what_to_show(uri, text))
     if socket and system in {errno.EACCES, errno.EPERM}:
         return PermissionDenied(f"{what}: this account may not use the socket {socket['path']}", hint=JOIN_GROUP)
     if socket and system == errno.ENOENT:
@@ -53,6 +49,14 @@ def unreachable(uri: str, error: libvirt.libvirtError) -> VirtError:
         host = urlsplit(uri).hostname
         return Unavailable(f"{what}: {text}", hint=f"this must work without a password or question: ssh {host} true")
     return Unavailable(f"{what}: {text}", hint="see that libvirtd runs there and can be reached from here")
+
+
+def what_to_show(uri: str, text: str) -> str:
+    """What an endpoint wants to see that does not let us in."""
+    if "certificate" in text:
+        return TRUST
+    polkit = is_local(uri) and ("polkit" in text or "policy" in text)
+    return JOIN_GROUP if polkit else "check the options username and password"
 
 
 def is_local(uri: str) -> bool:

@@ -27,4 +27,4 @@ def is_own_daemon(native: Any) -> bool:
     Raises:
         libvirt.libvirtError: the connection broke.
     """
-    return urlsplit(native.getURI()).path == "/session"
+    return urlsplit(str(native.getURI())).path == "/session"

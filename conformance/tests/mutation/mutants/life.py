@@ -192,6 +192,7 @@ class WithoutStart:
         self.progress = op.progress
         self.checkpoint = op.checkpoint
         self.on_cancel = op.on_cancel
+        self.on_complete_now = op.on_complete_now
         self.remaining = op.remaining
         self.wait_until = op.wait_until
 

@@ -23,7 +23,8 @@ class Deaf:
 
     def __init__(self, op: Operation) -> None:
         self._op = op
-        self.progress, self.remaining, self.on_cancel = op.progress, op.remaining, op.on_cancel
+        self.progress, self.remaining = op.progress, op.remaining
+        self.on_cancel, self.on_complete_now = op.on_cancel, op.on_complete_now
 
     def stage(self, stage: Stage | str, cancel: CancelMode = CancelMode.AT_NEXT_STEP) -> None:
         self._op.stage(stage, CancelMode.NONE)
@@ -99,7 +100,8 @@ class Unhooked:
 
     def __init__(self, op: Operation) -> None:
         self._op = op
-        self.progress, self.remaining, self.on_cancel = op.progress, op.remaining, op.on_cancel
+        self.progress, self.remaining = op.progress, op.remaining
+        self.on_cancel, self.on_complete_now = op.on_cancel, op.on_complete_now
         self.checkpoint, self.wait_until = op.checkpoint, op.wait_until
 
     def stage(self, stage: Stage | str, cancel: CancelMode = CancelMode.AT_NEXT_STEP) -> None:

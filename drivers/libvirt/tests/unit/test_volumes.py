@@ -93,13 +93,14 @@ def test_secrets_are_named_and_never_told() -> None:
 
 def test_disks_are_what_volumes_ask_for() -> None:
     volume = Volume(id="a/b", connection=BlockVolume(path="/dev/x"), shared=True, read_only=True, boot=True, tag="root")
-    disk = volume_element(volume, source_of(volume.connection), "vdc")
+    disk: Any = volume_element(volume, source_of(volume.connection), "vdc")
     assert (disk.get("type"), disk.find("driver").get("cache"), disk.findtext("serial")) == ("block", "none", "root")
     assert all(disk.find(name) is not None for name in ("readonly", "shareable", "boot"))
-    plain = volume_element(Volume(id="a/b", connection=FileVolume(path="/x")), E.source(file="/x"), "vda")
+    plain: Any = volume_element(Volume(id="a/b", connection=FileVolume(path="/x")), E.source(file="/x"), "vda")
     assert (plain.findtext("serial"), plain.find("driver").get("cache")) == ("a-b", None)
     nfs = NfsVolume(server="a", export="/b", path="c", format=ImageFormat.QCOW2)
-    assert mirror_element(Volume(id="a", connection=nfs), source_of(nfs)).find("driver").get("type") == "qcow2"
+    mirror: Any = mirror_element(Volume(id="a", connection=nfs), source_of(nfs))
+    assert mirror.find("driver").get("type") == "qcow2"
 
 
 @given(IDS, st.none() | IDS)

@@ -24,9 +24,13 @@ SMALL = "small"
 ADDRESSES = ("10.77.0.1", "10.77.0.2")
 SCRIPT = Path(__file__).with_name("moving_process.py")
 
-WRITES_MEMORY: Final = bytes.fromhex("baf803 b057 ee 42 b80010 8ec0 31ff 268915 81c70010 75f7 050010 3d0090 75eb ebe5")
-"""A boot sector's code (8086): prints a W, then writes a word to each page from 64 KiB to 576 KiB, over and over."""
-
+WRITES_MEMORY: Final = bytes.fromhex(
+    "fa 31c0 8ed8 0f0116407c 0f20c0 0c01 0f22c0 bb0800 8edb 24fe 0f22c0"  # let DS reach all memory
+    "baf803 b057 ee"  # print a W
+    "6642 66bf00001000 66678917 6681c700100000 6681ff00009001 72ec ebe2"  # a word to each page from 1 to 25 MiB
+    "0f00 467c0000 0000000000000000 ffff00000092cf00"  # the segment
+)
+"""A boot sector's code that prints a W, then writes a word to each page from 1 MiB to 25 MiB, over and over."""
 
 ONE_PARTITION: Final = bytes.fromhex("80 000200 83 002000 01000000 ff070000")
 """Without a table of partitions this would not pass as a disk."""
@@ -135,7 +139,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> virt.LocalFile:
 
 @pytest.fixture(scope="session")
 def restless_image(tmp_path_factory: pytest.TempPathFactory) -> virt.LocalFile:
-    """An image whose guest changes half a megabyte of its memory all the time."""
+    """An image whose guest changes 24 MiB of its memory all the time."""
     path = tmp_path_factory.mktemp("restless") / "image.raw"
     path.write_bytes(
         WRITES_MEMORY.ljust(446, b"\0") + ONE_PARTITION.ljust(64, b"\0") + b"\x55\xaa" + bytes(1024**2 - 512)
@@ -150,7 +154,7 @@ def restless(
     """Makes guests that change more memory within a moment than can be sent within it, and already do so."""
 
     def make(compute: virt.Compute) -> virt.Instance:
-        guest = spawn(compute, disks=[virt.Disk(source=restless_image)])
+        guest = spawn(compute, disks=[virt.Disk(source=restless_image)], memory_bytes=virt.MiB(32))
         eventually(lambda: b"W" in compute.console_log(guest), "the guest writes to its memory", 90)
         return guest
 

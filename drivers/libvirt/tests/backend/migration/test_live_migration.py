@@ -194,7 +194,7 @@ def test_a_guest_that_changes_its_memory_too_fast_is_moved_at_its_expense(
     restless: Callable[..., virt.Instance],
     eventually: Callable[..., None],
 ) -> None:
-    source = connect(hosts[0], migration_bandwidth_mib=1, migration_post_copy=post_copy, migration_auto_converge=False)
+    source = connect(hosts[0], migration_bandwidth_mib=16, migration_post_copy=post_copy, migration_auto_converge=False)
     guest = restless(source)
     domain = hosts[0].raw().lookupByUUID(guest.uuid.bytes)
     operation = source.submit.live_migrate(guest, to=destination, timeout=100)
@@ -225,7 +225,7 @@ def test_a_guest_that_has_used_up_its_time(
 ) -> None:
     source = connect(
         hosts[0],
-        migration_bandwidth_mib=1,
+        migration_bandwidth_mib=16,
         migration_auto_converge=False,
         migration_seconds_per_gib=1,
         migration_when_late=then,

@@ -1,7 +1,12 @@
 """Volumes that guests get and lose: of every kind that can be served here, running and stopped."""
 
 import json
+import os
+import signal
+from contextlib import suppress
 from dataclasses import replace
+from pathlib import Path
+from threading import Thread
 from typing import Any
 from uuid import uuid4
 
@@ -179,3 +184,31 @@ def test_refusals(files: Any, spawn: Any, driver: Any, run: Any) -> None:
         run(driver.extend_volume, guest, str(uuid4()), 1)
     with pytest.raises(InvalidState):
         run(driver.swap_volume, guest, "a", files.volume())
+
+
+def process_of(guest: Any) -> int:
+    """The process id of a guest's QEMU, which libvirt names after the guest in its command line."""
+    for line in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):
+            words = line.read_bytes().split(b"\0")
+            if b"qemu-system" in words[0] and str(guest.uuid).encode() in words:
+                return int(line.parent.name)
+    raise AssertionError("the guest has no QEMU")
+
+
+def test_a_guest_that_hangs_holds_up_no_other(files: Any, spawn: Any, driver: Any, run: Any) -> None:
+    hung, other = spawn().ref, spawn().ref
+    late, soon = files.volume(), files.volume()
+    process = process_of(hung)
+    os.kill(process, signal.SIGSTOP)
+    try:
+        waiting = Thread(target=run, args=(driver.attach_volume, hung, late), daemon=True)
+        waiting.start()
+        run(driver.attach_volume, other, soon)
+        assert [one.id for one in driver.volumes(other)] == [soon.id]
+        assert driver.volumes(hung) == ()
+        assert waiting.is_alive()
+    finally:
+        os.kill(process, signal.SIGCONT)
+    waiting.join(60.0)
+    assert [one.id for one in driver.volumes(hung)] == [late.id]

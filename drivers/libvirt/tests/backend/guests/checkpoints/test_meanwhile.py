@@ -1,0 +1,129 @@
+"""Checkpoints of a guest that somebody starts or changes at the worst moment."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+from lxml import etree
+
+from nova_virt_api.errors import Busy
+from nova_virt_api.model.instance import PowerState
+from nova_virt_api.model.spec import InstanceUpdate
+from nova_virt_libvirt import metadata, update
+from nova_virt_libvirt.checkpoint_guest import CheckpointGuest
+
+
+@pytest.fixture
+def started_before_define(guest: Any, monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From now on the guest is started right before a verb gives it another definition, once."""
+
+    def arrange() -> None:
+        define = CheckpointGuest.define
+
+        def late(self: CheckpointGuest, *arguments: Any) -> None:
+            monkeypatch.undo()
+            guest.domain.create()
+            define(self, *arguments)
+
+        monkeypatch.setattr(CheckpointGuest, "define", late)
+
+    return arrange
+
+
+def test_started_while_it_is_taken(guest: Any, started_before_define: Callable[[], None]) -> None:
+    """The guest goes on with the disks that it was started with, and nothing is left of the checkpoint."""
+    guest.write(1)
+    volumes = guest.volumes()
+    started_before_define()
+    with pytest.raises(Busy):
+        guest.create("one")
+    assert guest.state() is PowerState.RUNNING
+    assert (guest.names(), guest.volumes()) == ([], volumes)
+    guest.write(2)
+    guest.create("two")
+    guest.write(3)
+    guest.off()
+    assert guest.reads(3)
+    guest.revert("two")
+    assert guest.reads(2)
+
+
+def test_started_while_it_goes_back(guest: Any, started_before_define: Callable[[], None]) -> None:
+    guest.write(1)
+    guest.create("one")
+    guest.write(2)
+    guest.on()
+    started_before_define()
+    guest.revert("one")
+    assert guest.state() is PowerState.SHUTDOWN
+    assert guest.reads(1)
+    guest.on()
+    guest.write(3)
+    guest.off()
+    assert guest.reads(3)
+
+
+def test_started_while_its_disks_are_joined(guest: Any, started_before_define: Callable[[], None]) -> None:
+    """What it writes from then on is not lost; the same call again gives back the room."""
+    guest.write(1)
+    volumes = guest.volumes()
+    guest.create("one")
+    guest.write(2, at=2 * 65536)
+    started_before_define()
+    with pytest.raises(Busy):
+        guest.delete("one")
+    assert guest.names() == []
+    guest.write(3)
+    guest.delete("one")
+    guest.write(4, at=3 * 65536)
+    guest.off()
+    assert guest.volumes() == volumes
+    assert guest.reads(3)
+    assert guest.reads(2, at=2 * 65536)
+    assert guest.reads(4, at=3 * 65536)
+
+
+def test_disk_that_was_taken_away_reads_the_same_after_joining(guest: Any, raw: Any) -> None:
+    """Nothing is joined into a volume on which a disk lies that is not at the guest just now."""
+    guest.write(1, disk=1)
+    guest.create("one")
+    guest.write(2, disk=1)
+    guest.create("two")
+    guest.revert("one")
+    guest.write(3, disk=1, at=3 * 65536)
+    definition = guest.domain_xml()
+    disk = definition.xpath("devices/disk[target/@dev='vdb']")[0]
+    definition.find("devices").remove(disk)
+    raw().defineXML(etree.tostring(definition, encoding="unicode"))
+    guest.delete("one")
+    definition = guest.domain_xml()
+    definition.find("devices").append(disk)
+    raw().defineXML(etree.tostring(definition, encoding="unicode"))
+    assert guest.reads(3, disk=1, at=3 * 65536)
+    assert guest.reads(1, disk=1)
+    guest.revert("two")
+    assert guest.reads(2, disk=1)
+
+
+def test_labels_that_change_meanwhile_take_no_checkpoint_away(
+    guest: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever writes labels writes the whole mark, and the checkpoints stand in it."""
+    write_mark = metadata.write_mark
+
+    with ThreadPoolExecutor(1) as other:
+
+        def late(*arguments: Any) -> None:
+            monkeypatch.undo()
+            done.append(other.submit(guest.create, "one"))
+            with pytest.raises(TimeoutError):
+                done[0].result(2)
+            write_mark(*arguments)
+
+        done: list[Any] = []
+        monkeypatch.setattr(update, "write_mark", late)
+        run(guest.driver.update, guest.ref, InstanceUpdate(labels={"tier": "front"}))
+        done[0].result()
+    assert guest.names() == ["one"]
+    assert guest.driver.instance(guest.ref, fresh=True).labels == {"tier": "front"}
