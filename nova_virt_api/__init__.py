@@ -304,9 +304,7 @@ HOMES: Final = {
     "model.tpm": "Tpm TpmModel TpmVersion",
     "model.units": "GiB KiB MiB",
     "model.volume": "AttachedVolume LuksEncryption Volume VolumeConnector",
-    "model.volume_connection": (
-        "BlockVolume FileVolume IscsiVolume NbdVolume NfsVolume OpaqueVolume RbdVolume"
-    ),
+    "model.volume_connection": ("BlockVolume FileVolume IscsiVolume NbdVolume NfsVolume OpaqueVolume RbdVolume"),
     "model.watchdog": "Watchdog WatchdogAction",
 }
 """Module below this package: the public names that live there."""

@@ -15,8 +15,8 @@ class Volumes(Role, capability=Capability.VOLUMES):
     """Use volumes of a storage service, which outlive the guests that use them. Experimental.
 
     Guests are spawned with volumes where the endpoint declares ``Feature.SPAWN_VOLUMES``; guests that exist get and
-    lose them with ``Feature.ATTACH_VOLUMES``. A volume stays over a stop and a start of its guest, for which the endpoint
-    keeps what it needs, passwords too. ``destroy`` lets go of volumes and never changes what is on them.
+    lose them with ``Feature.ATTACH_VOLUMES``. A volume stays over a stop and a start of its guest, for which the
+    endpoint keeps what it needs, passwords too. ``destroy`` lets go of volumes and never changes what is on them.
     """
 
     @abstractmethod

@@ -193,9 +193,7 @@ class Guest:
             *(f"[    0.300000] eth{index}: {name}" for index, name in enumerate(self.ports)),
         )
         awake = self.thawed()
-        started = replace(
-            awake, power_state=PowerState.RUNNING, boots=self.boots + 1, health=HEALTHY, started_at=now
-        )
+        started = replace(awake, power_state=PowerState.RUNNING, boots=self.boots + 1, health=HEALTHY, started_at=now)
         printed = started.met(Incident(at=now, kind="start", message=f"boot {started.boots}")).printed(lines)
         return replace(printed, ready_at=now + seconds) if seconds else printed.settled()
 

@@ -53,9 +53,7 @@ def sample(guest: Guest, state: State, now: float) -> GuestMetrics:
 
 def disk(name: str) -> DiskMetrics:
     """Counters of one disk."""
-    return DiskMetrics(
-        device=name, read_bytes=BOOT_BYTES, read_requests=BOOT_REQUESTS, write_bytes=0, write_requests=0
-    )
+    return DiskMetrics(device=name, read_bytes=BOOT_BYTES, read_requests=BOOT_REQUESTS, write_bytes=0, write_requests=0)
 
 
 def nic(mac: str) -> NicMetrics:

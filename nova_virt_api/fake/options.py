@@ -18,9 +18,7 @@ OPTIONS = (
     ),
     cfg.ListOpt("nodes", default=["fake-host"], help="Names of the hosts that guests run on."),
     cfg.IntOpt("vcpus", default=64, min=1, help="Virtual CPUs that each host can run at the same time."),
-    cfg.IntOpt(
-        "dedicated_cpus", default=4, min=0, help="Processors of each host that guests may have for themselves."
-    ),
+    cfg.IntOpt("dedicated_cpus", default=4, min=0, help="Processors of each host that guests may have for themselves."),
     cfg.IntOpt("memory_gib", default=256, min=1, help="Memory of each host in GiB."),
     cfg.ListOpt("pools", default=["default"], help="Names of the storage pools."),
     cfg.IntOpt("pool_gib", default=4096, min=1, help="Size of each storage pool in GiB."),

@@ -48,6 +48,13 @@ urls = st.from_regex(r"\Ahttps://[a-z]{1,10}/[a-z]{0,10}(\?sig=[a-z]{1,5})?\Z")
 
 CONSTRAINED: dict[tuple[str, str], st.SearchStrategy[Any]] = {
     ("BackendUrl", "url"): urls,
+    ("BackupDisk", "size_bytes"): st.integers(0, 2**63 - 1),
+    ("CheckpointInfo", "created_at"): st.floats(min_value=0, allow_nan=False, allow_infinity=False),
+    ("GuestFilesystem", "size_bytes"): st.none() | st.integers(0, 2**60),
+    ("GuestFilesystem", "used_bytes"): st.none() | st.integers(0, 2**60),
+    ("Size", "disks"): st.lists(st.integers(1, 2**50), max_size=3).map(tuple),
+    ("Size", "memory_bytes"): st.none() | st.integers(1, 2**20).map(lambda mib: mib * 2**20),
+    ("Size", "vcpus"): st.integers(1, 4096),
     ("Checksum", "algorithm"): st.just("sha256"),
     ("Checksum", "digest"): st.from_regex(r"\A[0-9a-f]{64}\Z"),
     ("CloudInit", "metadata"): st.none() | st.dictionaries(words, TEXT, max_size=3).map(json.dumps),

@@ -109,6 +109,9 @@ NEVER: Final[Mapping[Capability | Feature, str]] = {
     Feature.RESCUE_IMAGE: "the rescue ramdisk belongs to the node",
     Feature.GUEST_ADDRESSES: "Ironic does not know a machine's addresses",
     Feature.GUEST_AGENT: "there is no agent in a deployed machine",
+    Feature.GUEST_PASSWORD: "there is no agent in a deployed machine",
+    Feature.GUEST_QUIESCE: "there is no agent in a deployed machine",
+    Feature.SNAPSHOT_QUIESCE: "there is no agent in a deployed machine",
     Feature.EVERY_TRANSITION: "changes are found by comparing lists; changes in quick succession become one",
 }
 

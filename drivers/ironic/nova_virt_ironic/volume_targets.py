@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from nova_virt_api.errors import StateAfter, StorageError
+from nova_virt_api.errors import InvalidSpec, StateAfter, StorageError
 from nova_virt_api.model.volume_connection import IscsiVolume, OpaqueVolume
 from nova_virt_ironic.effect import bring_about
 from nova_virt_ironic.errors import Conflict, NotThere, Refused
@@ -106,7 +106,8 @@ def connection_of(volume: Volume) -> tuple[str, dict[str, Any]]:
     how = volume.connection
     if isinstance(how, OpaqueVolume):
         return how.kind, json.loads(how.properties.reveal())
-    assert isinstance(how, IscsiVolume), "no other connection is declared"
+    if not isinstance(how, IscsiVolume):
+        raise InvalidSpec("volumes", type(how).__name__, "an IscsiVolume or an OpaqueVolume")
     properties: dict[str, Any] = {"target_portal": how.portal, "target_iqn": how.iqn, "target_lun": how.lun}
     if how.chap_username is not None and how.chap_password is not None:
         properties |= {

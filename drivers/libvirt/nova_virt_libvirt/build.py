@@ -29,6 +29,7 @@ from nova_virt_libvirt.names import console_log_name, disk_name, seed_name
 from nova_virt_libvirt.native_image import fetched
 from nova_virt_libvirt.records import Records
 from nova_virt_libvirt.refused_hardware import refuse_hardware
+from nova_virt_libvirt.user_network import refuse_on_user_mode
 from nova_virt_libvirt.volume_errors import volume_errors
 from nova_virt_libvirt.volume_secrets import define_secrets
 from nova_virt_libvirt.volume_source import described
@@ -104,6 +105,8 @@ class Build:
         self._networks = [
             self._places.network(f"nics[{index}].network", nic.network) for index, nic in enumerate(spec.nics)
         ]
+        for index, (nic, network) in enumerate(zip(spec.nics, self._networks, strict=True)):
+            refuse_on_user_mode(nic, network, f"nics[{index}]")
         with translated("look for guests of this name"):
             self._refuse_taken_name()
         self._volumes = [

@@ -100,9 +100,9 @@ class LibvirtCheckpoint(OnDomains, Checkpoint):
         """The guest, on which nobody else works."""
         domain = self.domains.owned(guest)
         CheckpointGuest(self.site, domain).refuse_others()
-        with claimed(self.site, domain, op):
+        with claimed(self.site, domain, op) as hold:
             try:
-                yield CheckpointGuest(self.site, self.domains.owned(guest))
+                yield CheckpointGuest(self.site, self.domains.owned(guest), hold)
             finally:
                 self.domains.forget(guest.uuid)
 

@@ -8,7 +8,7 @@ import libvirt
 from lxml import etree
 
 from nova_virt_api.capability import Capability
-from nova_virt_api.errors import NotSupported
+from nova_virt_api.errors import Busy, NotSupported
 from nova_virt_libvirt.checkpoint_layers import Layers, Top, other_disks, own_tops, target_of
 from nova_virt_libvirt.checkpoint_notes import Tree, tree_of, with_tree
 from nova_virt_libvirt.definition import PARSER
@@ -18,6 +18,7 @@ from nova_virt_libvirt.places import Places
 
 if TYPE_CHECKING:
     from nova_virt_libvirt.domain import Domain
+    from nova_virt_libvirt.hold import Hold
     from nova_virt_libvirt.site import Site
 
 
@@ -27,10 +28,12 @@ class CheckpointGuest:
     Args:
         site: the endpoint.
         domain: the guest.
+        hold: the guest's claim; None for a verb that only looks.
     """
 
-    def __init__(self, site: Site, domain: Domain) -> None:
+    def __init__(self, site: Site, domain: Domain, hold: Hold | None = None) -> None:
         self.domain = domain
+        self._hold = hold
         self.uuid = domain.uuid
         self.connection = site.connection()
         self.places = Places(self.connection, site.pool)
@@ -59,6 +62,7 @@ class CheckpointGuest:
         """Write down its checkpoints."""
         mark = self.mark()
         if tree != tree_of(mark):
+            self._verify()
             with translated("write down the guest's checkpoints"):
                 write_mark(self.domain.native, with_tree(mark, tree))
 
@@ -94,16 +98,34 @@ class CheckpointGuest:
         with translated("look at the guest's definition"):
             return etree.fromstring(self.domain.urgent.XMLDesc(flags), PARSER)
 
+    def define_at_rest(self, definition: etree._Element, tree: Tree) -> None:
+        """As :meth:`define`, for a guest that must be off: what it wrote to its former volumes would be lost.
+
+        Raises:
+            Busy: somebody has started it meanwhile; its definition is again what it was.
+        """
+        before = etree.tostring(self.definition(), encoding="unicode")
+        self.define(definition, tree)
+        if self.is_active() and {top.path for top in self.tops(running=True)} - {top.path for top in self.tops()}:
+            with translated("define the guest"):
+                self.connection.defineXML(before)
+            raise Busy(f"guest {self.uuid} was started just now", hint="try again")
+
     def define(self, definition: etree._Element, tree: Tree) -> None:
-        """Give it this definition and these checkpoints in one step. It must be off."""
+        """Give it this definition and these checkpoints in one step."""
         metadata = definition.find("metadata")
         if metadata is None:
             metadata = etree.SubElement(definition, "metadata")
         for old in metadata.findall(INSTANCE):
             metadata.remove(old)
         metadata.append(with_tree(self.mark(), tree).element())
+        self._verify()
         with translated("define the guest"):
             self.connection.defineXML(etree.tostring(definition, encoding="unicode"))
+
+    def _verify(self) -> None:
+        if self._hold is not None:
+            self._hold.verify()
 
     # --- its disks ------------------------------------------------------------------------------------------------
 

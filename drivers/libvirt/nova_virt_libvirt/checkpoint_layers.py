@@ -13,7 +13,7 @@ from nova_virt_api.errors import StorageError
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_libvirt.definition import PARSER
 from nova_virt_libvirt.foreign import is_own, volume_at, volume_of
-from nova_virt_libvirt.names import guest_of, is_disk, is_of_point, part_of, point_volume_name
+from nova_virt_libvirt.names import guest_of, is_disk, is_of_point, is_of_resize, part_of, point_volume_name
 from nova_virt_libvirt.storage import Backing, Pool, Volume, storage_errors
 
 if TYPE_CHECKING:
@@ -200,13 +200,17 @@ class Layers:
             layer = self._layers.get(here)
             here = None if layer is None else layer.backing
 
-    def overlays(self, path: str, among: Collection[str] | None = None) -> list[Layer]:
-        """The volumes, all or of these, that lie on this one."""
-        found = (layer for layer in self._layers.values() if layer.backing == path)
-        return [layer for layer in found if among is None or layer.path in among]
+    def overlays(self, path: str, *, gone: Collection[str] = ()) -> list[Layer]:
+        """The volumes that lie on this one, also those of a disk that is not at the guest now.
+
+        Args:
+            path: the lower one.
+            gone: names of volumes that were removed since this was read.
+        """
+        return [layer for layer in self._layers.values() if layer.backing == path and layer.volume.name not in gone]
 
     def unused(self, used: Collection[str], tops: Collection[str]) -> list[Volume]:
-        """The volumes that were made with checkpoints and are none of those in use.
+        """The volumes that were made with checkpoints, or by a resize that is over, and are none of those in use.
 
         Those of a disk that is not at the guest now are nobody's to remove: it may come back.
 
@@ -217,7 +221,8 @@ class Layers:
         parts = {part_of(layer.volume.name) for path, layer in self._layers.items() if path in tops}
         layers = {path: layer.volume for path, layer in self._layers.items() if part_of(layer.volume.name) in parts}
         everything = layers | self._sides
-        return [volume for path, volume in everything.items() if path not in used and is_of_point(volume.name)]
+        left = [volume for path, volume in everything.items() if path not in used]
+        return [volume for volume in left if is_of_point(volume.name) or is_of_resize(volume.name)]
 
     def _read(self, pool: Pool) -> None:
         pool.refresh()  # QEMU writes itself what a layer is an overlay of
@@ -228,7 +233,7 @@ class Layers:
                 volume = Volume(pool, native)
                 if is_disk(volume.name):
                     self._layers[volume.path()] = layer_of(volume)
-                else:
+                elif is_of_point(volume.name):  # others come and go with what somebody else does to the guest
                     self._sides[volume.path()] = volume
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nova_virt_api.driver.operation import CancelMode
 from nova_virt_libvirt.checkpoint_commit import Commit, end_commits
-from nova_virt_libvirt.checkpoint_layers import Layer, own_tops, put_disks
+from nova_virt_libvirt.checkpoint_layers import Layer, put_disks
 from nova_virt_libvirt.checkpoint_notes import Joining
 from nova_virt_libvirt.joining_machine import TARGET, end_joining_machine, joining_machine
 
@@ -50,13 +50,15 @@ def remove_unused(guest: CheckpointGuest) -> tuple[Layer, Layer, Layer | None] |
     """
     layers, tops, kept = guest.layers(), guest.top_paths(), guest.tree.kept()
     used = layers.under(tops | kept)
-    for volume in layers.unused(used, tops):
+    gone = layers.unused(used, tops)
+    for volume in gone:
         volume.remove()
+    names = {volume.name for volume in gone}
     for path in sorted(used - tops - kept):
-        lower, uppers = layers.of(path), layers.overlays(path, used)
+        lower, uppers = layers.of(path), layers.overlays(path, gone=names)
         if lower is None or len(uppers) != 1:
             continue
-        above = layers.overlays(uppers[0].path, used)
+        above = layers.overlays(uppers[0].path, gone=names)
         if len(above) <= 1:  # else the others would go on needing the upper one
             return lower, uppers[0], above[0] if above else None
     return None
@@ -89,9 +91,9 @@ def keep_lower(guest: CheckpointGuest, lower: Layer, upper: Layer) -> None:
     """After the uppermost volume went into the one below it: let the guest's disk, or the checkpoint, use that."""
     tree = guest.tree.joined()
     definition = guest.definition()
-    targets = {top.target for top in own_tops(guest.connection, definition, guest.uuid) if top.path == upper.path}
+    targets = {top.target for top in guest.tops() if top.path == upper.path}
     if targets:
         put_disks(definition, dict.fromkeys(targets, (lower.path, lower.format)))
-        guest.define(definition, tree)
+        guest.define_at_rest(definition, tree)
     else:
         guest.save_tree(tree)

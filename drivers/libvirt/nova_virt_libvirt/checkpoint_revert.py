@@ -84,6 +84,7 @@ class Revert:
         definition = guest.definition()
         put_disks(definition, self._overlays.made)
         guest.define(definition, replace(guest.tree, current=self._point.id))
+        kill(guest.domain)  # it may have been started once more before that
         self._forget_backups()
         if self._point.memory is not None:
             self._op.stage("restore memory", CancelMode.NONE)

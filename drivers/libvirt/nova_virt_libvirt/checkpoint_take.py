@@ -77,7 +77,7 @@ class Take:
         put_disks(definition, self._overlays.made)
         tree = guest.tree.grown(self._finished())
         guest.domain.require(PowerState.SHUTDOWN)
-        guest.define(definition, tree)
+        guest.define_at_rest(definition, tree)
         return tree
 
     def _take_live(self) -> Tree:

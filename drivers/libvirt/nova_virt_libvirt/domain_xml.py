@@ -112,9 +112,10 @@ def clock_element() -> etree._Element:
 def devices_element(spec: InstanceSpec, parts: Parts, *, express: bool) -> etree._Element:
     """All devices of the guest."""
     nics = zip(spec.nics, parts.networks, strict=True)
+    disks = list(disk_elements(parts.disks, parts.seed, parts.volumes))
     devices = [
-        *disk_elements(parts.disks, parts.seed, parts.volumes),
-        *controller_elements((*parts.disks, *parts.volumes)),
+        *disks,
+        *controller_elements(disks),
         *(nic_element(nic, network, spec.uuid, index) for index, (nic, network) in enumerate(nics)),
         *serial_elements(parts.console_log),
         E.channel(E.target(type="virtio", name="org.qemu.guest_agent.0"), type="unix"),

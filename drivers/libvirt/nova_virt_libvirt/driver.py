@@ -140,9 +140,7 @@ class LibvirtDriver(
             pool=options.pool,
         )
         self.backup_sockets = BackupSockets(options.uri, options.backup_sockets)
-        self.backups = BackupSessions(
-            self.site, self.backup_sockets, lambda domain: GuestAgent(self.asking, domain)
-        )
+        self.backups = BackupSessions(self.site, self.backup_sockets, lambda domain: GuestAgent(self.asking, domain))
 
     @classmethod
     def options(cls) -> Sequence[cfg.Opt]:

@@ -49,6 +49,7 @@ def claimed(site: Site, domain: Domain, op: Operation) -> Iterator[Hold]:
         yield hold
     finally:
         with suppress(VirtError):  # otherwise whoever wants it next sees that we are gone
+            hold.verify()
             if there:
                 hold.settle(Phase.READY)
             else:

@@ -5,12 +5,12 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from nova_virt_api.errors import Busy, VirtError
 from nova_virt_api.model.record import Phase
 from nova_virt_api.toolkit.holder import this_process
-from nova_virt_libvirt.claim import Chain, Claim, Link, head_name
+from nova_virt_libvirt.claim import SIZE, Chain, Claim, Link, head_name
 from nova_virt_libvirt.storage import Pool, Volume
 
 LEASE: Final = 60.0
@@ -76,6 +76,7 @@ class Hold:
         """
         if (self.claim.record.lease_until or 0.0) < time.time():
             self._refuse_successor(Link(self.volume, self.claim).successor(self.key))
+            self._refuse_settled()
 
     def end(self) -> None:
         """Stop renewing; what the claim says stays. Idempotent."""
@@ -127,9 +128,11 @@ class Hold:
 
     def _renew(self) -> None:
         while not self._ended.wait(LEASE / 3):
-            with self._lock, suppress(VirtError):  # a connection that is lost now may be back in time
-                if not self._ended.is_set():
-                    self._put()
+            with suppress(VirtError):  # a connection that is lost now may be back in time
+                self.verify()  # who wakes late must not write over what others have written
+                with self._lock:
+                    if not self._ended.is_set():
+                        self._put()
 
     def _write(self, **changes: Any) -> None:
         with self._lock:
@@ -147,8 +150,18 @@ class Hold:
     def _refuse_successor(self, name: str) -> None:
         self.volume.pool.refresh()  # another host may have made it
         if self.volume.pool.find(name) is not None:
-            self.end()
-            raise Busy(f"somebody else took over {self.key} while this process was silent")
+            self._refuse()
+
+    def _refuse_settled(self) -> None:
+        """Whoever took over and has finished leaves no successor, and nothing of ours."""
+        there = self.volume.pool.find(self.volume.name)
+        said = None if there is None else Claim.decode(there.read(SIZE))
+        if said is None or said.token != self.claim.token:
+            self._refuse()
+
+    def _refuse(self) -> NoReturn:
+        self.end()
+        raise Busy(f"somebody else took over {self.key} while this process was silent")
 
 
 def new_token() -> str:

@@ -134,6 +134,11 @@ def pick(
     if named:
         if strange := sorted(set(named) - dedicated):
             raise InvalidSpec("cpu.host_cpus", strange, f"ones that are set aside: {sorted(dedicated)}")
+        for index, cell in enumerate(spec.numa):
+            if cell.host_cell is not None:
+                own = cpus_of_cell(index, cell.host_cell, cells)
+                if outside := sorted({named[vcpu] for vcpu in cell.vcpus} - own):
+                    raise InvalidSpec("cpu.host_cpus", outside, f"ones of the host's cell {cell.host_cell}")
         if taken := sorted(set(named) - free):
             raise NoCapacity("PCPU", f"processors {taken} of the host belong to other guests")
         return tuple(named)

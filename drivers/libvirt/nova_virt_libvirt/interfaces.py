@@ -21,6 +21,7 @@ from nova_virt_libvirt.definition import PARSER, interface_of
 from nova_virt_libvirt.devices.nic import nic_element
 from nova_virt_libvirt.errors import HINTS, translated
 from nova_virt_libvirt.places import Places
+from nova_virt_libvirt.user_network import refuse_on_user_mode
 from nova_virt_libvirt.verbs import OnDomains
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ class LibvirtInterfaces(OnDomains, Interfaces):
         domain = self.domains.owned(guest)
         domain.require(*CHANGEABLE)
         network = Places(self.site.connection(), self.site.pool).network("nic.network", nic.network)
+        refuse_on_user_mode(nic, network, "nic")
         op.stage(Stage.NETWORK_READY)
         op.stage("attach the interface", CancelMode.NONE)
         wanted = replace(nic, mac=nic.mac or random_mac())

@@ -9,6 +9,7 @@ from nova_virt_api.model.image import ImageFormat
 OWN: Final = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\.(\w+)")
 DISK: Final = re.compile(r"disk[0-9]+")
 OF_POINT: Final = re.compile(OWN.pattern + r"\.at-[0-9a-f]{12}\.\w+")
+OF_RESIZE: Final = re.compile(OWN.pattern + r"\.resize-[0-9a-f]+\.qcow2")
 BASE_PREFIX: Final = "nova-virt-base-"
 
 ADOPTED: Final = "adopted"
@@ -114,6 +115,11 @@ def point_volume_name(uuid: UUID, part: str, point: str, image_format: ImageForm
 def is_of_point(volume_name: str) -> bool:
     """Whether a volume was made with a checkpoint."""
     return OF_POINT.fullmatch(volume_name) is not None
+
+
+def is_of_resize(volume_name: str) -> bool:
+    """Whether a volume took a disk's place in a resize."""
+    return OF_RESIZE.fullmatch(volume_name) is not None
 
 
 def part_of(volume_name: str) -> str:

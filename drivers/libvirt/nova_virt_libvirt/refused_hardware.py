@@ -9,6 +9,7 @@ from nova_virt_api.model.disk import DiskBus
 from nova_virt_api.model.nic import NicModel
 from nova_virt_api.model.screen import Graphics, VideoModel
 from nova_virt_libvirt.devices.disk import PREFIXES
+from nova_virt_libvirt.domain_xml import has_express, machine_type
 from nova_virt_libvirt.extras import machine_of
 from nova_virt_libvirt.guest_cpus import refuse_cpu
 from nova_virt_libvirt.host_cells import with_free_pages
@@ -52,8 +53,11 @@ def refuse_machine(spec: InstanceSpec, emulator: Emulator) -> None:
     machine = machine_of(spec).machine
     if machine is not None and machine not in emulator.machines:
         raise InvalidSpec("extras.machine", machine, f"one of: {', '.join(sorted(emulator.machines))}")
-    ide = any(disk.bus is DiskBus.IDE for disk in spec.disks)
-    if spec.secure_boot and ide:
+    buses = [*(disk.bus for disk in spec.disks), *(volume.bus for volume in spec.volumes)]
+    express = has_express(machine_type(spec, buses))
+    if express and DiskBus.IDE in buses:
+        raise InvalidSpec("extras.machine", machine, f"None, or {OLD_MACHINE}")
+    if spec.secure_boot and not express:
         raise InvalidSpec("secure_boot", True, f"False with {OLD_MACHINE}")
     if spec.tpm is not None and spec.tpm.version.value not in emulator.tpm_versions:
         allowed = f"one of: {', '.join(sorted(emulator.tpm_versions))}"
@@ -92,8 +96,11 @@ def refuse_pages(spec: InstanceSpec, emulator: Emulator, native: Any) -> None:
     sizes = sorted({pages.size_bytes for cell in emulator.cells for pages in cell.pages})
     if size not in sizes:
         raise InvalidSpec("backing.page_bytes", size, f"one of: {', '.join(map(str, sizes))}")
-    if spec.memory_bytes % size:
-        raise InvalidSpec("memory_bytes", spec.memory_bytes, f"a multiple of the page size, {size}")
+    parts = [("memory_bytes", spec.memory_bytes)]
+    parts += [(f"numa[{index}].memory_bytes", cell.memory_bytes) for index, cell in enumerate(spec.numa)]
+    for field, part in parts:
+        if part % size:
+            raise InvalidSpec(field, part, f"a multiple of the page size, {size}")
     free = sum(
         pages.free * size
         for cell in with_free_pages(native, emulator.cells)

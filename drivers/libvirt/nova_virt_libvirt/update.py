@@ -1,26 +1,36 @@
 """Changing a guest's name and labels."""
 
+from __future__ import annotations
+
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import libvirt
 from lxml import etree
 
 from nova_virt_api.capability import Feature
 from nova_virt_api.driver.driver import Driver
-from nova_virt_api.driver.operation import Operation
 from nova_virt_api.errors import InstanceExists, NotSupported
-from nova_virt_api.model.identity import InstanceRef
-from nova_virt_api.model.instance import Instance, PowerState
-from nova_virt_api.model.spec import InstanceUpdate
+from nova_virt_api.model.instance import PowerState
 from nova_virt_libvirt.definition import PARSER
-from nova_virt_libvirt.domain import Domain
 from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.guest_claim import claimed
 from nova_virt_libvirt.metadata import read_mark, write_mark
 from nova_virt_libvirt.verbs import OnDomains
+
+if TYPE_CHECKING:
+    from nova_virt_api.driver.operation import Operation
+    from nova_virt_api.model.identity import InstanceRef
+    from nova_virt_api.model.instance import Instance
+    from nova_virt_api.model.spec import InstanceUpdate
+    from nova_virt_libvirt.domain import Domain
+    from nova_virt_libvirt.site import Site
 
 
 class LibvirtUpdate(OnDomains, Driver):
     """The verb ``update``."""
+
+    site: Site
 
     def update(self, guest: InstanceRef, update: InstanceUpdate, op: Operation) -> Instance:
         domain = self.domains.owned(guest)
@@ -29,7 +39,7 @@ class LibvirtUpdate(OnDomains, Driver):
         if update.name is not None and update.name != domain.name:
             rename(domain, update.name)
         if update.labels is not None:
-            with translated("write the guest's labels"):
+            with claimed(self.site, domain, op), translated("write the guest's labels"):  # the mark says more
                 native = domain.native
                 mark = read_mark(native)
                 if mark is not None:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import libvirt
 from lxml import etree
-from lxml.builder import E
 
 from nova_virt_api.errors import InvalidSpec, InvalidState
 from nova_virt_api.model.disk import DiskBus
 from nova_virt_api.model.instance import PowerState
 from nova_virt_libvirt.definition import PARSER
-from nova_virt_libvirt.devices.disk import PREFIXES, letters
+from nova_virt_libvirt.devices.disk import PREFIXES, controller_element, letters, scsi_controller
 from nova_virt_libvirt.devices.volume_disk import Label, bus_of, digest_of, label_of, shown, volume_element
 from nova_virt_libvirt.errors import message_of, translated
 from nova_virt_libvirt.letting_go import is_asked
@@ -134,7 +133,7 @@ class VolumeDisks:
             element = volume_element(volume, source, target)
             with volume_errors(f"attach volume {volume.id}"):
                 try:
-                    self._see_to_controller(bus_of(volume), missing)
+                    self._see_to_controllers(bus_of(volume), target, missing)
                     self._domain.native.attachDeviceFlags(etree.tostring(element, encoding="unicode"), missing)
                 except libvirt.libvirtError as error:
                     if attempt == ATTEMPTS or not is_taken(error):
@@ -193,15 +192,17 @@ class VolumeDisks:
         names = (PREFIXES[bus] + letters(number) for number in count())
         return next(name for name in names if name not in taken)
 
-    def _see_to_controller(self, bus: DiskBus, parts: int) -> None:
+    def _see_to_controllers(self, bus: DiskBus, target: str, parts: int) -> None:
         """Libvirt by itself would choose a controller that many systems have no driver for."""
         if bus is not DiskBus.SCSI:
             return
         for part in (LIVE, CONFIG):
             definition = self._definition(libvirt.VIR_DOMAIN_XML_INACTIVE if part == CONFIG else 0)
-            if parts & part and definition.find("devices/controller[@type='scsi']") is None:
-                controller = E.controller(type="scsi", model="virtio-scsi", index="0")
-                self._domain.native.attachDeviceFlags(etree.tostring(controller, encoding="unicode"), part)
+            there = {one.get("index") for one in definition.iterfind("devices/controller[@type='scsi']")}
+            for index in range(scsi_controller(target) + 1):
+                if parts & part and str(index) not in there:
+                    controller = etree.tostring(controller_element(index), encoding="unicode")
+                    self._domain.native.attachDeviceFlags(controller, part)
 
     # --- refusals -------------------------------------------------------------------------------------------------
 

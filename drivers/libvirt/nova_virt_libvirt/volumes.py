@@ -20,6 +20,7 @@ from nova_virt_libvirt.volume_swap import Swap, settle
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
     from nova_virt_api.driver.operation import Operation
     from nova_virt_api.model.identity import InstanceRef
     from nova_virt_api.model.volume import AttachedVolume, Volume

@@ -110,7 +110,5 @@ class AsyncCaching(AsyncFace):
         """See :meth:`Compute.prune_images`."""
         submit = self.compute.submit
         return await self._outcome(
-            lambda: submit.prune_images(
-                older_than_seconds=older_than_seconds, timeout=timeout, on_progress=on_progress
-            )
+            lambda: submit.prune_images(older_than_seconds=older_than_seconds, timeout=timeout, on_progress=on_progress)
         )

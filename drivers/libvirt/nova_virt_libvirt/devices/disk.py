@@ -2,8 +2,9 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from string import ascii_lowercase
-from typing import Final
+from typing import Any, Final
 
 from lxml import etree
 from lxml.builder import E
@@ -16,6 +17,9 @@ from nova_virt_libvirt.devices.limits import disk_limit_elements
 from nova_virt_libvirt.devices.volume_disk import VolumeDisk
 
 PREFIXES: Final = {DiskBus.VIRTIO: "vd", DiskBus.SATA: "sd", DiskBus.SCSI: "sd", DiskBus.IDE: "hd", DiskBus.USB: "sd"}
+DISKS_OF_SCSI: Final = 7
+"""So many of one SCSI controller's targets libvirt uses."""
+
 MOST_IDE: Final = 4
 """Disks on the two IDE channels of the machine type ``pc``."""
 
@@ -70,10 +74,27 @@ def disk_elements(
         raise InvalidSpec("disks", f"{names.taken('hd')} on IDE", f"at most {MOST_IDE} there, first-boot data included")
 
 
-def controller_elements(disks: Iterable[DiskFile | VolumeDisk]) -> Iterator[etree._Element]:
-    """The controllers of which libvirt would choose another kind by itself."""
-    if any(disk.bus is DiskBus.SCSI for disk in disks):
-        yield E.controller(type="scsi", model="virtio-scsi")
+def controller_elements(disks: Iterable[etree._Element]) -> Iterator[etree._Element]:
+    """The controllers of which libvirt would choose another kind by itself.
+
+    Args:
+        disks: the guest's disks; libvirt tells by the letters of a disk's target which controller it is on.
+    """
+    targets: list[Any] = [disk.find("target") for disk in disks]
+    last = max((scsi_controller(one.get("dev")) for one in targets if one.get("bus") == DiskBus.SCSI.value), default=-1)
+    for index in range(last + 1):
+        yield controller_element(index)
+
+
+def controller_element(index: int) -> etree._Element:
+    """A SCSI controller of a kind that guests have a driver for."""
+    return E.controller(type="scsi", index=str(index), model="virtio-scsi")
+
+
+def scsi_controller(target: str) -> int:
+    """Number of the SCSI controller that libvirt puts a disk of this target on."""
+    name = target.removeprefix(PREFIXES[DiskBus.SCSI])
+    return next(number for number in count() if letters(number) == name) // DISKS_OF_SCSI
 
 
 def disk_element(disk: DiskFile, target: str, *, boots: bool) -> etree._Element:

@@ -93,6 +93,22 @@ def test_too_many_for_ide() -> None:
         defined(*[DiskBus.IDE] * 4, seed="/pool/seed")
 
 
+@pytest.mark.parametrize(
+    ("buses", "found"),
+    [
+        ([DiskBus.SATA] * 8, 0),
+        ([DiskBus.SCSI] * 7, 1),
+        ([DiskBus.SCSI] * 8, 2),
+        ([*[DiskBus.SATA] * 7, DiskBus.SCSI], 2),
+        ([*[DiskBus.VIRTIO] * 9, DiskBus.SCSI], 1),
+    ],
+)
+def test_every_scsi_disk_has_a_controller_that_guests_know(buses: list[DiskBus], found: int) -> None:
+    controllers = defined(*buses).findall("devices/controller[@type='scsi']")
+    assert [one.get("index") for one in controllers] == [str(index) for index in range(found)]
+    assert {one.get("model") for one in controllers} <= {"virtio-scsi"}
+
+
 def test_screen_is_shut() -> None:
     graphics = defined().find("devices/graphics")
     assert [listen.get("address") for listen in graphics.iterfind("listen")] == ["127.0.0.1"]

@@ -19,6 +19,8 @@ from nova_virt_api.model.place import HostCell, HostPages
 from nova_virt_api.model.spec import Firmware, InstanceSpec
 from nova_virt_api.model.tpm import Tpm, TpmVersion
 from nova_virt_api.model.units import GiB, MiB
+from nova_virt_api.model.volume import Volume
+from nova_virt_api.model.volume_connection import FileVolume
 from nova_virt_libvirt.cpu_traits import OLD_NAMES, TRAITS, cpu_traits
 from nova_virt_libvirt.devices.disk import DiskFile
 from nova_virt_libvirt.domain_xml import Parts, domain_xml
@@ -41,9 +43,10 @@ EVERYTHING = Emulator(
     tpm_versions=frozenset({"2.0"}),
     memory_sources=frozenset({"file", "memfd"}),
     encryptions=frozenset({"sev", "sev-es"}),
-    machines=frozenset({"q35", "pc-q35-7.2"}),
+    machines=frozenset({"pc", "q35", "pc-q35-7.2"}),
     cells=CELLS,
 )
+OLD_VOLUME = Volume(id="old", connection=FileVolume(path="/volumes/old"), bus=DiskBus.IDE)
 
 
 def spec(**fields: Any) -> InstanceSpec:
@@ -149,6 +152,7 @@ SET_ASIDE = frozenset({2, 3, 4, 5, 6})
         ({"vcpus": 3}, SET_ASIDE, (4, 5, 6)),  # all in one cell of the host
         ({"vcpus": 4}, SET_ASIDE, (2, 3, 4, 5)),
         ({"vcpus": 2, "host_cpus": (5, 2)}, SET_ASIDE, (5, 2)),
+        ({"vcpus": 2, "host_cpus": (5, 2), "cells": (((0,), 1), ((1,), None))}, SET_ASIDE, (5, 2)),
         ({"vcpus": 2, "cells": (((1,), 0), ((0,), 1))}, SET_ASIDE, (4, 2)),
         ({"vcpus": 2, "cells": (((1,), 1), ((0,), None))}, SET_ASIDE, (2, 4)),
     ],
@@ -170,6 +174,8 @@ def dedicated(*, vcpus: int, host_cpus: tuple[int, ...] = (), cells: Any = ()) -
         ({"vcpus": 3}, {2, 3}, NoCapacity),
         ({"vcpus": 2, "host_cpus": (2, 3)}, {2}, NoCapacity),
         ({"vcpus": 1, "host_cpus": (0,)}, {2}, InvalidSpec),
+        ({"vcpus": 2, "host_cpus": (2, 3), "cells": (((0,), 0), ((1,), 1))}, {2, 3}, InvalidSpec),
+        ({"vcpus": 1, "host_cpus": (2,), "cells": (((0,), 7),)}, {2}, InvalidSpec),
         ({"vcpus": 1, "cells": (((0,), 7),)}, {2}, InvalidSpec),
         ({"vcpus": 2, "cells": (((0,), 0), ((1,), 0))}, {2, 4, 5}, NoCapacity),
     ],
@@ -224,6 +230,25 @@ def test_huge_pages_that_are_free_are_given() -> None:
         ({"tpm": Tpm(version=TpmVersion.V1_2)}, "tpm.version"),
         ({"extras": [LibvirtMachine(machine="pc-q35-1.0")]}, "extras.machine"),
         ({"disks": [Disk(source=Blank(), size_bytes=1, bus=DiskBus.NVME)]}, "disks[0].bus"),
+        (
+            {
+                "disks": [Disk(source=Blank(), size_bytes=1, bus=DiskBus.IDE)],
+                "extras": [LibvirtMachine(machine="q35")],
+            },
+            "extras.machine",
+        ),
+        ({"disks": [Disk(source=Blank(), size_bytes=1, bus=DiskBus.IDE)], "secure_boot": True}, "secure_boot"),
+        ({"volumes": [OLD_VOLUME], "secure_boot": True}, "secure_boot"),
+        ({"extras": [LibvirtMachine(machine="pc")], "secure_boot": True}, "secure_boot"),
+        (
+            {
+                "vcpus": 2,
+                "memory_bytes": MiB(4),
+                "numa": [NumaCell(vcpus=[0], memory_bytes=MiB(1)), NumaCell(vcpus=[1], memory_bytes=MiB(3))],
+                "backing": MemoryBacking(page_bytes=MiB(2)),
+            },
+            "numa[0].memory_bytes",
+        ),
     ],
 )
 def test_what_this_host_cannot_build_is_refused(fields: dict[str, Any], field: str) -> None:

@@ -75,6 +75,15 @@ def test_an_account_of_its_own_has_user_mode_networking(own_daemon: Any) -> None
             attached = compute.attach_interface(guest, virt.Nic(network="user-mode"))
             assert [nic.network for nic in compute.interfaces(guest)] == ["user-mode", "user-mode"]
             assert attached in compute.interfaces(guest)
+            limited = virt.Nic(limits=virt.NicLimits(send=virt.NicRate(bytes_per_second=1_000_000)))
+            with pytest.raises(virt.InvalidSpec, match=r" nic\.limits"):  # libvirt would quietly leave them out
+                compute.attach_interface(guest, limited)
+            with pytest.raises(virt.InvalidSpec, match=r"nics\[0\]\.mtu"):
+                compute.spawn(
+                    virt.InstanceSpec(
+                        uuid=virt.stable_uuid("big"), name="big", memory_bytes=MiB(16), nics=[virt.Nic(mtu=1400)]
+                    )
+                )
         finally:
             compute.destroy(guest)
 

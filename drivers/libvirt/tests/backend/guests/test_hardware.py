@@ -278,6 +278,11 @@ def test_disk_cache_discard_and_serial(machine: Any) -> None:
     assert found.property("/machine/peripheral/virtio-disk0", "serial") == "first-1"
 
 
+def test_many_scsi_disks_are_all_on_controllers_of_one_kind(machine: Any) -> None:
+    found = machine(disks=[disk(bus=DiskBus.SATA), *[disk(bus=DiskBus.SCSI)] * 14])
+    assert found.live.xpath("devices/controller[@type='scsi']/@model") == ["virtio-scsi"] * 3
+
+
 def test_nvme_is_refused_with_the_reason(spawn: Any, make_spec: Any, traces: Any) -> None:
     spec = make_spec(disks=[disk(bus=DiskBus.NVME)])
     with pytest.raises(InvalidSpec, match="NVMe") as caught:

@@ -210,3 +210,27 @@ def test_content_of_an_earlier_life_is_overwritten_whole(records: Records, key: 
     hold.rewrite(phase=Phase.DELETING)
     assert len(hold.volume.read(2 * SIZE)) == SIZE
     hold.end()
+
+
+def test_holder_that_wakes_late_writes_over_nothing(
+    records: Records, key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever took over has finished and rewritten the head: a late sign of life would make it the sleeper's again."""
+    renew = hold_module.Hold._renew
+    monkeypatch.setattr(hold_module, "LEASE", 0.0)
+    monkeypatch.setattr(hold_module.Hold, "_renew", lambda _: None)
+    sleeper = begun(records, key)
+    chain = records.read(key)
+    assert chain is not None
+    second = records.succeed(chain, record(key))
+    assert second is not None
+    second.settle(Phase.READY)
+    waking = threading.Thread(target=renew, args=(sleeper,), daemon=True)
+    waking.start()
+    waking.join(20)
+    assert not waking.is_alive()
+    now = records.read(key)
+    assert now is not None
+    assert [link.claim for link in now.links] == [second.claim]
+    with pytest.raises(Busy, match="took over"):
+        sleeper.verify()

@@ -84,6 +84,19 @@ def test_what_cinder_says_is_understood(target: Any, spawn: Any, driver: Any, se
     assert len(seen.secrets()) == 1
 
 
+def test_many_scsi_volumes_are_on_controllers_of_one_kind(
+    files: Any, spawn: Any, driver: Any, run: Any, native: Any
+) -> None:
+    """Also after the next start: libvirt puts seven on a controller, and would choose another kind for the others."""
+    guest = spawn(power_on=True).ref
+    for _ in range(8):
+        run(driver.attach_volume, guest, files.volume(bus=DiskBus.SCSI))
+    domain = native.lookupByUUID(guest.uuid.bytes)
+    for flags in (0, CONFIG):
+        found = etree.fromstring(domain.XMLDesc(flags)).xpath("devices/controller[@type='scsi']/@model")
+        assert found == ["virtio-scsi"] * 2, flags
+
+
 def test_buses_take_volumes_as_they_can(files: Any, spawn: Any, driver: Any, run: Any, seen: Any) -> None:
     guest = spawn().ref
     scsi, sata = files.volume(bus=DiskBus.SCSI, read_only=True), files.volume(bus=DiskBus.SATA)

@@ -9,8 +9,10 @@ from lxml import etree
 
 from nova_virt_api.errors import Busy
 from nova_virt_api.model.instance import PowerState
+from nova_virt_api.model.size import Size
 from nova_virt_api.model.spec import InstanceUpdate
-from nova_virt_libvirt import metadata, update
+from nova_virt_api.model.units import MiB
+from nova_virt_libvirt import hold, metadata, update
 from nova_virt_libvirt.checkpoint_guest import CheckpointGuest
 
 
@@ -127,3 +129,44 @@ def test_labels_that_change_meanwhile_take_no_checkpoint_away(
         done[0].result()
     assert guest.names() == ["one"]
     assert guest.driver.instance(guest.ref, fresh=True).labels == {"tier": "front"}
+
+
+def test_what_a_resize_left_is_joined_too(guest: Any, run: Any) -> None:
+    before = guest.volumes()
+    guest.write(1)
+    run(guest.driver.resize, guest.ref, Size(disks=[MiB(8)]))
+    run(guest.driver.confirm_resize, guest.ref)
+    guest.write(2, at=2 * 65536)
+    guest.create("one")
+    guest.write(3, at=3 * 65536)
+    guest.delete("one")
+    assert guest.volumes() == before
+    assert all(guest.reads(number, at=number * 65536) for number in (1, 2, 3))
+
+
+def test_process_that_slept_over_its_claim_changes_nothing(
+    guest: Any, run: Any, make_driver: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever wakes after somebody else took over, and has finished, must not write what was true before."""
+    other = make_driver()
+    definition = CheckpointGuest.definition
+
+    def asleep(self: CheckpointGuest, **flags: bool) -> Any:
+        found = definition(self, **flags)
+        if self.tree.named("two") is None and [path for path in guest.volumes() if ".at-" in path]:
+            monkeypatch.setattr(CheckpointGuest, "definition", definition)
+            run(other.create_checkpoint, guest.ref, "two")
+            guest.write(2)
+        return found
+
+    guest.write(1)
+    with monkeypatch.context() as silent:
+        silent.setattr(hold, "LEASE", 0.0)
+        silent.setattr(hold.Hold, "_renew", lambda _: None)
+        monkeypatch.setattr(CheckpointGuest, "definition", asleep)
+        with pytest.raises(Busy, match="took over"):
+            guest.create("one")
+    assert guest.names() == ["two"]
+    assert guest.reads(2)
+    guest.revert("two")
+    assert guest.reads(1)
