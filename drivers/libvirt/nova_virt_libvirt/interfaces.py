@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import secrets
-import time
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
@@ -13,13 +12,14 @@ from lxml import etree
 
 from nova_virt_api.driver.interfaces import Interfaces
 from nova_virt_api.driver.operation import CancelMode, Stage
-from nova_virt_api.errors import BackendError, Cancelled, NetworkError, StateAfter, Timeout
+from nova_virt_api.errors import BackendError, NetworkError, StateAfter
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.interface import Interface
 from nova_virt_api.model.nic import NicModel
 from nova_virt_libvirt.definition import PARSER, interface_of
 from nova_virt_libvirt.devices.nic import nic_element
 from nova_virt_libvirt.errors import HINTS, translated
+from nova_virt_libvirt.letting_go import LET_GO_SECONDS, is_asked, lets_go
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.user_network import refuse_on_user_mode
 from nova_virt_libvirt.verbs import OnDomains
@@ -35,15 +35,6 @@ if TYPE_CHECKING:
 
 CHANGEABLE: Final = (PowerState.RUNNING, PowerState.PAUSED, PowerState.SHUTDOWN)
 MODELS: Final = {model.value: model for model in NicModel}
-
-LET_GO_SECONDS: Final = 20.0
-"""A guest's system lets go of a card within a second or some, one that is being booted when that is done."""
-
-PAUSED_SECONDS: Final = 7.0
-"""A paused guest lets go only if somebody resets it, or lets it run; libvirt itself waits for five seconds of these."""
-
-ASK_AGAIN_SECONDS: Final = 5.0
-"""A guest that is still booting may miss the first request."""
 
 
 class LibvirtInterfaces(OnDomains, Interfaces):
@@ -159,28 +150,8 @@ def unplug(cards: Cards, mac: str, op: Operation, *, paused: bool) -> None:
         Cancelled: somebody asked to; the guest may still obey.
         Timeout: the deadline came first; the guest may still obey.
     """
-    end = time.monotonic() + (PAUSED_SECONDS if paused else LET_GO_SECONDS)
-    asked: float | None = None
-
-    def is_over() -> bool:
-        nonlocal asked
-        if not cards.has(mac, libvirt.VIR_DOMAIN_AFFECT_LIVE):
-            return True
-        now = time.monotonic()
-        if asked is not None and now >= end:
-            return True
-        if asked is None or now - asked >= ASK_AGAIN_SECONDS:
-            asked = now
-            cards.detach(mac, libvirt.VIR_DOMAIN_AFFECT_LIVE)
-        return False
-
-    try:
-        op.wait_until(is_over)
-    except (Cancelled, Timeout) as error:
-        if asked is not None:
-            error.state_after = StateAfter.UNKNOWN
-        raise
-    if cards.has(mac, libvirt.VIR_DOMAIN_AFFECT_LIVE):
+    live = libvirt.VIR_DOMAIN_AFFECT_LIVE
+    if not lets_go(lambda: cards.has(mac, live), lambda: cards.detach(mac, live), op, paused=paused):
         reason = "it is paused" if paused else f"its operating system did not answer within {LET_GO_SECONDS:g} s"
         how = "unpause it" if paused else "stop it, or let its system start"
         raise NetworkError(
@@ -198,12 +169,6 @@ def failing(what: str) -> Iterator[None]:
             yield
     except BackendError as error:
         raise NetworkError(error.message, hint=HINTS[NetworkError]) from error.__cause__
-
-
-def is_asked(error: libvirt.libvirtError) -> bool:
-    """Whether the guest has been asked already and not yet answered, or said no for now."""
-    text = str(error)
-    return "in the process of unplug" in text or "rejected by the guest" in text
 
 
 def shown(card: Any) -> Interface:

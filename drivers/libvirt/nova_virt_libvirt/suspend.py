@@ -47,6 +47,8 @@ class LibvirtSuspend(OnDomains, Suspend):
 
 
 def abort(domain: Domain) -> None:
-    """End the job that libvirt runs on the guest; it runs on as before."""
+    """End the saving; the guest runs on as before. Another job, e.g. a backup that it waits for, is somebody else's."""
     with suppress(libvirt.libvirtError, VirtError):
-        domain.urgent.abortJob()
+        native = domain.urgent
+        if native.jobStats().get("operation") == libvirt.VIR_DOMAIN_JOB_OPERATION_SAVE:
+            native.abortJob()

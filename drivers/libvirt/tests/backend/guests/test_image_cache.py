@@ -48,6 +48,7 @@ def test_whoever_prunes_may_die(
     driver: LibvirtDriver, run: Run, spec_of_image: MakeSpec, pool: Pool, removed: bool
 ) -> None:
     first, second = spec_of_image(), spec_of_image()
+    run(driver.prune_images)  # what other tests left
     run(driver.spawn, first)
     destroy(driver, run, first)
     (copy,) = [copy for copy in driver.cached_images() if not copy.used]

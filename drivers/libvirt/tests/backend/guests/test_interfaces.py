@@ -14,7 +14,7 @@ from nova_virt_api.model.image import LocalFile
 from nova_virt_api.model.interface import Interface
 from nova_virt_api.model.nic import Nic, NicModel
 from nova_virt_api.model.units import GiB, MiB
-from nova_virt_libvirt import interfaces
+from nova_virt_libvirt import letting_go
 from nova_virt_libvirt.devices.nic import nic_element
 from nova_virt_libvirt.devices.port import SPARE_PORTS
 
@@ -81,8 +81,8 @@ def test_half_of_an_attachment_is_completed(spawn: Any, make_spec: Any, driver: 
 def test_a_guest_that_does_not_let_go_lets_go_at_its_reset(
     paused: bool, spawn: Any, make_spec: Any, driver: Any, run: Any, native: Any, monkeypatch: Any, eventually: Any
 ) -> None:
-    monkeypatch.setattr(interfaces, "LET_GO_SECONDS", 1.0)
-    monkeypatch.setattr(interfaces, "PAUSED_SECONDS", 1.0)
+    monkeypatch.setattr(letting_go, "LET_GO_SECONDS", 1.0)
+    monkeypatch.setattr(letting_go, "PAUSED_SECONDS", 1.0)
     guest = spawn(make_spec(power_on=True))
     run(driver.attach_interface, guest.ref, NIC)
     domain = native.lookupByUUID(guest.uuid.bytes)
@@ -110,7 +110,7 @@ def test_a_real_guest_lets_go_and_feels_an_interrupt(
     begun = time.monotonic()
     for one in (MAC, second.id):
         run(driver.detach_interface, guest.ref, one)
-    assert time.monotonic() - begun < interfaces.LET_GO_SECONDS
+    assert time.monotonic() - begun < letting_go.LET_GO_SECONDS
     assert cards(native, guest, 0) == cards(native, guest) == []
     run(driver.trigger_crash_dump, guest.ref)
     eventually(lambda: b"NMI" in driver.console_log(guest.ref, 1024**2), "the guest's kernel tells of the interrupt")
