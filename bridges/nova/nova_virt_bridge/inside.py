@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from nova import utils
 from oslo_utils import strutils
 
 import nova_virt_api as virt
@@ -32,5 +33,5 @@ class Inside(Bridged):
 
 def demanded_rest(instance: Any) -> virt.Quiesce:
     """Whether the guest has to come to rest for a snapshot: its image may demand it, else it does where it can."""
-    demanded = strutils.bool_from_string(instance.system_metadata.get(REQUIRE_QUIESCE))
+    demanded = strutils.bool_from_string(utils.instance_sys_meta(instance).get(REQUIRE_QUIESCE))
     return virt.Quiesce.REQUIRED if demanded else virt.Quiesce.IF_POSSIBLE

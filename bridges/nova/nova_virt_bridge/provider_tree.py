@@ -37,6 +37,10 @@ OURS: Final = ("HW_", "STORAGE_", "MISC_", "COMPUTE_FIRMWARE_", "COMPUTE_GRAPHIC
 """Traits that tell what a node is: set and taken away as the endpoint says. Others are only added, as operators do."""
 
 
+NOT_GIVEN: Final = frozenset({"PCPU"})
+"""What the endpoint has and flavors cannot ask for yet: those that want processors for themselves are refused."""
+
+
 class ProviderTree(Bridged):
     """Nova's methods about what a node has."""
 
@@ -55,7 +59,8 @@ class ProviderTree(Bridged):
             whole = self.site.nodes.whole
         now = provider_tree.data(nodename)
         ratios = nova.virt.driver.ComputeDriver._get_allocation_ratios(now.inventory)
-        records = {item.resource_class: record(item, found, ratios, whole=whole) for item in found.resources}
+        given = [item for item in found.resources if item.resource_class not in NOT_GIVEN]
+        records = {item.resource_class: record(item, found, ratios, whole=whole) for item in given}
         provider_tree.update_inventory(nodename, {name: item for name, item in records.items() if item["total"]})
         wanted = set(found.traits)
         provider_tree.add_traits(nodename, *wanted)

@@ -11,7 +11,7 @@ def test_placement_has_what_the_inventory_says(cloud: Any, beside: virt.Compute)
     theirs = cloud.placement.get(f"/resource_providers/{provider['uuid']}/inventories").body["inventories"]
     assert provider["name"] == "fake-host"
     assert {name: entry["total"] for name, entry in theirs.items()} == {
-        name: resource.total for name, resource in ours.items()
+        name: resource.total for name, resource in ours.items() if name != "PCPU"
     }
 
 
