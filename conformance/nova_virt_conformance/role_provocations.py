@@ -95,6 +95,7 @@ def unknown_network(lab: Lab, _: str, __: type[VirtError]) -> Iterator[Scene]:
 @contextmanager
 def volume_to_boot_from(lab: Lab, _: str, __: type[VirtError]) -> Iterator[Scene]:
     """A guest that exists is to boot from a volume."""
+    lab.require(Feature.ATTACH_VOLUMES)
     guest = lab.guest(PowerState.SHUTDOWN)
     volume = replace(lab.rig.volume(), boot=True)
     yield Scene(lambda: lab.compute.attach_volume(guest, volume, timeout=lab.patience), guest)
@@ -103,6 +104,7 @@ def volume_to_boot_from(lab: Lab, _: str, __: type[VirtError]) -> Iterator[Scene
 @contextmanager
 def growth_at_fault(lab: Lab, method: str, error: type[VirtError]) -> Iterator[Scene]:
     """A running guest is to see a volume grow; a stopped one sees it by itself."""
+    lab.require(Feature.ATTACH_VOLUMES, Feature.EXTEND_VOLUME)
     guest = lab.guest(PowerState.RUNNING)
     volume = lab.compute.attach_volume(guest, lab.rig.volume(), timeout=lab.patience)
     with provoked(lab, method, error, guest):
@@ -112,6 +114,7 @@ def growth_at_fault(lab: Lab, method: str, error: type[VirtError]) -> Iterator[S
 @contextmanager
 def unknown_volume(lab: Lab, method: str, _: type[VirtError]) -> Iterator[Scene]:
     """A volume that the guest does not use."""
+    lab.require(Feature.EXTEND_VOLUME if method == "Volumes.extend_volume" else Feature.SWAP_VOLUME)
     guest = lab.guest(PowerState.RUNNING)
     other = lab.rig.volume()
     calls: dict[str, Callable[[], object]] = {
