@@ -13,6 +13,7 @@ from lxml import etree
 from lxml.builder import E
 from oslo_config import cfg
 
+from nova_virt_api.compute.operation import WORKING
 from nova_virt_api.driver.endpoint import Endpoint, Manage
 from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.errors import Cancelled, Timeout
@@ -185,6 +186,13 @@ def remove(native: Any, guest: InstanceRef) -> None:
     except libvirt.libvirtError as error:
         if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:
             raise
+
+
+@pytest.fixture(autouse=True)
+def nothing_under_way() -> Iterator[None]:
+    """An operation that a test began on its own thread is over with the test, also for ``Compute``."""
+    yield
+    vars(WORKING).clear()
 
 
 @pytest.fixture(autouse=True)

@@ -27,7 +27,7 @@ SIZE = MiB(8)
 PASSPHRASE = "open-sesame-4711"
 CHAP = ("tester", "chap-secret-0815")
 PORTAL = "127.0.0.1:3260"
-CONTROL_PORT = "17"
+CONTROL_PORT = str(os.getpid() % 32768)
 
 
 @pytest.fixture
