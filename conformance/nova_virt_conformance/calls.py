@@ -15,6 +15,8 @@ from nova_virt_api.model.secret import Secret
 from nova_virt_api.model.size import Size
 from nova_virt_api.model.spec import InstanceUpdate
 from nova_virt_api.model.units import MiB
+from nova_virt_api.model.volume import AttachedVolume, Volume
+from nova_virt_api.model.volume_connection import IscsiVolume
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from nova_virt_api.model.diagnostics import Diagnosis
     from nova_virt_api.model.interface import Interface
     from nova_virt_api.model.ticket import Ticket
-    from nova_virt_api.model.volume import AttachedVolume
     from nova_virt_conformance.lab import Lab
 
 GRACE: Final = 0.2
@@ -35,6 +36,9 @@ NO_POINT: Final = "conformance-no-such-point"
 LARGER: Final = Size(vcpus=2)
 LABELS: Final = {"conformance": "changed"}
 NO_VOLUME: Final = "conformance-no-such-volume"
+UNREACHABLE: Final = Volume(
+    id=NO_VOLUME, connection=IscsiVolume(portal="192.0.2.1:3260", iqn="iqn.2001-04.com.example:conformance")
+)
 GROWN: Final = MiB(32)
 """No volume of a rig's is larger."""
 
@@ -232,7 +236,12 @@ def volumes(compute: Compute, guest: Instance, _: Lab) -> Sequence[AttachedVolum
 
 def attach_volume(compute: Compute, guest: Instance, lab: Lab) -> AttachedVolume:
     """Let it use one more volume."""
-    return compute.attach_volume(guest, lab.rig.volume(), timeout=lab.patience)
+    return compute.attach_volume(guest, another_volume(compute, lab), timeout=lab.patience)
+
+
+def another_volume(compute: Compute, lab: Lab) -> Volume:
+    """A volume that can be attached; where none can be, one of which only the definition is needed."""
+    return lab.rig.volume() if compute.capabilities().has(Feature.ATTACH_VOLUMES) else UNREACHABLE
 
 
 def detach_volume(compute: Compute, guest: Instance, lab: Lab) -> None:
@@ -248,7 +257,9 @@ def extend_volume(compute: Compute, guest: Instance, lab: Lab) -> None:
 
 def swap_volume(compute: Compute, guest: Instance, lab: Lab) -> AttachedVolume:
     """Let it use another volume in the place of its last one."""
-    return compute.swap_volume(guest, volume_of(compute, guest, lab), lab.rig.volume(), timeout=lab.patience)
+    return compute.swap_volume(
+        guest, volume_of(compute, guest, lab), another_volume(compute, lab), timeout=lab.patience
+    )
 
 
 def see_to_a_volume(compute: Compute, guest: Instance, lab: Lab) -> None:
