@@ -203,7 +203,8 @@ def refuse_there(there: Any, plan: Plan, definition: etree._Element) -> None:
     """
     with translated("look at the destination"):
         names = {domain.name(): domain.UUIDString() for domain in there.listAllDomains(0)}
-    if plan.name in names:
+    uuid = definition.findtext("uuid")
+    if names.get(plan.name, uuid) != uuid:  # its own may be there, of an attempt that was killed
         raise MigrationError(PHASE, f"another guest at the destination is called {plan.name!r}", hint="rename one")
     cpu = definition.find("cpu")
     if cpu is None or definition.get("type") != "kvm" or cpu.get("mode") in ("host-passthrough", "maximum"):

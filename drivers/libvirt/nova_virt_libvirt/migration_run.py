@@ -171,6 +171,10 @@ class Copying:
             except NotYet:
                 self._op.checkpoint()
                 self._look()
+            except libvirt.libvirtError as error:
+                if error.get_error_code() == libvirt.VIR_ERR_OPERATION_ABORTED:
+                    self._op.checkpoint()  # says so if a cancel has ended it
+                raise
             else:
                 return
 
