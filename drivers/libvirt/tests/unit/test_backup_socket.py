@@ -5,6 +5,7 @@ import socket
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -22,13 +23,17 @@ def echoing(tmp_path: Path) -> Iterator[Path]:
     server.listen()
 
     def serve() -> None:
-        stream, _ = server.accept()
-        with stream:
-            stream.sendall(stream.recv(100).upper())
+        with suppress(OSError):  # nobody came
+            stream, _ = server.accept()
+            with stream:
+                stream.sendall(stream.recv(100).upper())
 
     serving = threading.Thread(target=serve, daemon=True)
     serving.start()
     yield path
+    with suppress(OSError):
+        server.shutdown(socket.SHUT_RDWR)  # wakes who still waits for somebody
+    serving.join(10)
     server.close()
 
 
