@@ -40,7 +40,8 @@ from nova_virt_conformance.outcome import NotApplicable, NotVerified
 from nova_virt_conformance.resize_provocations import OF_RESIZE
 from nova_virt_conformance.role_provocations import OF_ROLES, rescued
 from nova_virt_conformance.scene import BRIEF, NOWHERE, Recipe, Scene, act, refused_by_the_backend, verb_of
-from nova_virt_conformance.verbs import STATES, VERBS
+from nova_virt_conformance.verb import STATES
+from nova_virt_conformance.verbs import VERBS
 
 if TYPE_CHECKING:
     from nova_virt_conformance.lab import Lab

@@ -15,7 +15,8 @@ from nova_virt_api.model.image import ImageSource
 from nova_virt_api.model.instance import Instance, PowerState
 from nova_virt_api.model.spec import InstanceSpec
 from nova_virt_conformance.outcome import NotApplicable
-from nova_virt_conformance.verbs import VERBS, Verb
+from nova_virt_conformance.verb import Verb
+from nova_virt_conformance.verbs import VERBS
 
 if TYPE_CHECKING:
     from nova_virt_conformance.lab import Lab

@@ -45,7 +45,7 @@ def row(name: str, sample: GuestMetrics) -> tuple[Any, ...]:
     disks, nics = sample.disks, sample.nics
     return (
         name,
-        sample.cpu_seconds,
+        None if sample.cpu_seconds is None else round(sample.cpu_seconds, 3),
         sample.memory_bytes,
         sample.memory_used_bytes,
         sample.memory_resident_bytes,

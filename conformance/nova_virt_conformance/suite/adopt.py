@@ -17,7 +17,7 @@ from nova_virt_api.model.instance import Instance, Lifecycle, PowerOff, PowerSta
 from nova_virt_conformance.aftermath import check_gone, leaving_as_is, leaving_nothing
 from nova_virt_conformance.covers import covers
 from nova_virt_conformance.lab import Lab
-from nova_virt_conformance.verbs import difference, shown
+from nova_virt_conformance.verb import difference, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

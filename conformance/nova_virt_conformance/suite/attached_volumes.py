@@ -19,7 +19,7 @@ from nova_virt_conformance.covers import covers, needs
 from nova_virt_conformance.lab import Lab
 from nova_virt_conformance.suite.secrets import look, planted, recorded_logs
 from nova_virt_conformance.suite.volumes import with_password
-from nova_virt_conformance.verbs import RUNNING, SHUTDOWN
+from nova_virt_conformance.verb import RUNNING, SHUTDOWN
 
 if TYPE_CHECKING:
     from nova_virt_api.compute.compute import Compute

@@ -22,7 +22,7 @@ from nova_virt_conformance.backup_provocations import under_way
 from nova_virt_conformance.covers import covers, needs
 from nova_virt_conformance.inhabited import left_writing
 from nova_virt_conformance.lab import SMALL_DISK, Lab
-from nova_virt_conformance.verbs import SHUTDOWN, shown
+from nova_virt_conformance.verb import SHUTDOWN, shown
 
 if TYPE_CHECKING:
     from nova_virt_api.compute.compute import Compute

@@ -17,7 +17,7 @@ from nova_virt_conformance.covers import covers
 from nova_virt_conformance.lab import Lab
 from nova_virt_conformance.outcome import NotApplicable
 from nova_virt_conformance.stages import Stages
-from nova_virt_conformance.verbs import shown
+from nova_virt_conformance.verb import shown
 
 LONG_NAME = "x" * 80
 ODD_NAME = "before: the <upgrade> & 'more' \"ü\""

@@ -18,7 +18,7 @@ from nova_virt_conformance.covers import covers
 from nova_virt_conformance.held import Held, HeldUntilCancelled
 from nova_virt_conformance.lab import Lab
 from nova_virt_conformance.promise import Promise
-from nova_virt_conformance.verbs import PAUSED, RUNNING, SHUTDOWN, shown
+from nova_virt_conformance.verb import PAUSED, RUNNING, SHUTDOWN, shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from nova_virt_api.model.secret import Secret
 from nova_virt_conformance.covers import covers
 from nova_virt_conformance.lab import Lab
 from nova_virt_conformance.outcome import NotApplicable
-from nova_virt_conformance.verbs import shown
+from nova_virt_conformance.verb import shown
 
 PORTS = range(1, 65536)
 

@@ -9,7 +9,7 @@ from nova_virt_api.driver.console_log import ConsoleLog
 from nova_virt_api.model.instance import Instance
 from nova_virt_conformance.covers import covers
 from nova_virt_conformance.lab import Lab
-from nova_virt_conformance.verbs import shown
+from nova_virt_conformance.verb import shown
 
 CHEAP_SECONDS = 2.0
 """A read does not wait for the guest."""

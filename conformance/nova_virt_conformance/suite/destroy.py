@@ -19,7 +19,7 @@ from nova_virt_conformance.covers import covers
 from nova_virt_conformance.held import LONGEST
 from nova_virt_conformance.lab import Lab
 from nova_virt_conformance.promise import Promise
-from nova_virt_conformance.verbs import STATES
+from nova_virt_conformance.verb import STATES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -33,7 +33,8 @@ from nova_virt_conformance.outcome import NotApplicable
 from nova_virt_conformance.promise import Promise
 from nova_virt_conformance.provocations import callable_methods, scene
 from nova_virt_conformance.scene import Scene
-from nova_virt_conformance.verbs import IDEMPOTENT, Verb
+from nova_virt_conformance.verb import Verb
+from nova_virt_conformance.verbs import IDEMPOTENT
 
 METHODS: Final = methods()
 ROLES: Final[dict[str, type[Role]]] = {role.__name__: role for role in roles()}

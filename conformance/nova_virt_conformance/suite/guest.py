@@ -28,7 +28,7 @@ from nova_virt_conformance.outcome import NotApplicable
 from nova_virt_conformance.promise import Promise
 from nova_virt_conformance.suite.secrets import look, planted, recorded_logs
 from nova_virt_conformance.suite.snapshot import inspected
-from nova_virt_conformance.verbs import shown
+from nova_virt_conformance.verb import shown
 
 if TYPE_CHECKING:
     from nova_virt_api.compute.operation import Operation

@@ -12,7 +12,8 @@ from nova_virt_api.model.instance import Instance, PowerOff
 from nova_virt_conformance.covers import covers
 from nova_virt_conformance.lab import Lab
 from nova_virt_conformance.promise import Promise
-from nova_virt_conformance.verbs import IDEMPOTENT, Verb, difference, shown
+from nova_virt_conformance.verb import Verb, difference, shown
+from nova_virt_conformance.verbs import IDEMPOTENT
 
 OFTEN: Final = 10
 SELDOM: Final = 2

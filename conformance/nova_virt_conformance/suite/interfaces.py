@@ -16,7 +16,7 @@ from nova_virt_conformance.calls import NO_INTERFACE
 from nova_virt_conformance.covers import covers
 from nova_virt_conformance.lab import Lab
 from nova_virt_conformance.outcome import NotVerified
-from nova_virt_conformance.verbs import RUNNING, SHUTDOWN
+from nova_virt_conformance.verb import RUNNING, SHUTDOWN
 
 if TYPE_CHECKING:
     from nova_virt_api.compute.compute import Compute

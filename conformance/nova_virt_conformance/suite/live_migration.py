@@ -16,7 +16,7 @@ from nova_virt_conformance.covers import covers
 from nova_virt_conformance.lab import Lab
 from nova_virt_conformance.migration_provocations import Phases
 from nova_virt_conformance.suite.secrets import look
-from nova_virt_conformance.verbs import difference
+from nova_virt_conformance.verb import difference
 
 if TYPE_CHECKING:
     from nova_virt_api.compute.operation import Operation

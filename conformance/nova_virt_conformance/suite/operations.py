@@ -26,7 +26,7 @@ from nova_virt_conformance.lab import Lab
 from nova_virt_conformance.outcome import NotApplicable
 from nova_virt_conformance.promise import Promise
 from nova_virt_conformance.stages import Stages
-from nova_virt_conformance.verbs import RUNNING, SHUTDOWN, SUSPENDED
+from nova_virt_conformance.verb import RUNNING, SHUTDOWN, SUSPENDED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -17,7 +17,8 @@ from nova_virt_conformance.contract import READS
 from nova_virt_conformance.covers import covers
 from nova_virt_conformance.lab import Lab
 from nova_virt_conformance.promise import Promise
-from nova_virt_conformance.verbs import VERBS, Verb
+from nova_virt_conformance.verb import Verb
+from nova_virt_conformance.verbs import VERBS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

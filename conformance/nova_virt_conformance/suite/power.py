@@ -19,7 +19,7 @@ from nova_virt_conformance.covers import covers
 from nova_virt_conformance.lab import Lab
 from nova_virt_conformance.promise import Promise
 from nova_virt_conformance.stages import Stages
-from nova_virt_conformance.verbs import CRASHED, PAUSED, RUNNING, SHUTDOWN, SUSPENDED
+from nova_virt_conformance.verb import CRASHED, PAUSED, RUNNING, SHUTDOWN, SUSPENDED
 
 LONG_GRACE: Final = 8.0
 SHORT_GRACE: Final = 0.3

@@ -12,7 +12,8 @@ from nova_virt_api.model.instance import Instance, PowerOff, PowerState
 from nova_virt_conformance.covers import covers
 from nova_virt_conformance.lab import Lab
 from nova_virt_conformance.promise import Promise
-from nova_virt_conformance.verbs import CRASHED, PAUSED, RUNNING, SHUTDOWN, STATES, SUSPENDED, VERBS, Verb
+from nova_virt_conformance.verb import CRASHED, PAUSED, RUNNING, SHUTDOWN, STATES, SUSPENDED, Verb
+from nova_virt_conformance.verbs import VERBS
 
 if TYPE_CHECKING:
     from nova_virt_api.compute.watch import Watch

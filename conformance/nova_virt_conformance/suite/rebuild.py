@@ -20,7 +20,7 @@ from nova_virt_conformance.covers import covers, needs
 from nova_virt_conformance.image_files import GARBAGE
 from nova_virt_conformance.lab import SMALL_DISK, Lab
 from nova_virt_conformance.stages import Stages
-from nova_virt_conformance.verbs import difference, shown
+from nova_virt_conformance.verb import difference, shown
 
 
 @covers(Capability.REBUILD, Rebuild.rebuild)

@@ -22,7 +22,8 @@ from nova_virt_conformance.lab import Lab
 from nova_virt_conformance.outcome import NotApplicable
 from nova_virt_conformance.promise import Promise
 from nova_virt_conformance.suite.secrets import look, planted, recorded_logs
-from nova_virt_conformance.verbs import VERBS, Verb, difference, shown
+from nova_virt_conformance.verb import Verb, difference, shown
+from nova_virt_conformance.verbs import VERBS
 
 
 @covers(Capability.RESCUE, Rescue.rescue, Rescue.unrescue)

@@ -18,7 +18,8 @@ from nova_virt_conformance.event_log import SLACK, subscribed
 from nova_virt_conformance.lab import SMALL_DISK, SMALL_MEMORY, Lab
 from nova_virt_conformance.promise import Promise
 from nova_virt_conformance.suite.secrets import look
-from nova_virt_conformance.verbs import VERBS, Verb, difference, shown
+from nova_virt_conformance.verb import Verb, difference, shown
+from nova_virt_conformance.verbs import VERBS
 
 LARGER = Size(vcpus=2, memory_bytes=2 * SMALL_MEMORY)
 

@@ -23,7 +23,7 @@ from nova_virt_conformance.covers import covers, needs
 from nova_virt_conformance.lab import SMALL_DISK, Lab
 from nova_virt_conformance.outcome import NotApplicable
 from nova_virt_conformance.stages import Stages
-from nova_virt_conformance.verbs import shown
+from nova_virt_conformance.verb import shown
 
 FORMATS = pytest.mark.parametrize("image_format", [ImageFormat.QCOW2, ImageFormat.RAW], ids=lambda each: each.value)
 ONLY_ITS_OWNER = 0o600

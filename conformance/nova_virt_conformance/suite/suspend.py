@@ -7,7 +7,7 @@ from nova_virt_api.driver.suspend import Suspend
 from nova_virt_api.model.instance import Instance, Lifecycle, PowerState
 from nova_virt_conformance.covers import covers
 from nova_virt_conformance.lab import Lab
-from nova_virt_conformance.verbs import shown
+from nova_virt_conformance.verb import shown
 
 
 @covers(Capability.SUSPEND, Suspend.suspend, Suspend.resume)

@@ -10,7 +10,8 @@ from nova_virt_conformance.covers import covers
 from nova_virt_conformance.lab import Lab
 from nova_virt_conformance.outcome import NotApplicable
 from nova_virt_conformance.promise import Promise
-from nova_virt_conformance.verbs import STATES, VERBS, Verb, difference, shown
+from nova_virt_conformance.verb import STATES, Verb, difference, shown
+from nova_virt_conformance.verbs import VERBS
 
 
 @pytest.mark.parametrize(
