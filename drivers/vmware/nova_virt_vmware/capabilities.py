@@ -34,69 +34,23 @@ NOT_YET: Final = "this version of the driver does not do it"
 NO_RESCUE: Final = "this driver has no rescue mode"
 TEMPLATES: Final = "guests are cloned from templates of vCenter: give Native(ref)"
 
-NEVER: Final[Mapping[Capability | Feature, str]] = {
+MISSING: Final[Mapping[Capability | Feature, str]] = {
     Capability.PAUSE: "vSphere cannot stop a guest's virtual CPUs and keep its memory: suspend it",
-    Capability.SNAPSHOT: NOT_YET,
-    Capability.CHECKPOINT: NOT_YET,
-    Capability.CONSOLE: NOT_YET,
-    Capability.CONSOLE_LOG: NOT_YET,
-    Capability.REBUILD: NOT_YET,
     Capability.RESCUE: NO_RESCUE,
-    Capability.INTERFACES: NOT_YET,
-    Capability.VOLUMES: NOT_YET,
-    Capability.CRASH_DUMP: NOT_YET,
-    Capability.HOST_CONTROL: NOT_YET,
-    Capability.DEVICES: NOT_YET,
     Feature.WHOLE_NODES: "guests are virtual machines, as large as their spec says",
     Feature.CLIENT_IMAGES: TEMPLATES,
     Feature.BACKEND_URL: TEMPLATES,
     Feature.NIC_VIF: "vSphere's networks have no ports that could be made before their guest",
-    Feature.SPAWN_VOLUMES: NOT_YET,
-    Feature.ATTACH_VOLUMES: NOT_YET,
-    Feature.EXTEND_VOLUME: NOT_YET,
-    Feature.SWAP_VOLUME: NOT_YET,
-    Feature.VOLUME_BUS: NOT_YET,
-    Feature.VOLUME_ENCRYPTION: NOT_YET,
-    Feature.VOLUME_SHARED: NOT_YET,
-    Feature.VOLUME_READ_ONLY: NOT_YET,
-    Feature.VOLUME_TAG: NOT_YET,
-    Feature.HOST_VOLUMES: NOT_YET,
-    Feature.NBD_VOLUMES: NOT_YET,
-    Feature.NFS_VOLUMES: NOT_YET,
-    Feature.RBD_VOLUMES: NOT_YET,
     Feature.DISK_BUS: "a disk is on the bus of its template, a new one on a SCSI controller",
-    Feature.DISK_LIMITS: NOT_YET,
     Feature.DISK_CACHE: "vSphere does not cache disks on its hosts",
     Feature.DISK_DISCARD: "the datastore decides whether it takes back space",
-    Feature.DISK_SERIAL: NOT_YET,
-    Feature.NIC_LIMITS: NOT_YET,
-    Feature.NIC_QUEUES: NOT_YET,
     Feature.NIC_MTU: "an interface takes what its switch takes",
-    Feature.NIC_LINK: NOT_YET,
-    Feature.SECURE_BOOT: NOT_YET,
     Feature.STATELESS_FIRMWARE: "vSphere's firmware always keeps its variables",
-    Feature.TPM: NOT_YET,
     Feature.CPU_MODEL: "a guest sees the processor that the cluster's EVC mode gives it",
-    Feature.CPU_FLAGS: NOT_YET,
-    Feature.CPU_TOPOLOGY: NOT_YET,
-    Feature.DEDICATED_CPUS: NOT_YET,
-    Feature.NUMA: NOT_YET,
-    Feature.HUGE_PAGES: NOT_YET,
     Feature.FILE_BACKED_MEMORY: "vSphere decides itself where memory is",
     Feature.SHARED_MEMORY: "vSphere lets no process of its hosts at a guest's memory",
-    Feature.LOCKED_MEMORY: NOT_YET,
-    Feature.MEMORY_ENCRYPTION: NOT_YET,
-    Feature.WATCHDOG: NOT_YET,
     Feature.VIDEO_MODEL: "vSphere has one kind of video card",
-    Feature.GRAPHICS: NOT_YET,
     Feature.EXTRAS: "this driver defines no extras",
-    Feature.SNAPSHOT_LIVE: NOT_YET,
-    Feature.SNAPSHOT_QUIESCE: NOT_YET,
-    Feature.GUEST_PASSWORD: NOT_YET,
-    Feature.GUEST_QUIESCE: NOT_YET,
-    Feature.CHECKPOINT_MEMORY: NOT_YET,
-    Feature.BACKUP_STOPPED: NOT_YET,
-    Feature.BACKUP_QUIESCE: NOT_YET,
     Feature.MIGRATE_WITHIN: "this driver does not move running guests",
     Feature.RESIZE_DISKS: "this driver resizes no guests",
     Feature.COLD_MIGRATION: "this driver moves no guests",
@@ -112,8 +66,8 @@ def answers(manage: Manage) -> Mapping[Capability | Feature, Availability]:
     Args:
         manage: which guests the connection may change.
     """
-    found: dict[Capability | Feature, Availability] = dict.fromkeys(ALWAYS, AVAILABLE)
-    found |= {what: unavailable(reason) for what, reason in NEVER.items()}
+    known: tuple[Capability | Feature, ...] = (*Capability, *Feature)
+    found = {what: unavailable(MISSING.get(what, NOT_YET)) for what in known} | dict.fromkeys(ALWAYS, AVAILABLE)
     if manage is Manage.ALL:
         found[Capability.ADOPT] = unavailable("a connection with manage='all' writes no marks")
     return found
