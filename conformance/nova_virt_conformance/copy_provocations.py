@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
+from nova_virt_api.capability import Feature
 from nova_virt_api.errors import Busy, ImageNotFound, ImageRejected, InvalidSpec, NoCapacity, StorageError, VirtError
 from nova_virt_api.model.image import ImageFormat, LocalFile
 from nova_virt_conformance.scene import NOWHERE, Recipe, Scene, provoked
@@ -48,7 +49,8 @@ def refused_pruning(lab: Lab, method: str, error: type[VirtError]) -> Iterator[S
 
 
 def new_image(lab: Lab) -> LocalFile:
-    """An image that nobody has used before: its bytes are new."""
+    """An image that nobody has used before, where images come from a client: its bytes are new."""
+    lab.require(Feature.CLIENT_IMAGES)
     path = lab.directory / "new.raw"
     path.write_bytes(uuid4().bytes.ljust(65536, b"\0"))
     return LocalFile(path, format=ImageFormat.RAW)

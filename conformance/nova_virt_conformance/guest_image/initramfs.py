@@ -31,7 +31,7 @@ REQUIRED_MODULES: Final = (
 # Each kernel brings those of these that it has.
 OPTIONAL_MODULES: Final = (
     "crc32c_generic",  # what ext4 counts its checksums with; newer kernels do so without a module
-    *("virtio_balloon", "virtio-rng", "pvpanic-mmio", "pvpanic-pci", "nls_utf8"),
+    *("virtio_balloon", "virtio_mem", "virtio-rng", "pvpanic-mmio", "pvpanic-pci", "nls_utf8"),
     *("nvme", "ahci", "ata_piix", "ata_generic", "vmw_pvscsi", "mptspi", "mptsas", "sym53c8xx", "xen-blkfront"),
     "floppy",  # how some emulated BMCs show a removable medium
     *("e1000", "e1000e", "8139cp", "vmxnet3", "xen-netfront"),

@@ -27,7 +27,7 @@ from nova_virt_conformance.verb import SHUTDOWN, shown
 if TYPE_CHECKING:
     from nova_virt_api.compute.compute import Compute
 
-EARLY, LATE, OTHER = KiB(512), KiB(1536), KiB(3072)
+EARLY, LATE, OTHER = KiB(512), KiB(1536), KiB(1024)
 """Places on a disk that are far apart."""
 
 LENGTH: Final = KiB(64)

@@ -128,7 +128,7 @@ def test_quiesced_guest_writes_nothing(lab: Lab) -> None:
 
 
 @covers(Feature.SNAPSHOT_QUIESCE, Snapshot.snapshot)
-@needs(Feature.SNAPSHOT_LIVE, Feature.GUEST_QUIESCE)
+@needs(Capability.SNAPSHOT, Feature.SNAPSHOT_LIVE, Feature.GUEST_QUIESCE)
 def test_guest_writes_again_after_a_snapshot(lab: Lab, tmp_path: Path) -> None:
     """A snapshot for which the guest came to rest is whole, and the guest writes again."""
     with left_writing(lab) as living:
@@ -140,7 +140,7 @@ def test_guest_writes_again_after_a_snapshot(lab: Lab, tmp_path: Path) -> None:
 
 
 @covers(Feature.SNAPSHOT_QUIESCE, Snapshot.snapshot, Guest.quiesce)
-@needs(Feature.SNAPSHOT_LIVE, Feature.GUEST_QUIESCE)
+@needs(Capability.SNAPSHOT, Feature.SNAPSHOT_LIVE, Feature.GUEST_QUIESCE)
 def test_snapshot_leaves_a_quiesced_guest_at_rest(lab: Lab, tmp_path: Path) -> None:
     """A guest that was quiesced before a snapshot is at rest after it."""
     with left_writing(lab) as living:
@@ -152,7 +152,7 @@ def test_snapshot_leaves_a_quiesced_guest_at_rest(lab: Lab, tmp_path: Path) -> N
 
 
 @covers(Feature.SNAPSHOT_QUIESCE, Snapshot.snapshot)
-@needs(Feature.SNAPSHOT_LIVE)
+@needs(Capability.SNAPSHOT, Feature.SNAPSHOT_LIVE)
 def test_snapshot_that_cannot_be_at_rest(lab: Lab, running: Instance, tmp_path: Path) -> None:
     """Without an agent a snapshot is made if rest is not required; if it is, it fails and leaves nothing."""
     target = LocalTarget(tmp_path / "disk.qcow2")

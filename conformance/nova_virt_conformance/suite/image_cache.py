@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from nova_virt_api.capability import Capability
+from nova_virt_api.capability import Capability, Feature
 from nova_virt_api.driver.driver import Driver
 from nova_virt_api.driver.image_cache import ImageCache
 from nova_virt_api.errors import ImageNotFound, InvalidSpec
@@ -38,6 +38,7 @@ def test_copies_are_well_formed(lab: Lab) -> None:
         assert copy.made_at <= time.time() + SLACK
 
 
+@needs(Feature.CLIENT_IMAGES)
 @covers(Capability.IMAGE_CACHE, ImageCache.prefetch_image, ImageCache.prune_images, ImageCache.cached_images)
 def test_a_copy_is_made_once_and_removed(lab: Lab, tmp_path: Path) -> None:
     """An image is brought into a pool once; a pruning that is not for old ones only takes it away again."""
@@ -54,6 +55,7 @@ def test_a_copy_is_made_once_and_removed(lab: Lab, tmp_path: Path) -> None:
     assert copy not in lab.compute.prune_images(timeout=lab.patience)
 
 
+@needs(Feature.CLIENT_IMAGES)
 @covers(Capability.IMAGE_CACHE, ImageCache.prune_images, ImageCache.prefetch_image, Driver.spawn, Driver.destroy)
 def test_a_copy_that_is_used_stays(lab: Lab, tmp_path: Path) -> None:
     """A copy that a guest's disk is based on is not pruned; without that guest it is."""
@@ -67,7 +69,7 @@ def test_a_copy_that_is_used_stays(lab: Lab, tmp_path: Path) -> None:
     assert copy.id in {one.id for one in lab.compute.prune_images(timeout=lab.patience)}
 
 
-@needs(Capability.IMAGE_CACHE)
+@needs(Feature.CLIENT_IMAGES)
 @covers(Capability.IMAGE_CACHE, ImageCache.prune_images, Driver.spawn)
 def test_what_was_pruned_is_made_anew(lab: Lab, tmp_path: Path) -> None:
     """A guest can be made from an image whose copy was removed, by a connection that has used it before."""
@@ -79,6 +81,7 @@ def test_what_was_pruned_is_made_anew(lab: Lab, tmp_path: Path) -> None:
     assert not [copy for copy in lab.compute.cached_images() if not copy.used]
 
 
+@needs(Feature.CLIENT_IMAGES)
 @covers(Capability.IMAGE_CACHE, ImageCache.prefetch_image, InvalidSpec, ImageNotFound)
 def test_images_that_are_not_there(lab: Lab, tmp_path: Path) -> None:
     """An image that is not there, or is wanted where there is no pool, leaves nothing."""
