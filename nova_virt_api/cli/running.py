@@ -6,6 +6,7 @@ import math
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from nova_virt_api.cli.interruption import Interruption
 from nova_virt_api.cli.progress import progress_on
 from nova_virt_api.compute.hub import Slots
 from nova_virt_api.errors import Cancelled
@@ -37,20 +38,21 @@ def run_operation(app: App, what: str, submit: Callable[[OnProgress], Operation[
     """
     progress = progress_on(app.stderr, what, quiet=app.options.quiet)
     operation = submit(progress.reached)
-    try:
-        see_through(operation, progress)
-    except KeyboardInterrupt:
-        cancel(app, operation, progress)
-    finally:
-        progress.erase()
+    with Interruption() as interruption:
+        try:
+            see_through(operation, progress, interruption)
+            if interruption.came:
+                cancel(app, operation, progress)
+        finally:
+            progress.erase()
     return operation.result()
 
 
-def see_through(operation: Operation[Any], progress: Progress) -> None:
-    """Wait until the outcome is known, or until the time to clean up after the deadline is over."""
+def see_through(operation: Operation[Any], progress: Progress, interruption: Interruption | None = None) -> None:
+    """Wait until the outcome is known, the time to clean up after the deadline is over, or somebody interrupts."""
     progress.look(operation)
     told = False
-    while not operation.wait(REDRAW):
+    while not (interruption and interruption.came) and not operation.wait(REDRAW):
         progress.look(operation)
         late = time.monotonic() - operation.deadline
         if late > 0 and not told:

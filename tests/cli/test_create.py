@@ -1,6 +1,7 @@
 """What ``create`` makes of its options and of a spec file."""
 
 import io
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -176,11 +177,13 @@ def test_an_option_replaces_the_boot_disk_of_a_spec_file_and_keeps_the_rest(nova
 
 
 def test_a_second_ctrl_c_leaves_at_any_moment(nova_virt: Run, slow_fake: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from nova_virt_api.cli import progress, running
+    from nova_virt_api.cli import progress
     from nova_virt_api.cli.connection import Connection
+    from nova_virt_api.compute.operation import Operation
 
-    def interrupted(*words: object) -> None:
-        raise KeyboardInterrupt
+    def interrupted(self: Operation[Any], timeout: float | None = None) -> bool:
+        signal.raise_signal(signal.SIGINT)
+        return wait(self, timeout)
 
     def forget(self: Connection) -> None:
         forgotten.append(self)
@@ -188,14 +191,17 @@ def test_a_second_ctrl_c_leaves_at_any_moment(nova_virt: Run, slow_fake: Run, mo
     def interrupted_while_it_says_so(self: progress.Lines, text: str) -> None:
         said.append(text)
         if "cancelling" in text:
-            raise KeyboardInterrupt
+            signal.raise_signal(signal.SIGINT)
 
     said: list[str] = []
     forgotten: list[Connection] = []
+    wait = Operation.wait
     slow_fake(SPAWN_DISK=60)
-    monkeypatch.setattr(running, "see_through", interrupted)
+    monkeypatch.setattr(Operation, "wait", interrupted)
     monkeypatch.setattr(progress.Lines, "note", interrupted_while_it_says_so)
     monkeypatch.setattr(Connection, "forget", forget)
+    before = signal.getsignal(signal.SIGINT)
     assert nova_virt("create web --image native:cirros").code == 130
     assert "left while" in said[-1]
     assert len(forgotten) == 1
+    assert signal.getsignal(signal.SIGINT) is before
