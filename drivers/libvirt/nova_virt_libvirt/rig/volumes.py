@@ -15,6 +15,7 @@ from uuid import uuid4
 import libvirt
 from lxml import etree
 from lxml.builder import E
+from tenacity import Retrying, retry_if_exception_message, stop_after_attempt
 
 from nova_virt_api.model.disk import DiskBus
 from nova_virt_api.model.secret import Secret
@@ -31,6 +32,13 @@ PREFIX: Final = "conformance-volume-"
 SIZE: Final = MiB(8)
 PATIENCE: Final = 10.0
 BUSES: Final = {bus.value: bus for bus in DiskBus}
+
+MEASURED: Final = Retrying(
+    retry=retry_if_exception_message(match=r"(?s).*Unable to get accurate CPU usage"),
+    stop=stop_after_attempt(50),
+    reraise=True,
+)
+"""On a busy machine QEMU cannot always tell how long it takes to try a passphrase, and then formats no volume."""
 
 
 class PoolVolumes:
@@ -72,7 +80,7 @@ class PoolVolumes:
         try:
             secret.setValue(passphrase.encode())
             key = E.secret(type="passphrase", uuid=secret.UUIDString())
-            made = self._create(volume_id, E.encryption(key, format="luks"))
+            made = MEASURED(self._create, volume_id, E.encryption(key, format="luks"))
         finally:
             secret.undefine()
         return replace(made, encryption=LuksEncryption(passphrase=Secret(passphrase)))
