@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from nova import exception
+from nova.compute import task_states
 
 import nova_virt_api as virt
 from nova_virt_bridge import glance
@@ -15,6 +16,8 @@ from nova_virt_bridge.site import Bridged, guest
 from nova_virt_bridge.spec import Request, spec_of
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from nova_virt_api.model.spec import InstanceSpec
 
 LOG = logging.getLogger(__name__)
@@ -76,6 +79,8 @@ class Build(Bridged):
     ) -> None:
         with nova_errors(DESTROY, instance):
             uuid = guest(instance)
+            if self._waits_for_its_resize(uuid, instance, destroy_disks=destroy_disks):
+                return
             disks = virt.DiskPolicy.DELETE if destroy_disks else virt.DiskPolicy.KEEP
             self.site.builds.overtake(uuid)
             there = self.compute.destroy(uuid, disks=disks, timeout=self.site.spawn_timeout)
@@ -93,5 +98,27 @@ class Build(Bridged):
         destroy_vifs: bool = True,
         destroy_secrets: bool = True,
     ) -> None:
-        """What is left after the guest was stopped or moved: to the endpoint that is the same as removing it."""
+        """What is left after the guest was stopped: to the endpoint that is the same as removing it.
+
+        After a live migration nothing is left: ``post_live_migration`` has seen to it, and whoever has the uuid here
+        now may be the guest itself, which only changed its node.
+        """
+        if migrate_data is not None:
+            return
         self.destroy(context, instance, network_info, block_device_info, destroy_disks, destroy_secrets)
+
+    def _waits_for_its_resize(self, uuid: UUID, instance: Any, *, destroy_disks: bool) -> bool:
+        """Keep what a resize may have to come back to.
+
+        Nova destroys a resized guest before it reverts it, which would be the guest itself where it was resized in its
+        place. On its way to another cell it is destroyed but for its disks, and comes back from them.
+        """
+        if instance.task_state == task_states.RESIZE_MIGRATING and not destroy_disks:
+            self.compute.prepare_resize(uuid, virt.Size(), timeout=self.site.verb_timeout)
+            return True
+        if instance.task_state != task_states.RESIZE_REVERTING:
+            return False
+        try:
+            return self.compute.instance(uuid, fresh=True).lifecycle is virt.Lifecycle.RESIZE_PENDING
+        except virt.InstanceNotFound:
+            return False

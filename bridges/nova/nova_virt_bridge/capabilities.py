@@ -14,6 +14,9 @@ from nova_virt_bridge.site import Bridged
 FLAGS: Final[Mapping[str, virt.Capability | virt.Feature]] = {
     "has_imagecache": virt.Capability.IMAGE_CACHE,
     "supports_attach_interface": virt.Capability.INTERFACES,
+    "supports_extend_volume": virt.Feature.EXTEND_VOLUME,
+    "supports_multiattach": virt.Feature.VOLUME_SHARED,
+    "supports_trusted_certs": virt.Feature.CLIENT_IMAGES,
     "supports_image_type_raw": virt.Feature.CLIENT_IMAGES,
     "supports_image_type_qcow2": virt.Feature.CLIENT_IMAGES,
     "supports_image_type_vmdk": virt.Feature.CLIENT_IMAGES,

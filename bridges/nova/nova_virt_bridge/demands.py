@@ -46,8 +46,6 @@ def demands(request: Request) -> Iterator[str]:
         yield "PCI devices"
     if request.accelerators:
         yield "accelerators"
-    if instance.trusted_certs is not None:
-        yield "verification by trusted certificates"
     if any(device.get("encrypted") for device in own_devices(request)):
         yield "encrypted disks"
 

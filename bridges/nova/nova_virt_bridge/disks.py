@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nova import exception
+
 import nova_virt_api as virt
+from nova_virt_bridge.glance import SignedImage
 from nova_virt_bridge.volumes import boots_from_volume
 
 if TYPE_CHECKING:
@@ -33,14 +36,27 @@ def disks_of(request: Request, told: virt.Capabilities) -> tuple[virt.Disk, ...]
 def root_disk(request: Request, told: virt.Capabilities, *, whole: bool) -> virt.Disk:
     """The disk from the image; a flavor of 0 GB takes the image's own size."""
     size = request.instance.flavor.root_gb
-    source = image_source(request.instance.image_ref, told)
+    source = image_source(request.instance.image_ref, told, request.instance.trusted_certs)
     return virt.Disk(source=source, size_bytes=None if whole or not size else virt.GiB(size))
 
 
-def image_source(image_ref: str, told: virt.Capabilities) -> ImageSource:
-    """One of Glance's images: read through nova-virt-api's own checks, or by the endpoint itself if it has to be."""
+def image_source(image_ref: str, told: virt.Capabilities, trusted_certs: Any = None) -> ImageSource:
+    """One of Glance's images: read through nova-virt-api's own checks, or by the endpoint itself if it has to be.
+
+    Args:
+        image_ref: the image.
+        told: the endpoint's capabilities.
+        trusted_certs: the instance's, if its image must be signed.
+
+    Raises:
+        CertificateValidationFailed: it must be, and the endpoint fetches images itself.
+    """
     if told.has(virt.Feature.CLIENT_IMAGES):
-        return virt.Store(SCHEME, image_ref)
+        certificates = tuple(trusted_certs.ids) if trusted_certs else ()
+        return virt.Store(SCHEME, str(SignedImage(image_ref, certificates)))
+    if trusted_certs:
+        reason = f"image {image_ref} is fetched by the endpoint, which checks no signatures"
+        raise exception.CertificateValidationFailed(cert_uuid=",".join(trusted_certs.ids), reason=reason)
     return virt.Native(image_ref)
 
 

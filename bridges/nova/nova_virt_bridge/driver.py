@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from nova.virt.driver import ComputeDriver
 
+from nova_virt_bridge.attaching import Attaching
 from nova_virt_bridge.build import Build
 from nova_virt_bridge.capabilities import Capabilities
 from nova_virt_bridge.console import Consoles
@@ -16,14 +17,16 @@ from nova_virt_bridge.image_cache import ImageCache
 from nova_virt_bridge.inside import Inside
 from nova_virt_bridge.interfaces import Interfaces
 from nova_virt_bridge.listing import Listing
+from nova_virt_bridge.live_migration import LiveMigration
 from nova_virt_bridge.nodes import Nodes
 from nova_virt_bridge.power import Power
 from nova_virt_bridge.provider_tree import ProviderTree
 from nova_virt_bridge.rebuild import Rebuild
 from nova_virt_bridge.repair import Repair
+from nova_virt_bridge.resize import Resize
 from nova_virt_bridge.site import Site
 from nova_virt_bridge.threads import require_native_threads
-from nova_virt_bridge.volumes import Volumes
+from nova_virt_bridge.volume_usage import VolumeUsage
 
 
 class BridgeDriver(
@@ -35,10 +38,13 @@ class BridgeDriver(
     Build,
     Power,
     Rebuild,
+    Resize,
+    LiveMigration,
     Repair,
     Inside,
     Interfaces,
-    Volumes,
+    Attaching,
+    VolumeUsage,
     Consoles,
     Diagnostics,
     ImageCache,

@@ -132,6 +132,32 @@ DETACH: Final[Table] = (
 )
 """Taking an interface from a guest."""
 
+VOLUME: Final[Table] = (
+    (errors.NoCapacity, lambda error, instance: exception.TooManyDiskDevices(str(error))),
+    (errors.VolumeError, lambda error, instance: exception.InvalidVolume(reason=str(error))),
+    *GUEST,
+)
+"""Giving a guest a volume, or another one for it, or telling it that one has grown."""
+
+DETACH_VOLUME: Final[Table] = (
+    (errors.VolumeError, lambda error, instance: exception.DeviceDetachFailed(device="a volume", reason=str(error))),
+    (errors.Timeout, lambda error, instance: exception.DeviceDetachFailed(device="a volume", reason=str(error))),
+    *GUEST,
+)
+"""Taking a volume from a guest."""
+
+MOVE: Final[Table] = (
+    (errors.MigrationError, lambda error, instance: exception.MigrationError(reason=str(error))),
+    *GUEST,
+)
+"""Giving a guest another size or another host."""
+
+CHECK: Final[Table] = (
+    (errors.InstanceNotFound, lambda error, instance: exception.InstanceNotFound(instance_id=uuid_of(instance))),
+    (errors.VirtError, lambda error, instance: exception.MigrationPreCheckError(reason=str(error))),
+)
+"""Finding out whether a running guest can go to a host, and making room for it there."""
+
 HOST: Final[Table] = (
     (errors.NotSupported, lambda error, instance: NotImplementedError(str(error))),
     (errors.InvalidSpec, lambda error, instance: exception.InvalidInput(reason=str(error))),

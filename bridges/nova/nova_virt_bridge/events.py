@@ -21,7 +21,7 @@ LOG = logging.getLogger(__name__)
 PAUSE_SECONDS: Final = 5.0
 PATIENCE_SECONDS: Final = 60.0
 
-UNFINISHED: Final = (virt.Lifecycle.BUILDING, virt.Lifecycle.DELETING)
+UNFINISHED: Final = (virt.Lifecycle.BUILDING, virt.Lifecycle.DELETING, virt.Lifecycle.MIGRATING)
 HALTED: Final = (virt.PowerState.PAUSED, virt.PowerState.SUSPENDED)
 TRANSITIONS: Final = {
     virt.PowerState.RUNNING: event.EVENT_LIFECYCLE_STARTED,
@@ -110,7 +110,7 @@ class Watcher:
 def transition_of(seen: InstanceEvent) -> int | None:
     """What Nova calls a change; None for one that it does not want to hear of.
 
-    A guest that is being made or removed changes because Nova wants it to.
+    A guest that is being made, moved or removed changes because Nova wants it to.
     """
     if seen.change is virt.Change.GONE:
         return int(event.EVENT_LIFECYCLE_STOPPED)

@@ -7,13 +7,16 @@ import tempfile
 import threading
 from collections import Counter
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import nova.conf
 from cryptography.exceptions import InvalidSignature
+from cursive.exception import SignatureVerificationError
 from nova import exception
 from nova.image import glance
+from nova.objects.trusted_certs import TrustedCerts
 
 from nova_virt_api.errors import ImageNotFound, ImageRejected, PermissionDenied, Unavailable, VirtError
 from nova_virt_api.images.disk_errors import writing_to
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
 
 CONF = nova.conf.CONF
 CHUNK: Final = 1024**2
+SIGNED_BY: Final = "?signed-by="
 FORMATS: Final = {
     "raw": ImageFormat.RAW,
     "qcow2": ImageFormat.QCOW2,
@@ -86,19 +90,50 @@ def lent(context: Any, image_id: str | None) -> Iterator[None]:
         TOKENS.take_back(image_id)
 
 
+@dataclass(frozen=True, slots=True)
+class SignedImage:
+    """An image as a request wants it: its bytes must be signed by one of the certificates that the guest trusts.
+
+    They are part of the image's name in the store, so bytes that were fetched for somebody who asked for no signature
+    never pass for checked ones.
+
+    Args:
+        id: Glance's.
+        certificates: ids of certificates in the key manager; with none, Nova's configuration decides.
+    """
+
+    id: str
+    certificates: tuple[str, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> SignedImage:
+        """From its name in the store."""
+        image_id, _, certificates = text.partition(SIGNED_BY)
+        return cls(image_id, tuple(certificates.split(",")) if certificates else ())
+
+    def __str__(self) -> str:
+        return f"{self.id}{SIGNED_BY}{','.join(self.certificates)}" if self.certificates else self.id
+
+    @property
+    def trusted(self) -> Any:
+        """The certificates as Nova has them."""
+        return TrustedCerts(ids=list(self.certificates)) if self.certificates else None
+
+
 class GlanceReader(StoreReader):
     """Images of Glance, by the configuration and the client of the nova-compute that this runs in."""
 
     def describe(self, image_id: str) -> StoreImage:
         """See :meth:`nova_virt_api.images.store.StoreReader.describe`."""
-        with glance_errors(image_id):
-            image = glance.API().get(TOKENS.find(image_id), image_id)
+        wanted = SignedImage.parse(image_id)
+        with glance_errors(wanted.id):
+            image = glance.API().get(TOKENS.find(wanted.id), wanted.id)
         kind = image.get("disk_format")
         if kind == "iso":
             hint = "use an image that is a disk, e.g. qcow2"
-            raise ImageRejected(image_id, "it is an ISO image, a medium to install from and no disk", hint=hint)
+            raise ImageRejected(wanted.id, "it is an ISO image, a medium to install from and no disk", hint=hint)
         if kind not in FORMATS:
-            raise ImageRejected(image_id, f"its format is {kind}, which is no disk", hint=f"use {', '.join(FORMATS)}")
+            raise ImageRejected(wanted.id, f"its format is {kind}, which is no disk", hint=f"use {', '.join(FORMATS)}")
         hashed = image.get("os_hash_value") or image.get("checksum")
         return StoreImage(
             version=f"{hashed or ''} {image.get('updated_at') or ''} {image.get('size')}",
@@ -115,12 +150,15 @@ class GlanceReader(StoreReader):
         Raises:
             ImageRejected: the bytes are not those that Glance once took, or their signature is wrong.
         """
+        wanted = SignedImage.parse(image_id)
         directory = Path(CONF.nova_virt.cache_dir)
         with writing_to(directory):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=directory, prefix="glance-") as file:
-                with glance_errors(image_id):
-                    glance.API().download(TOKENS.find(image_id), image_id, dest_path=file.name)
+                with glance_errors(wanted.id):
+                    glance.API().download(
+                        TOKENS.find(wanted.id), wanted.id, dest_path=file.name, trusted_certs=wanted.trusted
+                    )
                 with Path(file.name).open("rb") as fetched:  # whoever fetched it may have put another file in its place
                     fetched.seek(offset)
                     yield from iter(lambda: fetched.read(CHUNK), b"")
@@ -143,7 +181,12 @@ def glance_errors(image_id: str) -> Iterator[None]:
         raise ImageNotFound(f"no image {image_id} in Glance: {error}") from error
     except exception.ImageNotAuthorized as error:
         raise PermissionDenied(f"Glance does not give image {image_id}: {error}") from error
-    except (exception.ImageUnacceptable, InvalidSignature) as error:
+    except (
+        exception.CertificateValidationFailed,
+        exception.ImageUnacceptable,
+        InvalidSignature,
+        SignatureVerificationError,
+    ) as error:
         raise ImageRejected(image_id, str(error) or "its signature is wrong") from error
     except exception.NovaException as error:
         raise Unavailable(f"image {image_id} could not be had from Glance: {error}") from error

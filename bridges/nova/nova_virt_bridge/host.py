@@ -32,9 +32,7 @@ class Host(Bridged):
 
     def get_host_ip_addr(self) -> str:
         with nova_errors(HOST):
-            nodes = self.compute.nodes()
-            address = self.compute.inventory(nodes[0].id).address if len(nodes) == 1 else None
-        return address or str(CONF.my_ip)
+            return address(self.compute)
 
     def get_host_uptime(self) -> str:
         """As the command uptime prints it, as far as the endpoint knows."""
@@ -62,3 +60,10 @@ class Host(Bridged):
     def manages_network_binding_host_id(self) -> bool:
         with nova_errors(HOST):
             return all(self.site.has(feature) for feature in (virt.Feature.WHOLE_NODES, virt.Feature.NIC_VIF))
+
+
+def address(compute: virt.Compute) -> str:
+    """The address by which Nova knows this host: the endpoint's only node's, if it tells it."""
+    nodes = compute.nodes()
+    found = compute.inventory(nodes[0].id).address if len(nodes) == 1 else None
+    return found or str(CONF.my_ip)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nova.virt.hardware import InstanceInfo
 
@@ -10,17 +10,23 @@ import nova_virt_api as virt
 from nova_virt_bridge.errors import HOST, nova_errors
 from nova_virt_bridge.site import Bridged, guest
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 
 class Listing(Bridged):
-    """Nova's methods about which guests there are. Guests of other making are not told of: Nova would delete them."""
+    """Nova's methods about which guests there are. Guests of other making are not told of: Nova would delete them.
+
+    Nor are those that wait here for what becomes of their resize, which may be instances of another host.
+    """
 
     def list_instances(self) -> list[str]:
         with nova_errors(HOST):
-            return [found.name for found in self.compute.instances(scope=virt.Scope.OWNED)]
+            return [found.name for found in self._guests()]
 
     def list_instance_uuids(self) -> list[str]:
         with nova_errors(HOST):
-            return [str(found.uuid) for found in self.compute.instances(scope=virt.Scope.OWNED)]
+            return [str(found.uuid) for found in self._guests()]
 
     def get_info(self, instance: Any, use_cache: bool = True) -> InstanceInfo:
         with nova_errors(instance=instance):
@@ -33,3 +39,7 @@ class Listing(Bridged):
                 return self.compute.instance(guest(instance)).owned
             except virt.InstanceNotFound:
                 return False
+
+    def _guests(self) -> Iterator[virt.Instance]:
+        pending = virt.Lifecycle.RESIZE_PENDING
+        return (found for found in self.compute.instances(scope=virt.Scope.OWNED) if found.lifecycle is not pending)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import nova.conf
 from nova.compute import power_state, task_states, vm_states
@@ -11,6 +11,9 @@ from nova.objects import external_event
 import nova_virt_api as virt
 from nova_virt_bridge.errors import GUEST, STOP, nova_errors
 from nova_virt_bridge.site import Bridged, guest
+
+if TYPE_CHECKING:
+    from nova_virt_bridge.site import Site
 
 CONF = nova.conf.CONF
 SOFT: Final = "SOFT"
@@ -30,7 +33,7 @@ class Power(Bridged):
         with nova_errors(STOP, instance):
             self.compute.power_off(
                 guest(instance),
-                mode=self.mode(graceful=timeout > 0),
+                mode=mode(self.site, graceful=timeout > 0),
                 grace_seconds=timeout,
                 timeout=self.site.verb_timeout + timeout,
             )
@@ -67,7 +70,7 @@ class Power(Bridged):
             grace = CONF.shutdown_timeout if soft else 0
             self.compute.reboot(
                 uuid,
-                mode=self.mode(graceful=soft),
+                mode=mode(self.site, graceful=soft),
                 grace_seconds=grace,
                 timeout=self.site.verb_timeout + grace,
             )
@@ -105,8 +108,9 @@ class Power(Bridged):
             if self.compute.instance(uuid, fresh=True).power_state in STOPPED:
                 self.compute.power_on(uuid, timeout=self.site.verb_timeout)
 
-    def mode(self, *, graceful: bool) -> virt.PowerOff:
-        """How to stop a guest; one that cannot be asked loses its power, as Nova would have it in the end."""
-        if graceful and self.site.has(virt.Feature.GRACEFUL_POWER_OFF):
-            return virt.PowerOff.GRACEFUL
-        return virt.PowerOff.HARD
+
+def mode(site: Site, *, graceful: bool) -> virt.PowerOff:
+    """How to stop a guest; one that cannot be asked loses its power, as Nova would have it in the end."""
+    if graceful and site.has(virt.Feature.GRACEFUL_POWER_OFF):
+        return virt.PowerOff.GRACEFUL
+    return virt.PowerOff.HARD

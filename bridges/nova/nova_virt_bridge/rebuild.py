@@ -48,8 +48,9 @@ class Rebuild(Bridged):
     ) -> None:
         with nova_errors(BUILD, instance):
             in_place = self.site.nodes.whole and self.site.has(virt.Capability.REBUILD)
+            detaches = self.site.has(virt.Feature.ATTACH_VOLUMES)
         if not in_place or evacuate or reimage_boot_volume or boots_from_volume(block_device_info or {}):
-            if not evacuate:
+            if not evacuate and not detaches:
                 refuse_to_detach(instance, block_device_info or {})
             raise NotImplementedError("Nova destroys and spawns such a guest by itself")
         if preserve_ephemeral:
@@ -71,7 +72,7 @@ class Rebuild(Bridged):
             self.site.builds.making(uuid),
         ):
             check_demands(request)
-            source = image_source(instance.image_ref, self.compute.capabilities())
+            source = image_source(instance.image_ref, self.compute.capabilities(), instance.trusted_certs)
             first_boot = cloud_init_of(request) if configdrive.required_by(instance) else None
             self.compute.rebuild(uuid, source=source, cloud_init=first_boot, timeout=self.site.spawn_timeout)
 
@@ -80,9 +81,9 @@ def refuse_to_detach(instance: Any, block_devices: Mapping[str, Any]) -> None:
     """Refuse what Nova's own way would come to after it has stopped or destroyed the guest.
 
     Raises:
-        InstanceFaultRollback: the guest has volumes, which cannot be detached; Nova leaves it as it is.
+        InstanceFaultRollback: the guest has volumes, which cannot be detached here; Nova leaves it as it is.
     """
     if driver.block_device_info_get_mapping(block_devices):
-        reason = "its volumes would have to be detached, and nova-virt-bridge cannot do that yet; nothing was changed"
+        reason = "its volumes would have to be detached, and the endpoint cannot do that; nothing was changed"
         refused = exception.BuildAbortException(instance_uuid=instance.uuid, reason=reason)
         raise exception.InstanceFaultRollback(refused)

@@ -36,7 +36,7 @@ class Repair(Bridged):
             image_id = image_meta.id if named else None
             password = virt.Secret(rescue_password) if told.has(virt.Feature.RESCUE_PASSWORD) else None
             with glance.lent(context, image_id):
-                image = image_source(image_id, told) if image_id else None
+                image = image_source(image_id, told, instance.trusted_certs) if image_id else None
                 self.compute.rescue(guest(instance), image=image, password=password, timeout=self.site.spawn_timeout)
 
     def unrescue(self, context: Any, instance: Any) -> None:

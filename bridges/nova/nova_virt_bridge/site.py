@@ -10,6 +10,7 @@ import nova.conf
 
 import nova_virt_api as virt
 from nova_virt_bridge import options
+from nova_virt_bridge.moves import Moves
 from nova_virt_bridge.node_names import NodeNames
 from nova_virt_bridge.overtaken import Builds
 
@@ -32,6 +33,7 @@ class Site:
         self._compute: virt.Compute | None = None
         self.nodes = NodeNames(self)
         self.builds = Builds()
+        self.moves = Moves()
         options.register(CONF)
 
     def open(self) -> None:

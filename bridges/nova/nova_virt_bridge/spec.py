@@ -76,7 +76,7 @@ def spec_of(request: Request, compute: virt.Compute, node: Node) -> virt.Instanc
         vcpus=1 if whole else instance.flavor.vcpus,  # the scheduler has chosen the machine; this is the least it has
         memory_bytes=virt.MiB(1 if whole else instance.flavor.memory_mb),
         disks=disks_of(request, told),
-        volumes=volumes_of(request.block_devices),
+        volumes=volumes_of(request.block_devices, request.context),
         nics=nics_of(request.vifs, compute, told),
         cloud_init=cloud_init_of(request) if configdrive.required_by(instance) else None,
         placement=virt.Placement(node=node.id, pool=CONF.nova_virt.pool),

@@ -1,53 +1,132 @@
-"""Cinder's volumes as ours, and who a node is to Cinder."""
+"""Cinder's volumes as ours."""
 
 from __future__ import annotations
 
+import binascii
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import nova.conf
+from castellan import key_manager
+from nova import exception
 from nova.virt import driver
+from nova.volume import cinder
+from os_brick import encryptors
 
 import nova_virt_api as virt
-from nova_virt_bridge.errors import nova_errors
-from nova_virt_bridge.site import Bridged
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 CONF = nova.conf.CONF
+READ_ONLY: Final = "ro"
+DISK: Final = "disk"
+LUKS: Final = "luks"
+BUSES: Final = {bus.value: bus for bus in virt.DiskBus}
+"""Nova names buses as we do."""
 
 
-class Volumes(Bridged):
-    """Nova's methods about volumes that need nothing of a guest. Attaching to a guest is not in the contract yet."""
+def volumes_of(block_devices: Mapping[str, Any], context: Any) -> tuple[virt.Volume, ...]:
+    """The volumes that the guest uses from the start, the one to boot from first.
 
-    def get_volume_connector(self, instance: Any) -> dict[str, Any]:
-        with nova_errors(instance=instance):
-            told = self.compute.volume_connector(self.site.nodes.home(instance).id)
-        connector: dict[str, Any] = {"host": CONF.host, "ip": next(iter(told.addresses), CONF.my_block_storage_ip)}
-        if told.iscsi_initiator is not None:
-            connector["initiator"] = told.iscsi_initiator
-        if told.wwpns:
-            connector |= {"wwpns": list(told.wwpns), "wwnns": list(told.wwnns)}
-        return connector
+    Args:
+        block_devices: what ``nova.virt.driver.get_block_device_info`` returns.
+        context: the request, by whose token the keys of encrypted volumes are read.
 
-
-def volumes_of(block_devices: Mapping[str, Any]) -> tuple[virt.Volume, ...]:
-    """The volumes that the guest uses from the start, the one to boot from first."""
-    return tuple(sorted(volumes(block_devices), key=lambda volume: not volume.boot))
-
-
-def volumes(block_devices: Mapping[str, Any]) -> Iterator[virt.Volume]:
-    """The volumes in Nova's order. How each is reached stays between Cinder and the endpoint's driver."""
+    Raises:
+        InvalidVolume: Nova does not say which volume it is, or asks for what is no disk.
+        NotSupported: it is encrypted in a way that is not ours.
+    """
     root = block_devices.get("root_device_name")
-    for device in driver.block_device_info_get_mapping(block_devices):
-        reached = device["connection_info"]
-        properties = virt.Secret(json.dumps(reached["data"], default=str))
-        yield virt.Volume(
-            id=device.get("volume_id") or reached.get("serial") or reached["data"]["volume_id"],
-            connection=virt.OpaqueVolume(reached["driver_volume_type"], properties),
+    found = [
+        volume_of(
+            device["connection_info"],
+            volume_id=device.get("volume_id"),
             boot=is_root(device, root),
+            bus=device.get("disk_bus"),
+            kind=device.get("device_type"),
+            encryption=encryption_of(device["connection_info"], context),
+            context=context,
         )
+        for device in driver.block_device_info_get_mapping(block_devices)
+    ]
+    return tuple(sorted(found, key=lambda volume: not volume.boot))
+
+
+def volume_of(
+    reached: Mapping[str, Any],
+    *,
+    volume_id: str | None = None,
+    boot: bool = False,
+    bus: str | None = None,
+    kind: str | None = None,
+    encryption: Mapping[str, Any] | None = None,
+    context: Any = None,
+) -> virt.Volume:
+    """One volume. How it is reached stays between Cinder and the endpoint's driver.
+
+    Args:
+        reached: Cinder's ``connection_info``.
+        volume_id: Nova's id for it; None takes the one in the connection.
+        boot: whether the guest starts from it.
+        bus: Nova's name of the bus that the user asked for.
+        kind: what the guest is to take it for.
+        encryption: what Cinder says of its encryption; nothing for one that is not encrypted.
+        context: the request, by whose token its key is read.
+
+    Raises:
+        InvalidVolume: the connection does not say which volume it is, or it is to be no disk.
+        InvalidSpec: there is no such bus.
+        NotSupported: it is encrypted in a way that is not ours.
+    """
+    if kind not in {None, DISK}:
+        raise exception.InvalidVolume(reason=f"a volume is a disk of its guest, and not a {kind}")
+    if bus is not None and bus not in BUSES:
+        raise virt.InvalidSpec("disk_bus", bus, f"one of: {', '.join(BUSES)}")
+    data = reached["data"]
+    return virt.Volume(
+        id=volume_id or id_of(reached),
+        connection=virt.OpaqueVolume(reached["driver_volume_type"], virt.Secret(json.dumps(data, default=str))),
+        boot=boot,
+        bus=None if bus is None else BUSES[bus],
+        encryption=luks(encryption, context) if encryption else None,
+        shared=bool(reached.get("multiattach")),
+        read_only=data.get("access_mode") == READ_ONLY,
+    )
+
+
+def id_of(reached: Mapping[str, Any]) -> str:
+    """The id of a volume by its connection.
+
+    Raises:
+        InvalidVolume: it names none.
+    """
+    found = reached.get("serial") or reached.get("data", {}).get("volume_id")
+    if not found:
+        raise exception.InvalidVolume(reason="its connection_info has no serial and no volume_id")
+    return str(found)
+
+
+def encryption_of(reached: Mapping[str, Any], context: Any) -> Mapping[str, Any]:
+    """What Cinder says of a volume's encryption; it is only asked where the connection says that there is one."""
+    if not reached.get("data", {}).get("encrypted"):
+        return {}
+    found: Mapping[str, Any] = encryptors.get_encryption_metadata(context, cinder.API(), id_of(reached), reached)
+    return found
+
+
+def luks(encryption: Mapping[str, Any], context: Any) -> virt.LuksEncryption:
+    """The passphrase out of the key manager, in the form in which Cinder and Nova give it to LUKS: hexadecimal.
+
+    Raises:
+        NotSupported: the volume is encrypted otherwise.
+    """
+    provider = encryption.get("provider")
+    provider = encryptors.LEGACY_PROVIDER_CLASS_TO_FORMAT_MAP.get(provider, provider)
+    if provider != LUKS:
+        raise virt.NotSupported(virt.Feature.VOLUME_ENCRYPTION, "encryption", f"{provider!r} is not LUKS in version 1")
+    key = key_manager.API(CONF).get(context, encryption["encryption_key_id"])
+    return virt.LuksEncryption(passphrase=virt.Secret(binascii.hexlify(key.get_encoded()).decode()))
 
 
 def boots_from_volume(block_devices: Mapping[str, Any]) -> bool:

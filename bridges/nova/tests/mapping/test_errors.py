@@ -12,7 +12,10 @@ import nova_virt_bridge.errors
 from nova_virt_api import errors
 
 COLUMNS = ("Error", "While", "Nova's exception", "What Nova does")
-TABLES = ("guest", "build", "stop", "destroy", "running", "console", "attach", "detach", "host", "start")
+TABLES = (
+    *("guest", "build", "stop", "destroy", "running", "console", "attach", "detach"),
+    *("volume", "detach_volume", "move", "check", "host", "start"),
+)
 
 
 class State(enum.Enum):

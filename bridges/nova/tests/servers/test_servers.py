@@ -23,6 +23,7 @@ SUITES = (
     test_servers.ServerSoftDeleteTests,
     test_servers.VolumeBackedServerTest,
     test_servers.PortBindingShelvedServerTest,
+    test_servers.PollUnconfirmedResizesTest,
 )
 """Those in which the driver has work to do; the page says which of Nova's are left out, and why."""
 
@@ -30,9 +31,16 @@ MOVES = (
     "test_evacuate_clean_hypervisor",
     "test_evacuate_instance_kept_on_the_hypervisor",
     "test_evacuate_rebuild_on_dest_fails_clean_hypervisor",
+    "test_live_migrate",
+    "test_live_migrate_rollback_cleans_dest_node_allocations",
+    "test_migrate_revert",
+    "test_migration_confirm_resize_error",
+    "test_resize_confirm",
+    "test_resize_confirm_same_host",
+    "test_resize_revert_same_host",
     "test_shelve_offload_unshelve_diff_host",
 )
-"""What is run of ``ServerMovingTests``: one of each kind of move. The rest is variants, resizes and live migrations."""
+"""What is run of ``ServerMovingTests``: one of each kind of move. The rest is variants of these."""
 
 
 def cases() -> Iterator[tuple[str, unittest.TestCase]]:

@@ -182,7 +182,7 @@ class Glance:
             raise nova.exception.ImageNotFound(image_id=image_id)
         return self.images[image_id]
 
-    def download(self, context: Any, image_id: str, dest_path: str) -> None:
+    def download(self, context: Any, image_id: str, dest_path: str, trusted_certs: Any = None) -> None:
         """Write an image to a file."""
         self.downloads.append((context, image_id))
         Path(dest_path).write_bytes(self.bytes[image_id])

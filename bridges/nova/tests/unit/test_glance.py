@@ -118,7 +118,7 @@ def other_bytes(images: Any) -> None:
 
 
 def test_wrong_bytes_that_glances_client_notices(images: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    def download(context: Any, image_id: str, dest_path: str) -> None:
+    def download(context: Any, image_id: str, dest_path: str, trusted_certs: Any) -> None:
         digest = images.images[image_id]["os_hash_value"]
         chunks = glance.glance_utils.serious_integrity_iter([images.bytes[image_id]], hashlib.sha512(), digest)
         Path(dest_path).write_bytes(b"".join(chunks))
@@ -151,7 +151,7 @@ def test_wrong_bytes_that_nobody_on_the_way_notices(
 def test_what_the_local_file_system_answers(
     images: Any, monkeypatch: pytest.MonkeyPatch, number: int, kind: type[Exception], tmp_path: Path
 ) -> None:
-    def download(context: Any, image_id: str, dest_path: str) -> None:
+    def download(context: Any, image_id: str, dest_path: str, trusted_certs: Any) -> None:
         raise OSError(number, "no", dest_path)
 
     monkeypatch.setattr(images, "download", download)

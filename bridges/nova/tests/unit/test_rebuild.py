@@ -71,10 +71,17 @@ def test_a_guest_is_not_stopped_for_a_rebuild_that_cannot_be(
     make_driver: Any, instance: Any, rebuild: Any, saved: list[Any], whole_nodes: bool, how: Any
 ) -> None:
     driver = make_driver(nodes="a", whole_nodes=whole_nodes, world=f"volumes-{whole_nodes}")
+    with driver.compute.native() as switches:
+        switches.withdraw(virt.Feature.ATTACH_VOLUMES, "no hands")
     with pytest.raises(exception.InstanceFaultRollback) as caught:
         rebuild(driver, instance, block_device_info=root_volume(), **how)
     assert "volumes" in str(caught.value.inner_exception)
     assert saved == []
+
+
+def test_a_guest_whose_volumes_can_be_detached_is_rebuilt_by_nova(driver: Any, instance: Any, rebuild: Any) -> None:
+    with pytest.raises(NotImplementedError):
+        rebuild(driver, instance, block_device_info=root_volume())
 
 
 def test_a_guest_with_volumes_is_evacuated_by_nova(driver: Any, instance: Any, rebuild: Any) -> None:

@@ -98,9 +98,8 @@ def test_a_name_with_control_characters_becomes_a_label(make_spec: Any, make_ins
         (lambda: {"flavor": {"extra_specs": {"os:secure_boot": "required"}}}, "secure boot"),
         (lambda: {"numa_topology": objects.InstanceNUMATopology(cells=[])}, "NUMA"),
         (lambda: {"pci_requests": objects.InstancePCIRequests(requests=[objects.InstancePCIRequest()])}, "PCI devices"),
-        (lambda: {"trusted_certs": objects.TrustedCerts(ids=["a"])}, "trusted certificates"),
     ],
-    ids=["pinned-cpus", "secure-boot", "numa", "pci", "certificates"],
+    ids=["pinned-cpus", "secure-boot", "numa", "pci"],
 )
 def test_what_has_no_word_is_refused_and_may_go_elsewhere(
     make_spec: Any, make_instance: Any, changes: Callable[[], dict[str, Any]], named: str

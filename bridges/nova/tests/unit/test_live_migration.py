@@ -1,0 +1,236 @@
+"""Live migrations in Nova's phases, between two worlds of the fake driver; what Nova carries goes over RPC each time."""
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+from nova import exception, objects
+from nova.objects.base import NovaObjectSerializer
+
+import nova_virt_api as virt
+from nova_virt_api.fake.steps import Step
+from nova_virt_bridge import live_migration
+
+RUNNING = 1
+
+
+def sent(data: Any) -> Any:
+    """Nova's data as they come out of an RPC message."""
+    serializer = NovaObjectSerializer()
+    return serializer.deserialize_entity(None, serializer.serialize_entity(None, data))
+
+
+class Manager:
+    """What nova-compute at the source does with the outcome."""
+
+    def __init__(self, driver: Any, far: Any, instance: Any) -> None:
+        self.driver, self.far, self.instance = driver, far, instance
+        self.outcomes: list[str] = []
+
+    def check(self) -> Any:
+        """Both checks."""
+        data = sent(self.far.check_can_live_migrate_destination(None, self.instance, {}, {}, False, False))
+        decided = sent(self.driver.check_can_live_migrate_source(None, self.instance, data, {}))
+        self.far.cleanup_live_migration_destination_check(None, data)
+        assert self.far.check_source_migrate_data_at_dest(None, self.instance, decided, None, None, None) is decided
+        return decided
+
+    def prepare(self) -> Any:
+        """Up to where the destination has made room."""
+        return sent(self.far.pre_live_migration(None, self.instance, {}, [], None, self.check()))
+
+    def move(self, data: Any) -> None:
+        """The rest."""
+        self.driver.live_migration(None, self.instance, "far", self._post, self._recover, False, data)
+
+    def _post(self, context: Any, instance: Any, dest: str, block_migration: bool, migrate_data: Any) -> None:
+        self.outcomes.append("completed")
+        self.driver.post_live_migration(context, instance, {}, migrate_data)
+        with pytest.raises(NotImplementedError):
+            self.driver.post_live_migration_at_source(context, instance, [])
+        self.driver.cleanup(context, instance, [], destroy_disks=True, migrate_data=migrate_data, destroy_vifs=True)
+        self.far.post_live_migration_at_destination(context, instance, [], block_migration)
+
+    def _recover(
+        self, context: Any, instance: Any, dest: str, migrate_data: Any, migration_status: str = "failed"
+    ) -> None:
+        self.outcomes.append(migration_status)
+        self.driver.rollback_live_migration_at_source(context, instance, migrate_data)
+        self.far.rollback_live_migration_at_destination(context, instance, [], {}, migrate_data=sent(migrate_data))
+
+
+@pytest.fixture
+def far(driver: Any, make_driver: Any, world: str) -> Any:
+    """The bridge's driver over another world."""
+    return make_driver(world=f"{world}-far")
+
+
+@pytest.fixture
+def manager(driver: Any, far: Any, running: Any, monkeypatch: pytest.MonkeyPatch) -> Manager:
+    """Moves an instance from one to the other."""
+    monkeypatch.setattr(objects.Instance, "save", lambda instance: None)
+    return Manager(driver, far, running)
+
+
+@pytest.fixture
+def kept(config: Any) -> Callable[[], list[Path]]:
+    """The tickets that are kept for who comes after a crash."""
+    from nova.conf import CONF
+
+    return lambda: list(Path(CONF.nova_virt.state_dir, "nova-moves").glob("*"))
+
+
+def seen(driver: Any, instance: Any) -> Any:
+    """The guest at the endpoint."""
+    return driver.compute.instance(UUID(instance.uuid), fresh=True)
+
+
+@contextmanager
+def moving(manager: Manager, switches: Any) -> Iterator[Any]:
+    """A move that copies memory until the block ends."""
+    data = manager.prepare()
+    with switches.hang_at(Step.COPY_MEMORY) as hang:
+        thread = threading.Thread(target=manager.move, args=(data,))
+        thread.start()
+        assert hang.wait_reached(60)
+        yield hang
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+def test_moved(driver: Any, far: Any, running: Any, manager: Manager, kept: Any) -> None:
+    manager.move(manager.prepare())
+    assert manager.outcomes == ["completed"]
+    assert not driver.instance_exists(running)
+    guest = seen(far, running)
+    assert (guest.lifecycle, guest.power_state.code) == (virt.Lifecycle.READY, RUNNING)
+    assert (driver.list_instance_uuids(), far.list_instance_uuids()) == ([], [running.uuid])
+    assert not driver.compute.leftovers()
+    assert kept() == []
+
+
+def test_the_checks_change_nothing(driver: Any, far: Any, running: Any, manager: Manager) -> None:
+    manager.check()
+    assert seen(driver, running).lifecycle is virt.Lifecycle.READY
+    assert not far.instance_exists(running)
+    assert not far.compute.leftovers()
+
+
+def test_nova_asks_both_ends_to_clean_up(manager: Manager) -> None:
+    from nova.compute.manager import ComputeManager
+
+    flags = ComputeManager._live_migration_cleanup_flags(None, manager.prepare())  # of what it reads of such data
+    assert flags == (True, True)
+    assert "block_migration" not in manager.check()
+
+
+def test_cancelled(driver: Any, far: Any, running: Any, manager: Manager, switches: Any, kept: Any) -> None:
+    with moving(manager, switches):
+        assert len(kept()) == 1
+        driver.live_migration_abort(running)
+    assert manager.outcomes == ["cancelled"]
+    guest = seen(driver, running)
+    assert (guest.lifecycle, guest.power_state.code) == (virt.Lifecycle.READY, RUNNING)
+    assert not far.instance_exists(running)
+    assert not far.compute.leftovers()
+    assert kept() == []
+
+
+def test_completed_at_the_guests_expense(driver: Any, running: Any, manager: Manager, switches: Any) -> None:
+    with moving(manager, switches) as hang:
+        driver.live_migration_force_complete(running)
+        hang.release()
+    assert manager.outcomes == ["completed"]
+
+
+def test_nova_is_told_how_far_it_is(
+    running: Any, manager: Manager, switches: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, first = [], threading.Event()
+
+    def save(instance: Any) -> None:
+        told.append(instance.progress)
+        first.set()
+
+    monkeypatch.setattr(live_migration, "REPORT_SECONDS", 0.01)
+    monkeypatch.setattr(objects.Instance, "save", save)
+    with moving(manager, switches):
+        assert first.wait(60)
+    assert manager.outcomes == ["completed"]
+    assert set(told) <= set(range(101))
+
+
+def test_failed(driver: Any, far: Any, running: Any, manager: Manager, switches: Any) -> None:
+    data = manager.prepare()
+    switches.fail_at(Step.COPY_MEMORY, virt.MigrationError("migrate", "the line is too thin"))
+    manager.move(data)
+    assert manager.outcomes == ["failed"]
+    assert seen(driver, running).lifecycle is virt.Lifecycle.READY
+    assert not far.instance_exists(running)
+
+
+def test_a_guest_that_has_gone_over_is_not_rolled_back(driver: Any, far: Any, running: Any, manager: Manager) -> None:
+    data = manager.prepare()
+    manager.move(data)
+    with pytest.raises(exception.MigrationError):
+        far.rollback_live_migration_at_destination(None, running, [], {}, migrate_data=data)
+    assert seen(far, running).power_state.code == RUNNING
+
+
+def test_a_killed_process_is_looked_after(
+    driver: Any, running: Any, manager: Manager, switches: Any, make_driver: Any, kept: Any
+) -> None:
+    data = manager.prepare()
+    driver.site.moves._write(UUID(running.uuid), live_migration.unpacked(data, "migrate"))  # then it was killed
+    again = make_driver()
+    again.live_migration_abort(running)
+    assert kept() == []
+    assert seen(again, running).lifecycle is virt.Lifecycle.READY
+    again.live_migration_abort(running)
+
+
+def test_nothing_can_be_completed_that_is_not_under_way(driver: Any, running: Any) -> None:
+    with pytest.raises(exception.MigrationError, match="no copying"):
+        driver.live_migration_force_complete(running)
+
+
+def test_a_destination_that_has_one_already(driver: Any, running: Any) -> None:
+    with pytest.raises(exception.MigrationPreCheckError):
+        driver.check_can_live_migrate_destination(None, running, {}, {})
+
+
+def test_no_room_at_the_destination_leaves_nothing(driver: Any, far: Any, running: Any, manager: Manager) -> None:
+    data = manager.check()
+    with far.compute.native() as native:
+        native.fail_at(Step.PREPARE_MIGRATION, virt.NoCapacity("MEMORY_MB", "it is full"))
+    with pytest.raises(exception.MigrationPreCheckError, match="full"):
+        far.pre_live_migration(None, running, {}, [], None, data)
+    assert not far.compute.leftovers()
+    assert seen(driver, running).lifecycle is virt.Lifecycle.READY
+
+
+@pytest.mark.parametrize(
+    "data", [lambda: objects.LibvirtLiveMigrateData(), lambda: objects.VMwareLiveMigrateData(), lambda: None]
+)
+def test_what_another_driver_sent_is_refused(driver: Any, running: Any, data: Any) -> None:
+    with pytest.raises(exception.MigrationPreCheckError, match="no ticket"):
+        driver.check_can_live_migrate_source(None, running, data())
+
+
+def test_a_guest_between_two_nodes_of_one_endpoint(
+    make_driver: Any, make_instance: Any, images: Any, spawn: Any
+) -> None:
+    driver = make_driver(nodes="a,b", world="two-nodes-live")
+    instance = make_instance(node="a")
+    spawn(driver, instance)
+    manager = Manager(driver, driver, instance)
+    offer = driver.check_can_live_migrate_destination(None, instance, {}, {"hypervisor_hostname": "b"})
+    data = driver.check_can_live_migrate_source(None, instance, sent(offer))
+    manager.move(sent(driver.pre_live_migration(None, instance, {}, [], None, data)))
+    assert manager.outcomes == ["completed"]
+    assert seen(driver, instance).node == "b"
+    driver.destroy(None, instance, [])
