@@ -69,6 +69,8 @@ if TYPE_CHECKING:
         Unavailable as Unavailable,
         VirtError as VirtError,
         VolumeError as VolumeError,
+        VolumeExists as VolumeExists,
+        VolumeNotFound as VolumeNotFound,
     )
     from nova_virt_api.events import (
         Change as Change,
@@ -89,6 +91,9 @@ if TYPE_CHECKING:
     )
     from nova_virt_api.model.checkpoint import (
         CheckpointInfo as CheckpointInfo,
+    )
+    from nova_virt_api.model.clone import (
+        CloneSpec as CloneSpec,
     )
     from nova_virt_api.model.cloud_init import (
         CloudInit as CloudInit,
@@ -187,6 +192,12 @@ if TYPE_CHECKING:
         Nic as Nic,
         NicModel as NicModel,
     )
+    from nova_virt_api.model.nic_binding import (
+        BridgePort as BridgePort,
+        NicBinding as NicBinding,
+        OpaquePort as OpaquePort,
+        OvsPort as OvsPort,
+    )
     from nova_virt_api.model.place import (
         HostCell as HostCell,
         HostPages as HostPages,
@@ -211,6 +222,10 @@ if TYPE_CHECKING:
     from nova_virt_api.model.secret import (
         Secret as Secret,
     )
+    from nova_virt_api.model.share import (
+        HostDirectory as HostDirectory,
+        Share as Share,
+    )
     from nova_virt_api.model.size import (
         Size as Size,
     )
@@ -219,6 +234,10 @@ if TYPE_CHECKING:
         Firmware as Firmware,
         InstanceSpec as InstanceSpec,
         InstanceUpdate as InstanceUpdate,
+    )
+    from nova_virt_api.model.stored_volume import (
+        StoredVolume as StoredVolume,
+        StoredVolumeSpec as StoredVolumeSpec,
     )
     from nova_virt_api.model.ticket import (
         Move as Move,
@@ -267,12 +286,13 @@ HOMES: Final = {
         " DriverBug DriverImportError DriverLoadError DriverNotFound DriverVersionError DuplicateDriver"
         " GuestAgentUnavailable HookFailed ImageNotFound ImageRejected InstanceExists InstanceNotFound InvalidSpec"
         " InvalidState MigrationError NetworkError NoCapacity NotSupported PermissionDenied StateAfter StorageError"
-        " Timeout Unavailable VirtError VolumeError"
+        " Timeout Unavailable VirtError VolumeError VolumeExists VolumeNotFound"
     ),
     "events": "Change Gap InstanceEvent WatchEvent",
     "model.backup": "BackupDisk BackupPoint BackupSession Extent ExtentKind",
     "model.capabilities": "Availability Capabilities",
     "model.checkpoint": "CheckpointInfo",
+    "model.clone": "CloneSpec",
     "model.cloud_init": "CloudInit",
     "model.console": "ConsoleAddress ConsoleKind PtyConsole TcpConsole WebConsole",
     "model.cpu": "Cpu CpuMode CpuTopology NumaCell",
@@ -293,13 +313,16 @@ HOMES: Final = {
     "model.memory": "MemoryBacking MemoryEncryption",
     "model.metrics": "DiskMetrics GuestMetrics NicMetrics",
     "model.nic": "Address Nic NicModel",
+    "model.nic_binding": "BridgePort NicBinding OpaquePort OvsPort",
     "model.place": "HostCell HostPages Inventory Network Node PoolFeature Resource StoragePool",
     "model.placement": "Placement",
     "model.quiesce": "Quiesce",
     "model.screen": "Graphics Screen VideoModel",
     "model.secret": "Secret",
+    "model.share": "HostDirectory Share",
     "model.size": "Size",
     "model.spec": "Extra Firmware InstanceSpec InstanceUpdate",
+    "model.stored_volume": "StoredVolume StoredVolumeSpec",
     "model.ticket": "Move Ticket",
     "model.tpm": "Tpm TpmModel TpmVersion",
     "model.units": "GiB KiB MiB",

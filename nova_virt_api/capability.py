@@ -9,6 +9,7 @@ class Capability(enum.Enum):
     PAUSE = "pause"
     SUSPEND = "suspend"
     SNAPSHOT = "snapshot"
+    CLONE = "clone"
     CHECKPOINT = "checkpoint"
     BACKUP = "backup"
     CONSOLE = "console"
@@ -19,6 +20,8 @@ class Capability(enum.Enum):
     RESCUE = "rescue"
     INTERFACES = "interfaces"
     VOLUMES = "volumes"
+    STORAGE_VOLUMES = "storage_volumes"
+    SHARES = "shares"
     IMAGE_CACHE = "image_cache"
     GUEST = "guest"
     CRASH_DUMP = "crash_dump"
@@ -61,6 +64,15 @@ class Feature(enum.Enum):
     NIC_MTU = "nic_mtu"
     NIC_LINK = "nic_link"
     NIC_VIF = "nic_vif"
+    NIC_BRIDGE = "nic_bridge"
+    """Interfaces on a Linux bridge of the hypervisor's host: ``BridgePort``."""
+
+    NIC_OVS = "nic_ovs"
+    """Interfaces on an Open vSwitch bridge of the hypervisor's host: ``OvsPort``."""
+
+    NIC_OPAQUE = "nic_opaque"
+    """Interfaces whose port a network service describes: ``OpaquePort``."""
+
     SPAWN_VOLUMES = "spawn_volumes"
     ATTACH_VOLUMES = "attach_volumes"
     """Guests that exist are given volumes, and volumes are taken away from them, running or not."""
@@ -78,6 +90,10 @@ class Feature(enum.Enum):
     NBD_VOLUMES = "nbd_volumes"
     NFS_VOLUMES = "nfs_volumes"
     RBD_VOLUMES = "rbd_volumes"
+    ATTACH_SHARES = "attach_shares"
+    """Guests that run are given shares, and shares are taken away from them."""
+
+    SHARE_READ_ONLY = "share_read_only"
     CLOUD_INIT = "cloud_init"
     UEFI = "uefi"
     SECURE_BOOT = "secure_boot"
@@ -105,9 +121,30 @@ class Feature(enum.Enum):
     SNAPSHOT_QUIESCE = "snapshot_quiesce"
     """A running guest's file systems can be brought to rest at the moment of a snapshot."""
 
+    CLONE_LIVE = "clone_live"
+    """A copy can be made of a guest that runs or is paused."""
+
+    CLONE_QUIESCE = "clone_quiesce"
+    """A running guest's file systems can be brought to rest at the moment of a clone."""
+
+    CLONE_NICS = "clone_nics"
+    """A copy can have other network interfaces than its original."""
+
     CHECKPOINT_MEMORY = "checkpoint_memory"
     RESIZE_DISKS = "resize_disks"
     """A resize can make a guest's own disks larger."""
+
+    LIVE_VCPUS = "live_vcpus"
+    """A running guest can be given more virtual CPUs, up to the ``max_vcpus`` of its spec."""
+
+    LIVE_VCPUS_REMOVAL = "live_vcpus_removal"
+    """Virtual CPUs can be taken away from a running guest, too."""
+
+    LIVE_MEMORY = "live_memory"
+    """A running guest can be given more memory, up to the ``max_memory_bytes`` of its spec."""
+
+    LIVE_MEMORY_REMOVAL = "live_memory_removal"
+    """Memory that a running guest was given since its start can be taken away from it, too."""
 
     COLD_MIGRATION = "cold_migration"
     """A stopped guest can be finished at another endpoint than the one that prepared it."""

@@ -218,6 +218,18 @@ class VolumeError(StorageError):
     code = "volume"
 
 
+class VolumeNotFound(VirtError, LookupError):
+    """No such volume in the endpoint's pools."""
+
+    code = "volume-not-found"
+
+
+class VolumeExists(VirtError):
+    """A volume with this id exists and was asked for in another way."""
+
+    code = "volume-exists"
+
+
 class NetworkError(VirtError):
     """A network or a guest's NIC failed."""
 

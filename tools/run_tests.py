@@ -39,7 +39,8 @@ class Group:
         measured = (
             [] if self.pytest == BESIDE_NOVA else ["--cov", "--cov-report=", "--conformance-reports=build/reports"]
         )
-        return [str(self.pytest), *self.paths, *measured, *arguments]
+        slowest = ["--durations=12", "--durations-min=3"]
+        return [str(self.pytest), *self.paths, *measured, *slowest, *arguments]
 
 
 GROUPS = (  # the longest first

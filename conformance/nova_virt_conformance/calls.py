@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
+from uuid import uuid5
 
 from nova_virt_api.capability import Capability, Feature
 from nova_virt_api.errors import InstanceNotFound, InvalidState, NotSupported, PermissionDenied, VirtError
 from nova_virt_api.model.backup import BackupPoint
+from nova_virt_api.model.clone import CloneSpec
 from nova_virt_api.model.console import ConsoleAddress, ConsoleKind
 from nova_virt_api.model.image import LocalTarget
 from nova_virt_api.model.instance import Instance, PowerOff
 from nova_virt_api.model.secret import Secret
+from nova_virt_api.model.share import HostDirectory, Share
 from nova_virt_api.model.size import Size
 from nova_virt_api.model.spec import InstanceUpdate
 from nova_virt_api.model.units import MiB
@@ -36,6 +39,8 @@ NO_POINT: Final = "conformance-no-such-point"
 LARGER: Final = Size(vcpus=2)
 LABELS: Final = {"conformance": "changed"}
 NO_VOLUME: Final = "conformance-no-such-volume"
+NO_SHARE: Final = "conformance-no-such-share"
+NOWHERE_SHARED: Final = Share(tag=NO_SHARE, source=HostDirectory(path="/conformance-no-such-directory"))
 UNREACHABLE: Final = Volume(
     id=NO_VOLUME, connection=IscsiVolume(portal="192.0.2.1:3260", iqn="iqn.2001-04.com.example:conformance")
 )
@@ -94,6 +99,17 @@ def resume(compute: Compute, guest: Instance, lab: Lab) -> None:
 def snapshot(compute: Compute, guest: Instance, lab: Lab) -> None:
     """Write its disk to a file."""
     compute.snapshot(guest, LocalTarget(lab.directory / f"{guest.uuid}.qcow2"), timeout=lab.patience)
+
+
+def clone(compute: Compute, guest: Instance, lab: Lab) -> Instance:
+    """Make a copy of it, always the same."""
+    return compute.clone(guest, copy_of(guest), timeout=lab.patience)
+
+
+def copy_of(guest: Instance, **fields: Any) -> CloneSpec:
+    """A copy of a guest that is not started; the same each time, but for what is to be different."""
+    new = uuid5(guest.uuid, "copy")
+    return CloneSpec(**({"uuid": new, "name": f"conformance-{new.hex[:12]}", "power_on": False} | fields))
 
 
 def checkpoints(compute: Compute, guest: Instance, _: Lab) -> Sequence[CheckpointInfo]:
@@ -167,6 +183,11 @@ def rebuild(compute: Compute, guest: Instance, lab: Lab) -> Instance:
 def resize(compute: Compute, guest: Instance, lab: Lab) -> Instance:
     """Give it one more CPU."""
     return compute.resize(guest, LARGER, timeout=lab.patience)
+
+
+def resize_live(compute: Compute, guest: Instance, lab: Lab) -> Instance:
+    """Give it the CPUs that it has, which every guest can be given while it runs."""
+    return compute.resize_live(guest, Size(vcpus=guest.vcpus), timeout=lab.patience)
 
 
 def prepare_resize(compute: Compute, guest: Instance, lab: Lab) -> Ticket:
@@ -273,6 +294,34 @@ def volume_of(compute: Compute, guest: Instance, lab: Lab) -> AttachedVolume | s
         attached = compute.volumes(guest)
         return attached[-1] if attached else attach_volume(compute, guest, lab)
     return NO_VOLUME
+
+
+def shares(compute: Compute, guest: Instance, _: Lab) -> Sequence[Share]:
+    """Look at what it shares with its host."""
+    return compute.shares(guest)
+
+
+def attach_share(compute: Compute, guest: Instance, lab: Lab) -> Share:
+    """Let it use one more directory of its host; where none can be, one of which only the definition is needed."""
+    share = lab.rig.share() if compute.capabilities().has(Capability.SHARES) else NOWHERE_SHARED
+    compute.attach_share(guest, share, timeout=lab.patience)
+    return share
+
+
+def detach_share(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Take its last share away."""
+    attached: Sequence[Share] = ()
+    with suppress(InstanceNotFound, NotSupported):
+        attached = compute.shares(guest)
+    with lab.rig.letting_go(guest.uuid):
+        compute.detach_share(guest, attached[-1] if attached else NO_SHARE, timeout=lab.patience)
+
+
+def see_to_a_share(compute: Compute, guest: Instance, lab: Lab) -> None:
+    """Let it use a directory unless it does, or may not now."""
+    with suppress(InvalidState):
+        if not compute.shares(guest):
+            attach_share(compute, guest, lab)
 
 
 def trigger_crash_dump(compute: Compute, guest: Instance, lab: Lab) -> None:

@@ -34,8 +34,11 @@ READS: Final = frozenset(
     "metrics",
     "read_backup",
     "check_adoptable",
+    "stored_volume",
+    "stored_volumes",
     "volume_connector",
     "volumes",
+    "shares",
     "devices",
 }
 """Methods that take no operation."""

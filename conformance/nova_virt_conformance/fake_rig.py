@@ -27,12 +27,15 @@ from nova_virt_api.errors import (
     VirtError,
     VolumeError,
 )
+from nova_virt_api.fake.shares import ALLOWED, MISSING, shown
 from nova_virt_api.fake.steps import Step
 from nova_virt_api.fake.worlds import forget
 from nova_virt_api.model.image import BackendUrl, Checksum
 from nova_virt_api.model.instance import Condition, PowerState
 from nova_virt_api.model.nic import Nic
+from nova_virt_api.model.nic_binding import BridgePort, OpaquePort, OvsPort
 from nova_virt_api.model.secret import Secret
+from nova_virt_api.model.share import HostDirectory, Share
 from nova_virt_api.model.volume import LuksEncryption, Volume
 from nova_virt_api.model.volume_connection import FileVolume, IscsiVolume, NbdVolume, NfsVolume, RbdVolume
 from nova_virt_conformance.fake_hardware import hard_disk, machine_of, network_card, volume_disk
@@ -51,6 +54,7 @@ if TYPE_CHECKING:
     from nova_virt_api.fake.outside import Outside
     from nova_virt_api.fake.switches import Switches
     from nova_virt_api.model.instance import Instance
+    from nova_virt_api.model.nic_binding import NicBinding
     from nova_virt_conformance.target import Target
 
 
@@ -72,6 +76,7 @@ STEPS: Final[dict[object, Step]] = {
     "Backup.finish_backup": Step.FINISH_BACKUP,
     "Backup.forget_backup_point": Step.FORGET_BACKUP_POINT,
     "Backup.read_backup": Step.READ,
+    "Clone.clone": Step.CLONE_DISK,
     "Checkpoint.create_checkpoint": Step.CREATE_CHECKPOINT,
     "Checkpoint.delete_checkpoint": Step.DELETE_CHECKPOINT,
     "Checkpoint.revert_to_checkpoint": Step.REVERT_TO_CHECKPOINT,
@@ -103,12 +108,20 @@ STEPS: Final[dict[object, Step]] = {
     "Resize.finish_resize": Step.FINISH_RESIZE,
     "Resize.prepare_resize": Step.PREPARE_RESIZE,
     "Resize.resize": Step.FINISH_RESIZE,
+    "Resize.resize_live": Step.RESIZE_LIVE,
     "Resize.revert_resize": Step.REVERT_RESIZE,
     ("Rescue.rescue", ImageNotFound): Step.RESCUE_IMAGE,
     ("Rescue.rescue", ImageRejected): Step.RESCUE_IMAGE,
     "Rescue.rescue": Step.RESCUE,
     "Rescue.unrescue": Step.UNRESCUE,
+    "Shares.attach_share": Step.ATTACH_SHARE,
+    "Shares.detach_share": Step.DETACH_SHARE,
     "Snapshot.snapshot": Step.SNAPSHOT_WRITE,
+    "StorageVolumes.create_volume": Step.CREATE_VOLUME,
+    "StorageVolumes.delete_volume": Step.DELETE_VOLUME,
+    "StorageVolumes.download_volume": Step.DOWNLOAD_VOLUME,
+    "StorageVolumes.resize_volume": Step.RESIZE_VOLUME,
+    "StorageVolumes.upload_volume": Step.UPLOAD_VOLUME,
     "Volumes.attach_volume": Step.ATTACH_VOLUME,
     "Volumes.detach_volume": Step.DETACH_VOLUME,
     "Volumes.extend_volume": Step.EXTEND_VOLUME,
@@ -146,6 +159,7 @@ class FakeRig(Rig):
         self._own_world = f"conformance-{uuid4().hex}"
         self._images = ExitStack()
         self._address: str | None = None
+        self._shared_files: dict[tuple[str, str], bytes] = {}
 
     def open(self) -> None:
         self._door = connect(self.target.driver, owner="conformance-rig", **self.options())
@@ -196,6 +210,7 @@ class FakeRig(Rig):
             first_boot_data=any(volume.kind == "seed" for volume in parts.volumes),
             volumes=tuple(volume.id for volume in parts.guest.attached),
             volume_disks=tuple(volume_disk(volume, index) for index, volume in enumerate(parts.guest.attached)),
+            shares=tuple(map(shown, parts.guest.shared)),
             machine=machine_of(parts.guest),
         )
 
@@ -213,6 +228,14 @@ class FakeRig(Rig):
 
     def new_vif(self) -> Nic:
         return Nic(vif_id=str(uuid4()))
+
+    def new_port(self, feature: Feature) -> Nic:
+        ports: Mapping[Feature, NicBinding] = {
+            Feature.NIC_BRIDGE: BridgePort(bridge="br0"),
+            Feature.NIC_OVS: OvsPort(bridge="br-int", interface_id=uuid4(), vlan=7),
+            Feature.NIC_OPAQUE: OpaquePort(kind="conformance", properties=f'{{"port": "{uuid4()}"}}'),
+        }
+        return Nic(binding=ports[feature])
 
     def volume(self) -> Volume:
         name = uuid4()
@@ -240,6 +263,23 @@ class FakeRig(Rig):
     def has_volume(self, volume: Volume) -> bool:
         """The fake hypervisor has no storage service whose volumes it could remove."""
         return True
+
+    def share(self) -> Share:
+        name = str(uuid4())
+        return Share(tag=name, source=HostDirectory(path=f"{ALLOWED}/{name}"))
+
+    def forbidden_shares(self) -> Sequence[Share]:
+        return [Share(tag="conformance", source=HostDirectory(path=path)) for path in ("/etc", ALLOWED, f"{ALLOWED}x")]
+
+    def missing_share(self) -> Share:
+        return Share(tag="conformance", source=HostDirectory(path=MISSING))
+
+    def write_share(self, share: Share, name: str, content: bytes) -> None:
+        self._shared_files[share.source.path, name] = content
+
+    def read_share(self, share: Share, name: str) -> bytes | None:
+        """The fake hypervisor's guests have no system that could touch them."""
+        return self._shared_files.get((share.source.path, name))
 
     def backend_url(self) -> BackendUrl:
         """The fake hypervisor fetches from this machine, so it is served here; from where, the first call decides."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from nova_virt_api.capability import Capability, Feature
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from nova_virt_api.compute.compute import Compute
     from nova_virt_api.driver.driver import Driver
+    from nova_virt_api.model.clone import CloneSpec
     from nova_virt_api.model.nic import Nic
     from nova_virt_api.model.place import Network, StoragePool
     from nova_virt_api.model.spec import InstanceSpec
@@ -120,6 +122,16 @@ class Fence:
                 self._made.add(spec.uuid)
         if over:
             raise self._refusal(f"the quota does not allow it: {over}")
+
+    def admit_clone(self, original: UUID, copy: CloneSpec) -> None:
+        """Let a copy of a guest pass as a spawn of one like it; of a guest that the kit did not make there is none."""
+        with self._lock:
+            like = self._specs.get(original)
+        if like is None:
+            self.admit_verb("clone", copy.uuid)
+            return
+        nics = like.nics if copy.nics is None else copy.nics
+        self.admit_spec(replace(like, uuid=copy.uuid, name=copy.name, nics=nics, volumes=()))
 
     def admit_nic(self, nic: Nic) -> None:
         """Let an interface pass if its network is one of the target's."""

@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from nova_virt_api.model.limits import DiskLimits, NicLimits
     from nova_virt_api.model.memory import MemoryBacking
     from nova_virt_api.model.nic import NicModel
+    from nova_virt_api.model.nic_binding import NicBinding
     from nova_virt_api.model.screen import Screen
+    from nova_virt_api.model.share import Share
     from nova_virt_api.model.spec import Firmware
     from nova_virt_api.model.tpm import Tpm
     from nova_virt_api.model.volume import AttachedVolume
@@ -44,12 +46,15 @@ class NicSettings:
         queues: how many of the guest's CPUs may work on it at the same time.
         mtu: largest packet in bytes.
         link_up: whether the cable is plugged in.
+        binding: the port that it is plugged into, if that is on no network of the endpoint; of an opaque one that of the
+            bridge which it leads to.
     """
 
     limits: NicLimits | None = None
     queues: int = 1
     mtu: int | None = None
     link_up: bool = True
+    binding: NicBinding | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,6 +131,7 @@ class Hardware:
             tell.
         volumes: ids of the storage service's volumes that it uses; None when the backend does not tell.
         volume_disks: the same volumes as the disks that they are to it; None when the backend does not tell.
+        shares: the directories of its host that it uses; None when the backend does not tell.
         machine: what else it is; None when the backend does not tell.
     """
 
@@ -137,4 +143,5 @@ class Hardware:
     first_boot_data: bool | None = None
     volumes: tuple[str, ...] | None = None
     volume_disks: tuple[AttachedVolume, ...] | None = None
+    shares: tuple[Share, ...] | None = None
     machine: Machine | None = None

@@ -21,6 +21,7 @@ from nova_virt_conformance.connections import Connections
 from nova_virt_conformance.image_files import QCOW2
 from nova_virt_conformance.only_run import only_run_on
 from nova_virt_conformance.outcome import NotApplicable, NotVerified
+from nova_virt_conformance.stored_volumes import remove_stored
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -292,7 +293,7 @@ class Lab(Connections):
         return [f"left behind on the backend: {', '.join(sorted(new))}"] if new else []
 
     def sweep(self) -> None:
-        """Remove all guests and leftovers of the kit's owners, except guests that are kept.
+        """Remove all guests, leftovers and volumes of the kit's owners, except guests that are kept.
 
         What could not be removed is left alone until the end, so that it fails one test and not all that follow.
 
@@ -313,6 +314,7 @@ class Lab(Connections):
                 except VirtError as error:
                     self._given_up.add(guest)
                     failures.append(error)
+            remove_stored(compute, self.patience)
         self.fence.keep_only(self._kept | self._given_up)
         if failures:
             raise failures[0]

@@ -29,6 +29,8 @@ def machine_fields(lab: Lab) -> Mapping[Feature, tuple[str, dict[str, Any]]]:
 
 
 PLAIN: Mapping[Feature, tuple[str, dict[str, Any]]] = {
+    Feature.LIVE_VCPUS: ("max_vcpus", {"max_vcpus": 2}),
+    Feature.LIVE_MEMORY: ("max_memory_bytes", {"max_memory_bytes": 2 * SMALL_MEMORY}),
     Feature.SECURE_BOOT: ("secure_boot", {"secure_boot": True}),
     Feature.STATELESS_FIRMWARE: ("stateless_firmware", {"stateless_firmware": True}),
     Feature.TPM: ("tpm", {"tpm": Tpm()}),

@@ -10,6 +10,7 @@ from nova_virt_api.compute.operation import DriverSide
 from nova_virt_api.driver.driver import Driver
 from nova_virt_api.driver.role import Role
 from nova_virt_api.errors import VirtError, shorten
+from nova_virt_api.model.clone import CloneSpec
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.nic import Nic
 from nova_virt_api.model.spec import InstanceSpec
@@ -180,6 +181,8 @@ def admit(fence: Fence, name: str, arguments: tuple[Any, ...]) -> list[UUID]:
     for argument in arguments:
         if isinstance(argument, InstanceSpec):
             fence.admit_spec(argument)
+        elif isinstance(argument, CloneSpec):
+            fence.admit_clone(guests[0], argument)
         elif isinstance(argument, Nic):
             fence.admit_nic(argument)
     if name not in READS:

@@ -33,6 +33,7 @@ from nova_virt_api.model.spec import InstanceUpdate
 from nova_virt_api.model.units import MiB
 from nova_virt_conformance.agent_provocations import OF_AGENTS
 from nova_virt_conformance.backup_provocations import OF_BACKUPS
+from nova_virt_conformance.clone_provocations import OF_CLONES
 from nova_virt_conformance.copy_provocations import OF_COPIES
 from nova_virt_conformance.image_provocations import OF_IMAGES
 from nova_virt_conformance.migration_provocations import OF_MIGRATION
@@ -40,6 +41,7 @@ from nova_virt_conformance.outcome import NotApplicable, NotVerified
 from nova_virt_conformance.resize_provocations import OF_RESIZE
 from nova_virt_conformance.role_provocations import OF_ROLES, rescued
 from nova_virt_conformance.scene import BRIEF, NOWHERE, Recipe, Scene, act, refused_by_the_backend, verb_of
+from nova_virt_conformance.stored_volume_provocations import OF_STORED_VOLUMES
 from nova_virt_conformance.verb import STATES
 from nova_virt_conformance.verbs import VERBS
 
@@ -242,6 +244,8 @@ SPECIAL: Final[dict[tuple[str, type[VirtError]], Recipe]] = {
     **OF_RESIZE,
     **OF_BACKUPS,
     **OF_COPIES,
+    **OF_STORED_VOLUMES,
+    **OF_CLONES,
     ("Console.console", NotSupported): unknown_console,
     ("ConsoleLog.console_log", NotSupported): foreign_console_log,
     ("Driver.capabilities", InvalidSpec): unknown_node,

@@ -14,6 +14,7 @@ from nova_virt_api.errors import (
     MigrationError,
     NoCapacity,
     StorageError,
+    Timeout,
     VirtError,
 )
 from nova_virt_api.model.instance import PowerState
@@ -97,6 +98,21 @@ def finish_at_fault(lab: Lab, method: str, error: type[VirtError]) -> Iterator[S
 
 
 @contextmanager
+def cpus_at_fault(lab: Lab, method: str, error: type[VirtError]) -> Iterator[Scene]:
+    """A running guest that is to get CPUs, which the backend refuses."""
+    guest = lab.spawn(max_vcpus=2)
+    with provoked(lab, method, error, guest):
+        yield Scene(lambda: lab.compute.resize_live(guest, Size(vcpus=2), timeout=lab.patience), guest)
+
+
+@contextmanager
+def above_the_ceiling(lab: Lab, _: str, __: type[VirtError]) -> Iterator[Scene]:
+    """A running guest that is to get more CPUs than its spec allowed."""
+    guest = lab.spawn(max_vcpus=2)
+    yield Scene(lambda: lab.compute.resize_live(guest, Size(vcpus=3), timeout=lab.patience), guest)
+
+
+@contextmanager
 def no_room_to_start(lab: Lab, method: str, error: type[VirtError]) -> Iterator[Scene]:
     """A guest that is to be started when it is as it was, and for which there is no room."""
     guest = lab.guest(PowerState.SHUTDOWN)
@@ -115,6 +131,10 @@ OF_RESIZE: Final[dict[tuple[str, type[VirtError]], Recipe]] = {
     ("Resize.prepare_resize", InvalidSpec): smaller_disk,
     ("Resize.resize", InvalidSpec): smaller_disk,
     ("Resize.resize", NoCapacity): no_such_host,
+    ("Resize.resize_live", Busy): cpus_at_fault,
+    ("Resize.resize_live", InvalidSpec): above_the_ceiling,
+    ("Resize.resize_live", NoCapacity): cpus_at_fault,
+    ("Resize.resize_live", Timeout): cpus_at_fault,
     ("Resize.revert_resize", InvalidSpec): unknown_network,
     ("Resize.revert_resize", NoCapacity): no_room_to_start,
 }

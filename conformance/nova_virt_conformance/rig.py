@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from nova_virt_api.compute.compute import Compute
     from nova_virt_api.errors import VirtError
     from nova_virt_api.model.instance import Instance, PowerState
+    from nova_virt_api.model.share import Share
     from nova_virt_api.model.volume import Volume
     from nova_virt_conformance.hardware import Hardware
     from nova_virt_conformance.inside import Inside
@@ -174,6 +175,10 @@ class Rig:
         """The same, of a VIF that the rig made at the network service; ``vif_id`` names it."""
         raise NotVerified("the rig has no new_vif()")
 
+    def new_port(self, feature: Feature) -> Nic:
+        """The same, plugged into a port outside of the endpoint's networks that needs this feature of it."""
+        raise NotVerified(f"the rig has no ports that need {feature.value}")
+
     def volume(self) -> Volume:
         """A volume of a storage service that a guest can use, not to boot from; each time another.
 
@@ -188,6 +193,29 @@ class Rig:
     def has_volume(self, volume: Volume) -> bool:
         """Whether the storage service still has a volume that :meth:`volume` gave."""
         raise NotVerified("the rig has no has_volume()")
+
+    def share(self) -> Share:
+        """An empty directory of the host that guests may share, with a tag for it; each time another.
+
+        What the rig makes for it is removed when it is closed, and does not count to the backend's objects.
+        """
+        raise NotVerified("the rig has no share()")
+
+    def forbidden_shares(self) -> Sequence[Share]:
+        """Directories that are there and that the endpoint's options do not allow to be shared, by path or by link."""
+        raise NotVerified("the rig has no forbidden_shares()")
+
+    def missing_share(self) -> Share:
+        """A directory that might be shared if it were there."""
+        raise NotVerified("the rig has no missing_share()")
+
+    def write_share(self, share: Share, name: str, content: bytes) -> None:
+        """Write a file, on the host, into a directory that :meth:`share` gave."""
+        raise NotVerified("the rig has no write_share()")
+
+    def read_share(self, share: Share, name: str) -> bytes | None:
+        """What a file in such a directory holds, on the host; None if there is no such file."""
+        raise NotVerified("the rig has no read_share()")
 
     def backend_url(self) -> BackendUrl:
         """An image that the backend fetches itself, as large as it may be. Default: the target's, if it is such."""

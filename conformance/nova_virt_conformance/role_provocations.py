@@ -12,7 +12,7 @@ from nova_virt_api.capability import Capability, Feature
 from nova_virt_api.errors import Busy, InvalidSpec, InvalidState, PermissionDenied, VirtError, VolumeError
 from nova_virt_api.model.instance import Instance, PowerState
 from nova_virt_api.model.nic import Nic
-from nova_virt_conformance.calls import CHECKPOINT, GROWN, NO_VOLUME, create_checkpoint, rescue
+from nova_virt_conformance.calls import CHECKPOINT, GROWN, NO_VOLUME, attach_share, create_checkpoint, rescue
 from nova_virt_conformance.scene import NOWHERE, Recipe, Scene, act, provoked, refused_by_the_backend
 
 if TYPE_CHECKING:
@@ -124,6 +124,18 @@ def unknown_volume(lab: Lab, method: str, _: type[VirtError]) -> Iterator[Scene]
     yield Scene(calls[method], guest)
 
 
+# --- shares -----------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def tag_of_another_share(lab: Lab, _: str, __: type[VirtError]) -> Iterator[Scene]:
+    """The tag of a share of another directory."""
+    guest = lab.guest(PowerState.SHUTDOWN)
+    share = attach_share(lab.compute, guest, lab)
+    other = replace(lab.rig.share(), tag=share.tag)
+    yield Scene(lambda: lab.compute.attach_share(guest, other, timeout=lab.patience), guest)
+
+
 # --- guests of other making -------------------------------------------------------------------------------------------
 
 
@@ -198,6 +210,7 @@ OF_ROLES: Final[dict[tuple[str, type[VirtError]], Recipe]] = {
     ("Interfaces.attach_interface", InvalidSpec): unknown_network,
     ("Rebuild.rebuild", InvalidSpec): image_not_known,
     ("Rescue.rescue", InvalidSpec): nothing_to_rescue_with,
+    ("Shares.attach_share", InvalidSpec): tag_of_another_share,
     ("Volumes.attach_volume", InvalidSpec): volume_to_boot_from,
     ("Volumes.extend_volume", Busy): growth_at_fault,
     ("Volumes.extend_volume", InvalidSpec): unknown_volume,

@@ -7,6 +7,7 @@ from typing import Final
 from nova_virt_api.capability import Capability, Feature
 from nova_virt_api.driver.backup import Backup
 from nova_virt_api.driver.checkpoint import Checkpoint
+from nova_virt_api.driver.clone import Clone
 from nova_virt_api.driver.console import Console
 from nova_virt_api.driver.console_log import ConsoleLog
 from nova_virt_api.driver.crash_dump import CrashDump
@@ -17,6 +18,7 @@ from nova_virt_api.driver.pause import Pause
 from nova_virt_api.driver.rebuild import Rebuild
 from nova_virt_api.driver.rescue import Rescue
 from nova_virt_api.driver.resize import Resize
+from nova_virt_api.driver.shares import Shares
 from nova_virt_api.driver.snapshot import Snapshot
 from nova_virt_api.driver.suspend import Suspend
 from nova_virt_api.driver.volumes import Volumes
@@ -104,6 +106,15 @@ VERBS: Final = (
         call=calls.snapshot,
         becomes=stays(SHUTDOWN, RUNNING, PAUSED),
         only_with={RUNNING: Feature.SNAPSHOT_LIVE, PAUSED: Feature.SNAPSHOT_LIVE},
+    ),
+    Verb(
+        name="clone",
+        method=Clone.clone,
+        subject=Capability.CLONE,
+        call=calls.clone,
+        becomes=stays(SHUTDOWN, RUNNING, PAUSED),
+        only_with={RUNNING: Feature.CLONE_LIVE, PAUSED: Feature.CLONE_LIVE},
+        while_rescued=False,
     ),
     Verb(
         name="back_up",
@@ -213,6 +224,14 @@ VERBS: Final = (
         call=calls.resize,
         becomes=stays(SHUTDOWN),
         changes=lambda _: {"lifecycle": Lifecycle.RESIZE_PENDING, "vcpus": calls.LARGER.vcpus},
+        while_rescued=False,
+    ),
+    Verb(
+        name="resize_live",
+        method=Resize.resize_live,
+        subject=Feature.LIVE_VCPUS,
+        call=calls.resize_live,
+        becomes=stays(RUNNING),
         while_rescued=False,
     ),
     Verb(
@@ -329,6 +348,34 @@ VERBS: Final = (
         while_rescued=False,
     ),
     Verb(
+        name="shares",
+        method=Shares.shares,
+        subject=Capability.SHARES,
+        call=calls.shares,
+        becomes=stays(*STATES),
+        while_rescued=True,
+    ),
+    Verb(
+        name="attach_share",
+        method=Shares.attach_share,
+        subject=Capability.SHARES,
+        call=calls.attach_share,
+        becomes=stays(SHUTDOWN, RUNNING, PAUSED),
+        only_with={RUNNING: Feature.ATTACH_SHARES, PAUSED: Feature.ATTACH_SHARES},
+        may_refuse=frozenset({RUNNING, PAUSED}),  # a guest whose memory is its own
+        while_rescued=False,
+    ),
+    Verb(
+        name="detach_share",
+        method=Shares.detach_share,
+        subject=Capability.SHARES,
+        call=calls.detach_share,
+        becomes=stays(SHUTDOWN, RUNNING, PAUSED),
+        only_with={RUNNING: Feature.ATTACH_SHARES, PAUSED: Feature.ATTACH_SHARES},
+        first=calls.see_to_a_share,
+        while_rescued=False,
+    ),
+    Verb(
         name="crash_dump",
         method=CrashDump.trigger_crash_dump,
         subject=Capability.CRASH_DUMP,
@@ -355,6 +402,7 @@ EACH_CALL_COUNTS: Final = (
     Interfaces.attach_interface,
     Volumes.attach_volume,
     Volumes.swap_volume,
+    Shares.attach_share,
     CrashDump.trigger_crash_dump,
 )
 """Verbs that do something each time that they are called."""

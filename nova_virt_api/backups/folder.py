@@ -66,6 +66,11 @@ class BackupFolder:
             raise InvalidSpec("number", wanted, f"one of: {', '.join(map(str, found))}")
         return found[wanted]
 
+    def stored_bytes(self, manifest: Manifest) -> int:
+        """How much a backup's files take; those of a backup that has lost one are counted without it."""
+        paths = [self.path / disk.file for disk in manifest.disks]
+        return sum(path.stat().st_size for path in paths if path.is_file())
+
     # --- writing --------------------------------------------------------------------------------------------------
 
     @contextmanager
@@ -79,19 +84,12 @@ class BackupFolder:
         """
         with writing_to(self.path):
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                raise Busy(f"another process writes a backup to {self.path}") from error
+        with locked(self.path, f"another process writes a backup to {self.path}"):
             latest = self.latest()
             if latest is not None and latest.guest != guest:
                 allowed = "a directory of its own for each guest"
                 raise InvalidSpec("directory", str(self.path), f"{allowed}; this one has backups of {latest.guest}")
             yield
-        finally:
-            os.close(descriptor)
 
     def pending(self) -> Manifest | None:
         """A backup of which only the last step may be missing; None if there is none."""
@@ -139,6 +137,30 @@ class BackupFolder:
             return Manifest.decode(path.read_bytes(), str(path))
         except OSError as error:
             raise StorageError(f"cannot read {path}: {error.strerror}") from error
+
+
+@contextmanager
+def locked(directory: Path, taken: str) -> Iterator[None]:
+    """Hold the lock of a directory.
+
+    Args:
+        directory: the directory.
+        taken: what to say if another process has it.
+
+    Raises:
+        Busy: it has.
+        StorageError: the directory cannot be opened.
+    """
+    with writing_to(directory):
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Busy(taken, hint="wait until it is done") from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def manifest_name(number: int) -> str:

@@ -7,9 +7,13 @@ from typing import Any, Final
 from uuid import UUID
 
 from nova_virt_api.errors import StorageError, VirtError
-from nova_virt_api.model.backup import BackupPoint
+from nova_virt_api.model.backup import LARGEST_DISK, BackupPoint
+from nova_virt_api.model.check import check_integer, check_text
 
 FORMAT: Final = "nova-virt backup 1"
+LARGEST_NUMBER: Final = 10**9
+LONGEST_NAME: Final = 1023
+"""Characters of a file's name that fit into the header of a qcow2 file."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +31,13 @@ class DiskFile:
     file: str
     size_bytes: int
     backing: str | None = None
+
+    def __post_init__(self) -> None:
+        for field in ("id", "file"):
+            check_text(field, getattr(self, field), LONGEST_NAME)
+        check_integer("size_bytes", self.size_bytes, 0, LARGEST_DISK, "bytes")
+        if self.backing is not None:
+            check_text("backing", self.backing, LONGEST_NAME)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,14 +100,18 @@ class Manifest:
             if document["format"] != FORMAT:
                 raise StorageError(f"{name} is of the form {document['format']!r}, this version reads {FORMAT!r}")
             disks = tuple(DiskFile(**disk) for disk in document["disks"])
+            number, since = document["number"], document["since"]
+            check_integer("number", number, 1, LARGEST_NUMBER, "backups")
+            if since is not None:
+                check_integer("since", since, 1, number - 1, "earlier backups")
             if any("/" in file for disk in disks for file in (disk.file, disk.backing or "", disk.id)):
                 raise StorageError(f"{name} names files in other directories")
             return cls(
-                number=document["number"],
+                number=number,
                 guest=UUID(document["guest"]),
                 name=document["name"],
                 point=BackupPoint(document["point"]),
-                since=document["since"],
+                since=since,
                 created=datetime.fromisoformat(document["created"]),
                 quiesced=document["quiesced"],
                 disks=disks,

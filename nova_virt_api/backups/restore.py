@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from nova_virt_api.backups.folder import BackupFolder
+from nova_virt_api.backups.folder import BackupFolder, locked
 from nova_virt_api.backups.qcow2_file import check_backing
 from nova_virt_api.compute.face import run
 from nova_virt_api.compute.operation import DriverSide, Operation, outcome_of
 from nova_virt_api.errors import InvalidSpec, StorageError
 from nova_virt_api.images.convert import convert_image
 from nova_virt_api.images.disk_errors import writing_to
+from nova_virt_api.images.entry import sync
 from nova_virt_api.images.limits import Limits
 from nova_virt_api.images.target import make_durable
 from nova_virt_api.model.image import ImageFormat, ImageInfo
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from nova_virt_api.backups.manifest import DiskFile, Manifest
     from nova_virt_api.compute.face import OnProgress
 
@@ -28,6 +33,8 @@ ROOM: Final = 1024**3
 """Bytes that a converted disk may take beyond its size, for tables."""
 
 CPU_SECONDS: Final = 10**6
+WORK: Final = ".restore-"
+"""What the name of a directory with unfinished disks begins with."""
 
 
 def restore_backup(
@@ -58,6 +65,7 @@ def restore_backup(
         InvalidSpec: there is no such backup, or a file is in the way.
         ImageRejected: a file of the backup is not what was written.
         StorageError: a file of the backup is missing, or the target cannot be written.
+        Busy: another process restores to the same directory.
     """
     operation = submit_restore(
         directory, target, number=number, image_format=image_format, timeout=timeout, on_progress=on_progress
@@ -96,23 +104,38 @@ def restore(
     for final in finals:
         if final.exists():
             raise InvalidSpec("target", str(final), "a place where no such file is")
-    with writing_to(target):
-        target.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".restore-", dir=target) as work:
-            written = []
-            for disk, final in zip(manifest.disks, finals, strict=True):
-                op.stage(f"write disk {disk.id}")
-                part = Path(work) / final.name
-                write_disk(folder, chain_of(manifests, manifest, disk), part, image_format, op)
-                written.append((disk, part, final))
-            for _, part, final in written:
-                part.replace(final)
+    with alone_in(target), tempfile.TemporaryDirectory(prefix=WORK, dir=target) as work:
+        written = []
+        for disk, final in zip(manifest.disks, finals, strict=True):
+            op.stage(f"write disk {disk.id}")
+            part = Path(work) / final.name
+            write_disk(folder, chain_of(manifests, manifest, disk), part, image_format, op)
+            written.append((disk, part, final))
+        for _, part, final in written:
+            part.replace(final)
+        sync(target)
     return tuple(
         ImageInfo(
             ref=str(final), format=image_format, size_bytes=final.stat().st_size, virtual_size_bytes=disk.size_bytes
         )
         for disk, _, final in written
     )
+
+
+@contextmanager
+def alone_in(target: Path) -> Iterator[None]:
+    """Be the only one who restores to a directory, which is made if need be; what somebody who was killed left goes.
+
+    Raises:
+        Busy: another process restores to it.
+        StorageError: it cannot be written to.
+    """
+    with writing_to(target):
+        target.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with locked(target, f"another process restores a backup to {target}"):
+            for left in target.glob(f"{WORK}*"):
+                shutil.rmtree(left)
+            yield
 
 
 def chain_of(manifests: dict[int, Manifest], manifest: Manifest, disk: DiskFile) -> list[DiskFile]:

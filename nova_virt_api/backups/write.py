@@ -155,13 +155,12 @@ class Writing:
             self._op.stage("finish", CancelMode.NONE)
             self._compute.finish_backup(session)
         except BaseException:
-            with suppress(VirtError):  # otherwise the next backup ends this one
+            with suppress(VirtError):  # otherwise the next backup ends this one, or finds that it counts
                 self._compute.abort_backup(session)
-            with suppress(VirtError):
                 self._folder.sweep()
             raise
         self._folder.commit(manifest)
-        stored = sum((self._folder.path / disk.file).stat().st_size for disk in manifest.disks)
+        stored = self._folder.stored_bytes(manifest)
         return Written(manifest=manifest, read_bytes=self._read, stored_bytes=stored)
 
     def _store(self, session: BackupSession, number: int, base: Manifest | None) -> Manifest:

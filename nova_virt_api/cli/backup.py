@@ -10,6 +10,7 @@ from nova_virt_api.cli.command import Command, add_guest, add_timeout
 from nova_virt_api.cli.exit_codes import ExitCode
 from nova_virt_api.cli.output import Lister, ShowOne
 from nova_virt_api.errors import BackupChainBroken
+from nova_virt_api.model.check import check
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.quiesce import Quiesce
 
@@ -106,6 +107,7 @@ class BackupList(Lister):
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
         folder = BackupFolder(parsed_args.directory)
+        check(folder.path.is_dir(), "directory", str(folder.path), "a directory that exists")
         rows = [
             (
                 manifest.number,
@@ -115,7 +117,7 @@ class BackupList(Lister):
                 str(manifest.guest),
                 manifest.quiesced,
                 [disk.id for disk in manifest.disks],
-                sum((folder.path / disk.file).stat().st_size for disk in manifest.disks),
+                folder.stored_bytes(manifest),
             )
             for manifest in folder.manifests()
         ]

@@ -107,6 +107,8 @@ def add_machine(parser: argparse.ArgumentParser) -> None:
     """What the guest is like."""
     parser.add_argument("--memory", metavar="SIZE", help=f"E.g. 512M or 2G; {DEFAULT_MEMORY} if not given.")
     parser.add_argument("--vcpus", metavar="NUMBER", type=int, help="Virtual CPUs; 1 if not given.")
+    parser.add_argument("--max-memory", metavar="SIZE", help="How much 'resize --live' may give it.")
+    parser.add_argument("--max-vcpus", metavar="NUMBER", type=int, help="How many 'resize --live' may give it.")
     parser.add_argument(
         "--firmware", choices=[firmware.value for firmware in Firmware], help="The endpoint's usual one if not given."
     )

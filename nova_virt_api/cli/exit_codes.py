@@ -29,9 +29,11 @@ class ExitCode(enum.IntEnum):
 BY_ERROR: Final = {
     "instance-not-found": ExitCode.NOT_FOUND,
     "image-not-found": ExitCode.NOT_FOUND,
+    "volume-not-found": ExitCode.NOT_FOUND,
     "timeout": ExitCode.TIMEOUT,
     "not-supported": ExitCode.NOT_SUPPORTED,
     "instance-exists": ExitCode.CONFLICT,
+    "volume-exists": ExitCode.CONFLICT,
     "ambiguous": ExitCode.CONFLICT,
     "invalid-state": ExitCode.CONFLICT,
     "busy": ExitCode.CONFLICT,

@@ -42,6 +42,8 @@ def requested(arguments: argparse.Namespace) -> Document:
     for field, value in (("name", arguments.name), ("firmware", arguments.firmware), ("vcpus", arguments.vcpus)):
         request.set(field, value, option_of(field))
     request.set("memory_bytes", arguments.memory or default(document, "memory_bytes", DEFAULT_MEMORY), "--memory")
+    request.set("max_vcpus", arguments.max_vcpus, "--max-vcpus")
+    request.set("max_memory_bytes", arguments.max_memory, "--max-memory")
     request.set("power_on", arguments.power_on, "--no-start")
     request.machine(arguments)
     request.boot_disk(arguments)

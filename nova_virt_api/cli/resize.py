@@ -24,20 +24,29 @@ SAME: Final = "="
 
 
 class Resize(ShowOne):
-    """Give a stopped guest another size; try it, then confirm or revert that."""
+    """Give a stopped guest another size; try it, then confirm or revert that. With --live, a running one."""
 
-    epilog = "Start the guest to try it. 'resize-revert' gives back its size and its disks as they were before."
+    epilog = (
+        "Start the guest to try it. 'resize-revert' gives back its size and its disks as they were before. With --live the"
+        " guest gets CPUs and memory at once, within the --max-vcpus and --max-memory that it was created with, and there"
+        " is nothing to confirm or revert."
+    )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         add_guest(parser)
         add_size(parser)
-        add_confirm(parser, "Keep the new size at once; there is no way back then.")
+        way = parser.add_mutually_exclusive_group()
+        way.add_argument("--live", action="store_true", help="Do it while the guest runs.")
+        add_confirm(way, "Keep the new size at once; there is no way back then.")
         add_timeout(parser)
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Sequence[Any]]:
         size = given_size(parsed_args)
         guest, compute = self.guest(parsed_args.guest), self.compute
         timeout = parsed_args.timeout
+        if parsed_args.live:
+            grown = self.finish(lambda told: compute.submit.resize_live(guest, size, timeout=timeout, on_progress=told))
+            return self.dict2columns(fields_of(grown))
         resized = self.finish(lambda told: compute.submit.resize(guest, size, timeout=timeout, on_progress=told))
         if parsed_args.confirm:
             self.finish(lambda told: compute.submit.confirm_resize(guest, timeout=timeout, on_progress=told))
@@ -126,7 +135,7 @@ def add_size(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_confirm(parser: argparse.ArgumentParser, text: str) -> None:
+def add_confirm(parser: argparse._ActionsContainer, text: str) -> None:
     """The option that does without a way back."""
     parser.add_argument("--confirm", action="store_true", help=text)
 

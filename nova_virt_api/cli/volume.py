@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from nova_virt_api.cli import storage_volume
 from nova_virt_api.cli.command import Command, add_guest, add_node, add_timeout
 from nova_virt_api.cli.output import Lister, ShowOne
+from nova_virt_api.model.instance import Scope
 from nova_virt_api.specfile.reader import read_volume
 from nova_virt_api.specfile.size import parse_size
 
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from nova_virt_api.model.volume import AttachedVolume
 
 COLUMNS: Final = ("id", "device", "bus", "boot", "encrypted", "shared", "read_only", "serial")
+STORED: Final = "stored:"
 FILE_HELP: Final = "YAML file that describes it, as under 'volumes' of a spec file; '-' reads standard input."
 
 
@@ -38,14 +41,18 @@ class VolumeConnectorShow(ShowOne):
 
 
 class VolumeList(Lister):
-    """List the volumes that a guest uses."""
+    """List the volumes that a guest uses; without a guest, those that the endpoint keeps in its pools."""
 
-    expendable = ("serial", "boot", "encrypted")
+    expendable = ("serial", "boot", "encrypted", "owner", "allocation_bytes", "guests")
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        add_guest(parser)
+        parser.add_argument("guest", metavar="GUEST", nargs="?", help="Name or uuid of the guest.")
+        parser.add_argument("--all", action="store_true", help="Of the pools, also the volumes of others.")
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
+        if parsed_args.guest is None:
+            found = self.compute.stored_volumes(scope=Scope.ALL if parsed_args.all else Scope.OWNED)
+            return storage_volume.COLUMNS, [storage_volume.values_of(volume) for volume in found]
         return COLUMNS, [values_of(volume) for volume in self.compute.volumes(self.guest(parsed_args.guest))]
 
 
@@ -54,12 +61,16 @@ class VolumeAttach(ShowOne):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         add_guest(parser)
-        parser.add_argument("file", metavar="FILE", help=FILE_HELP)
+        parser.add_argument("file", metavar="FILE", help=f"{FILE_HELP} Or {STORED}NAME for a volume of a pool.")
         add_timeout(parser)
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Sequence[Any]]:
         guest, submit = self.guest(parsed_args.guest), self.compute.submit
-        volume = read_volume(parsed_args.file)
+        if parsed_args.file.startswith(STORED):
+            name = parsed_args.file.removeprefix(STORED)
+            volume = storage_volume.find_stored(self.compute, name, scope=Scope.ALL).attachable()
+        else:
+            volume = read_volume(parsed_args.file)
         attached = self.finish(
             lambda reached: submit.attach_volume(guest, volume, timeout=parsed_args.timeout, on_progress=reached)
         )

@@ -9,9 +9,11 @@ from nova_virt_api.driver.operation import Stage
 from nova_virt_api.driver.role import Role
 from nova_virt_api.errors import InvalidSpec, NotSupported
 from nova_virt_api.model.check import check
+from nova_virt_api.model.clone import CloneSpec
 from nova_virt_api.model.disk import source_features
 from nova_virt_api.model.image import BackendUrl, ImageSource, LocalFile, Native, Store, Template, Url
 from nova_virt_api.model.nic import Nic
+from nova_virt_api.model.share import Share
 from nova_virt_api.model.spec import InstanceSpec, InstanceUpdate
 from nova_virt_api.model.volume import Volume
 
@@ -37,6 +39,17 @@ def admit_spec(driver: Driver, spec: InstanceSpec) -> None:
         capabilities = driver.capabilities(spec.placement.node)
     except InvalidSpec as error:
         raise error.under("placement") from error
+    for feature, field in spec.features():
+        capabilities.require(feature, field)
+
+
+def admit_clone(driver: Driver, spec: CloneSpec) -> None:
+    """Refuse a copy that uses a feature which the endpoint does not declare.
+
+    Raises:
+        NotSupported: names the feature and the field.
+    """
+    capabilities = driver.capabilities()
     for feature, field in spec.features():
         capabilities.require(feature, field)
 
@@ -94,6 +107,18 @@ def admit_volume(driver: Driver, volume: Volume) -> None:
     capabilities = driver.capabilities()
     for feature, field in volume.features():
         capabilities.require(feature, f"volume.{field}")
+
+
+def admit_share(driver: Driver, share: Share) -> None:
+    """Refuse a share that asks for what the endpoint does not declare.
+
+    Raises:
+        NotSupported: names the feature and the field.
+    """
+    check_kind("share", share, Share)
+    capabilities = driver.capabilities()
+    for feature, field in share.features():
+        capabilities.require(feature, f"share.{field}")
 
 
 def admit_feature(driver: Driver, feature: Feature, field: str) -> None:

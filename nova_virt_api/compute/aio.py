@@ -18,6 +18,8 @@ from nova_virt_api.compute.roles.attaching import AsyncAttaching
 from nova_virt_api.compute.roles.backup import AsyncBackup
 from nova_virt_api.compute.roles.caching import AsyncCaching
 from nova_virt_api.compute.roles.checkpointing import AsyncCheckpointing
+from nova_virt_api.compute.roles.cloning import AsyncCloning
+from nova_virt_api.compute.roles.growing import AsyncGrowing
 from nova_virt_api.compute.roles.halting import AsyncHalting
 from nova_virt_api.compute.roles.hosts import AsyncHosts
 from nova_virt_api.compute.roles.imaging import AsyncImaging
@@ -26,6 +28,8 @@ from nova_virt_api.compute.roles.migrating import AsyncMigrating
 from nova_virt_api.compute.roles.moving import AsyncMoving
 from nova_virt_api.compute.roles.ownership import AsyncOwnership
 from nova_virt_api.compute.roles.repair import AsyncRepair
+from nova_virt_api.compute.roles.sharing import AsyncSharing
+from nova_virt_api.compute.roles.storage_volumes import AsyncStorageVolumes
 from nova_virt_api.compute.roles.vendor import AsyncVendor
 from nova_virt_api.compute.roles.volumes import AsyncVolumes
 from nova_virt_api.compute.submit import GRACE_SECONDS
@@ -59,13 +63,17 @@ async def connect(driver: str | None = None, **options: Any) -> AsyncCompute:
 class AsyncCompute(
     AsyncHalting,
     AsyncImaging,
+    AsyncCloning,
     AsyncMoving,
+    AsyncGrowing,
     AsyncCheckpointing,
     AsyncBackup,
     AsyncRepair,
     AsyncInside,
     AsyncAttaching,
     AsyncVolumes,
+    AsyncStorageVolumes,
+    AsyncSharing,
     AsyncCaching,
     AsyncHosts,
     AsyncMigrating,

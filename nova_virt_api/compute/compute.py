@@ -14,6 +14,8 @@ from nova_virt_api.compute.roles.attaching import ComputeAttaching
 from nova_virt_api.compute.roles.backup import ComputeBackup
 from nova_virt_api.compute.roles.caching import ComputeCaching
 from nova_virt_api.compute.roles.checkpointing import ComputeCheckpointing
+from nova_virt_api.compute.roles.cloning import ComputeCloning
+from nova_virt_api.compute.roles.growing import ComputeGrowing
 from nova_virt_api.compute.roles.halting import ComputeHalting
 from nova_virt_api.compute.roles.hosts import ComputeHosts
 from nova_virt_api.compute.roles.imaging import ComputeImaging
@@ -22,6 +24,8 @@ from nova_virt_api.compute.roles.migrating import ComputeMigrating
 from nova_virt_api.compute.roles.moving import ComputeMoving
 from nova_virt_api.compute.roles.ownership import ComputeOwnership
 from nova_virt_api.compute.roles.repair import ComputeRepair
+from nova_virt_api.compute.roles.sharing import ComputeSharing
+from nova_virt_api.compute.roles.storage_volumes import ComputeStorageVolumes
 from nova_virt_api.compute.roles.vendor import ComputeVendor
 from nova_virt_api.compute.roles.volumes import ComputeVolumes
 from nova_virt_api.compute.submit import GRACE_SECONDS, Submit
@@ -52,13 +56,17 @@ R = TypeVar("R", bound="Role")
 class Compute(
     ComputeHalting,
     ComputeImaging,
+    ComputeCloning,
     ComputeMoving,
+    ComputeGrowing,
     ComputeCheckpointing,
     ComputeBackup,
     ComputeRepair,
     ComputeInside,
     ComputeAttaching,
     ComputeVolumes,
+    ComputeStorageVolumes,
+    ComputeSharing,
     ComputeCaching,
     ComputeHosts,
     ComputeMigrating,

@@ -13,6 +13,8 @@ from nova_virt_api.compute.roles.attaching import SubmitAttaching
 from nova_virt_api.compute.roles.backup import SubmitBackup
 from nova_virt_api.compute.roles.caching import SubmitCaching
 from nova_virt_api.compute.roles.checkpointing import SubmitCheckpointing
+from nova_virt_api.compute.roles.cloning import SubmitCloning
+from nova_virt_api.compute.roles.growing import SubmitGrowing
 from nova_virt_api.compute.roles.halting import SubmitHalting
 from nova_virt_api.compute.roles.hosts import SubmitHosts
 from nova_virt_api.compute.roles.imaging import SubmitImaging
@@ -21,6 +23,8 @@ from nova_virt_api.compute.roles.migrating import SubmitMigrating
 from nova_virt_api.compute.roles.moving import SubmitMoving
 from nova_virt_api.compute.roles.ownership import SubmitOwnership
 from nova_virt_api.compute.roles.repair import SubmitRepair
+from nova_virt_api.compute.roles.sharing import SubmitSharing
+from nova_virt_api.compute.roles.storage_volumes import SubmitStorageVolumes
 from nova_virt_api.compute.roles.vendor import SubmitVendor
 from nova_virt_api.compute.roles.volumes import SubmitVolumes
 from nova_virt_api.errors import InvalidSpec
@@ -38,13 +42,17 @@ GRACE_SECONDS: Final = 60.0
 class Submit(
     SubmitHalting,
     SubmitImaging,
+    SubmitCloning,
     SubmitMoving,
+    SubmitGrowing,
     SubmitCheckpointing,
     SubmitBackup,
     SubmitRepair,
     SubmitInside,
     SubmitAttaching,
     SubmitVolumes,
+    SubmitStorageVolumes,
+    SubmitSharing,
     SubmitCaching,
     SubmitHosts,
     SubmitMigrating,

@@ -20,6 +20,7 @@ class Adopt(Role, capability=Capability.ADOPT):
             InstanceNotFound: no such guest at this endpoint.
             PermissionDenied: the guest belongs to another owner.
             InvalidState: the guest is in the middle of something.
+            NotSupported: the guest has no definition that outlives its run, which could keep a mark.
             Busy: somebody is changing it.
         """
 
@@ -34,6 +35,7 @@ class Adopt(Role, capability=Capability.ADOPT):
             InstanceNotFound: no such guest at this endpoint.
             PermissionDenied: the guest belongs to another owner.
             InvalidState: the guest is in the middle of something.
+            NotSupported: the guest has no definition that outlives its run, which could keep a mark.
             Busy: the hypervisor is doing something else with it.
         """
 

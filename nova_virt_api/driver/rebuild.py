@@ -41,6 +41,7 @@ class Rebuild(Role, capability=Capability.REBUILD):
             InvalidState: the guest is rescued, suspended or in the middle of something.
             InvalidSpec: the guest has no boot disk of its own, or the image it was made from is not known and none
                 was given.
+            NotSupported: the guest has no definition that outlives its run.
             ImageNotFound: the source has no such image.
             ImageRejected: the image is not what was promised or not safe.
             StorageError: the disk could not be written.

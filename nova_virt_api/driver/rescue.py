@@ -34,6 +34,7 @@ class Rescue(Role, capability=Capability.RESCUE):
             PermissionDenied: the guest is not owned by this connection.
             InvalidState: the guest is suspended or in the middle of something.
             InvalidSpec: the endpoint needs an image or a password and none was given.
+            NotSupported: the guest has no definition that outlives its run.
             ImageNotFound: the source has no such image.
             ImageRejected: the image is not what was promised or not safe.
             NoCapacity: the guest did not run, and there is not enough memory or CPU to start it.

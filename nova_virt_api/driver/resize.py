@@ -5,8 +5,9 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING
 
-from nova_virt_api.capability import Capability
+from nova_virt_api.capability import Capability, Feature
 from nova_virt_api.driver.role import Role
+from nova_virt_api.errors import NotSupported
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,11 +23,11 @@ if TYPE_CHECKING:
 
 
 class Resize(Role, capability=Capability.RESIZE):
-    """Give stopped guests another size, or move them to another endpoint of the same driver. Experimental.
+    """Give guests another size, or move stopped ones to another endpoint of the same driver. Experimental.
 
     Within one endpoint :meth:`resize` does it. Between two, the source prepares, the destination finishes, and the two
     share nothing but the ticket. Either way the guest's disks are kept as they were until the resize is confirmed or
-    reverted.
+    reverted. :meth:`resize_live` is for guests that run, has no way back, and touches no disks.
     """
 
     @abstractmethod
@@ -48,10 +49,43 @@ class Resize(Role, capability=Capability.RESIZE):
             PermissionDenied: the guest is not owned by this connection.
             InvalidState: the guest is not stopped, or in the middle of something, e.g. of a resize to another size.
             InvalidSpec: a disk would shrink, or there is no such disk.
+            NotSupported: this guest cannot be given another size, e.g. more virtual CPUs while each of them has a
+                processor of the host for itself.
             NoCapacity: the endpoint will never have as much.
             StorageError: a disk could not be grown.
             Busy: the hypervisor is doing something else with it.
         """
+
+    def resize_live(self, guest: InstanceRef, size: Size, op: Operation) -> Instance:
+        """Give a running guest another number of virtual CPUs, another amount of memory, or both, at once and for good.
+
+        States: READY and RUNNING. What was changed stays when the guest is stopped and started, and there is no way
+        back but another call. Idempotent: a guest of this size stays as it is, and one for which the verb was
+        interrupted is brought to the end. Memory comes first. Less of either is given back by the guest's own system,
+        and needs ``Feature.LIVE_VCPUS_REMOVAL`` or ``Feature.LIVE_MEMORY_REMOVAL``. If the guest does not take or give
+        back memory, all is as before. If it does not give back virtual CPUs, it has what it did not give back, and
+        the memory that was asked for: ``state_after`` says whether that is another size than before.
+
+        The default says that the driver cannot do it: it belongs to the features, and the role does not need them.
+
+        Args:
+            guest: the guest.
+            size: what it is to have: ``vcpus`` (``Feature.LIVE_VCPUS``), ``memory_bytes`` (``Feature.LIVE_MEMORY``).
+                ``disks`` must be empty.
+            op: the operation worked for.
+
+        Raises:
+            InstanceNotFound: no such guest at this endpoint.
+            PermissionDenied: the guest is not owned by this connection.
+            InvalidState: the guest does not run, or is in the middle of something.
+            InvalidSpec: it is more than the guest's spec allowed, less memory than the guest had before it was given more
+                while it ran, or no size that memory can have here.
+            NoCapacity: the host has not as much.
+            Timeout: the guest did not take it or give it back within the time that its kind needs.
+            Busy: the hypervisor is doing something else with it.
+        """
+        feature = next((feature for feature, _ in size.live_features()), Feature.LIVE_VCPUS)
+        raise NotSupported(feature, reason="the driver resizes stopped guests only")
 
     @abstractmethod
     def prepare_resize(self, guest: InstanceRef, size: Size, op: Operation) -> Ticket:

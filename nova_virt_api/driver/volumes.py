@@ -109,7 +109,8 @@ class Volumes(Role, capability=Capability.VOLUMES):
         Args:
             guest: the guest.
             volume_id: ``id`` of the volume that it uses.
-            volume: the other, as large as that; its ``boot``, ``bus``, ``shared``, ``read_only`` and ``tag`` do not
+            volume: the other, as large as that, or larger where the endpoint can: then the guest sees all of it at the
+                latest when it is started next. Its ``boot``, ``bus``, ``shared``, ``read_only`` and ``tag`` do not
                 count.
             op: the operation worked for; tells progress in bytes.
 
@@ -119,7 +120,7 @@ class Volumes(Role, capability=Capability.VOLUMES):
             InvalidState: the guest is in another state.
             InvalidSpec: the guest does not use such a volume, or uses the other one too, or the endpoint cannot use
                 such a connection.
-            VolumeError: the other volume cannot be reached or opened, or has another size, or copying failed.
+            VolumeError: the other volume cannot be reached or opened, or has a size that cannot be, or copying failed.
             Busy: the hypervisor is doing something else with the guest.
         """
         raise NotSupported(Feature.SWAP_VOLUME, reason="the driver swaps none")

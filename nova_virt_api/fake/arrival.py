@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.errors import InstanceExists, MigrationError
 from nova_virt_api.fake import remains
-from nova_virt_api.fake.guest import Guest, Volume
+from nova_virt_api.fake.guest import Guest, Volume, nic_of
 from nova_virt_api.fake.places import check_host, check_pool, choose_places, network_of, node_for
 from nova_virt_api.fake.reshape import check_disks, connected, using
 from nova_virt_api.fake.steps import Step
 from nova_virt_api.fake.switches import SimulatedCrash
-from nova_virt_api.model.nic import Nic
 from nova_virt_api.model.record import Phase
 from nova_virt_api.model.size import Size
 from nova_virt_api.model.spec import require_one
@@ -78,7 +77,7 @@ class Arrival:
     def _make(self, guest: Guest, record: Record | None, volumes: list[Volume], ports: list[Port], size: Size) -> None:
         shape, spec = self._world.shape, self._spec
         pools = self._pools(len(guest.own_disks))
-        nics = [Nic(mac=p.mac, model=p.model, vif_id=p.vif_id, network=p.network) for p in ports]
+        nics = [nic_of(port) for port in ports]
         if spec is not None:
             nics = list(spec.nics)
         cards = [(nic, network_of(nic, f"spec.nics[{i}]", shape)) for i, nic in enumerate(nics)]
@@ -100,6 +99,7 @@ class Arrival:
                 node=node_for(state, shape, self._node(), vcpus, memory),
                 vcpus=vcpus,
                 memory_bytes=memory,
+                plugged_bytes=guest.plugged_bytes if size.memory_bytes is None else 0,
                 disks=tuple(volume.key for volume in wanted),
                 ports=(),
                 resizing=None,

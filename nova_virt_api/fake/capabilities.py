@@ -13,6 +13,14 @@ from nova_virt_api.version import __version__
 
 BACKEND: Final = "fake"
 
+LIVE: Final = (
+    Feature.LIVE_VCPUS,
+    Feature.LIVE_VCPUS_REMOVAL,
+    Feature.LIVE_MEMORY,
+    Feature.LIVE_MEMORY_REMOVAL,
+)
+SHARING: Final = (Capability.SHARES, Feature.ATTACH_SHARES, Feature.SHARE_READ_ONLY)
+
 
 def capabilities_of(
     driver_class: type, withdrawn: Mapping[Capability | Feature, str], missing: Mapping[Capability | Feature, str]
@@ -56,10 +64,14 @@ def missing_at(endpoint: Endpoint, shape: Shape, *, persisted: bool) -> dict[Cap
     if len(shape.nodes) < 2:
         missing[Feature.MIGRATE_WITHIN] = "there is one host; the option 'nodes' changes that"
     if shape.whole_nodes:
+        missing[Capability.CLONE] = "a machine cannot be copied"
         missing[Capability.LIVE_MIGRATION] = "what runs on a machine stays on it"
+        missing |= dict.fromkeys(LIVE, "a machine has what it has")
+        missing |= dict.fromkeys(SHARING, "a machine has no host whose directories it could use")
     if endpoint.manage is Manage.ALL:
         missing[Capability.LIVE_MIGRATION] = 'a connection with manage="all" writes no marks'
         missing[Capability.ADOPT] = 'a connection with manage="all" writes no marks'
+        missing[Capability.STORAGE_VOLUMES] = 'a connection with manage="all" writes no marks'
     if persisted:
         missing[Feature.EVERY_TRANSITION] = "other processes change the world, which is then compared"
     return missing

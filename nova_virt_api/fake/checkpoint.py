@@ -13,6 +13,7 @@ from nova_virt_api.fake.guest import Guest, Volume
 from nova_virt_api.fake.kept import Kept
 from nova_virt_api.fake.listing import find
 from nova_virt_api.fake.places import check_host, check_pool
+from nova_virt_api.fake.shares import refuse_shares
 from nova_virt_api.fake.spawn import SIDE_VOLUME_SIZE
 from nova_virt_api.fake.state import HOLDS_MEMORY, State
 from nova_virt_api.fake.steps import Step
@@ -93,6 +94,8 @@ class FakeCheckpoint(Checkpoint):
         runs = guest.power_state is not PowerState.SHUTDOWN
         there = named(guest, name)
         if there is None:
+            if memory:
+                refuse_shares(guest, Feature.CHECKPOINT_MEMORY)
             if memory and runs and guest.attached:
                 raise InvalidSpec("memory", memory, "False while the guest uses volumes of a storage service")
             return None

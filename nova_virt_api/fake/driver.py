@@ -13,6 +13,7 @@ from nova_virt_api.fake.adopt import FakeAdopt
 from nova_virt_api.fake.backup import FakeBackup
 from nova_virt_api.fake.capabilities import BACKEND, capabilities_of, missing_at
 from nova_virt_api.fake.checkpoint import FakeCheckpoint
+from nova_virt_api.fake.clone import FakeClone
 from nova_virt_api.fake.connection import Connection
 from nova_virt_api.fake.console import FakeConsole
 from nova_virt_api.fake.console_log import FakeConsoleLog
@@ -31,9 +32,11 @@ from nova_virt_api.fake.power import Power
 from nova_virt_api.fake.rebuild import FakeRebuild
 from nova_virt_api.fake.rescue import FakeRescue
 from nova_virt_api.fake.resize import FakeResize
+from nova_virt_api.fake.shares import FakeShares
 from nova_virt_api.fake.snapshot import FakeSnapshot
 from nova_virt_api.fake.spawn import Spawn
 from nova_virt_api.fake.steps import Step
+from nova_virt_api.fake.storage_volumes import FakeStorageVolumes
 from nova_virt_api.fake.suspend import FakeSuspend
 from nova_virt_api.fake.volumes import FakeVolumes
 from nova_virt_api.model.instance import DiskPolicy, Instance, PowerOff
@@ -65,6 +68,7 @@ class FakeDriver(
     FakePause,
     FakeSuspend,
     FakeSnapshot,
+    FakeClone,
     FakeBackup,
     FakeCheckpoint,
     FakeRebuild,
@@ -74,6 +78,8 @@ class FakeDriver(
     FakeConsoleLog,
     FakeInterfaces,
     FakeVolumes,
+    FakeStorageVolumes,
+    FakeShares,
     FakeImageCache,
     FakeGuestAgent,
     FakeCrashDump,

@@ -8,17 +8,23 @@ from uuid import UUID
 from nova_virt_api.fake.backed_up import Backups
 from nova_virt_api.fake.kept import Kept
 from nova_virt_api.fake.machine import ORDINARY, Machine
+from nova_virt_api.fake.outside_port import OutsidePort
 from nova_virt_api.fake.resizing import Resizing
 from nova_virt_api.model.diagnostics import Incident
 from nova_virt_api.model.disk import DiskBus, DiskCache
+from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.instance import HEALTHY, Health, Lifecycle, PowerState
 from nova_virt_api.model.labels import NO_LABELS, Labels
 from nova_virt_api.model.limits import DiskLimits, NicLimits
-from nova_virt_api.model.nic import NicModel
+from nova_virt_api.model.nic import Nic, NicModel
+from nova_virt_api.model.nic_binding import NicBinding
 from nova_virt_api.model.record import Phase, Record
 from nova_virt_api.model.spec import Firmware
 
 LIFECYCLES: Final = {Phase.BUILDING: Lifecycle.BUILDING, Phase.DELETING: Lifecycle.DELETING}
+
+STORED: Final = "stored volume"
+"""Kind of a volume that no guest owns."""
 
 LOG_LIMIT: Final = 64 * 1024
 """Bytes of console output that are kept of each guest."""
@@ -55,6 +61,21 @@ class Attachment:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SharedDirectory:
+    """A directory of its host that a guest uses.
+
+    Args:
+        tag: by what the guest asks for it.
+        path: where it is on the host.
+        read_only: whether the guest may only read.
+    """
+
+    tag: str
+    path: str
+    read_only: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Guest:
     """A guest as the fake hypervisor knows it.
 
@@ -67,6 +88,7 @@ class Guest:
         node: the host that it lives on.
         vcpus: virtual CPUs.
         memory_bytes: memory.
+        plugged_bytes: how much of it the guest was given while it ran.
         labels: the caller's pairs.
         disks: pool and name of its volumes, the one to boot from first.
         ports: names of its ports.
@@ -83,6 +105,7 @@ class Guest:
         quiesced: whether its file systems are at rest because somebody asked for that.
         at_rest: whether they are for a snapshot that is being made, or whose maker is gone.
         attached: the volumes of a storage service that it uses.
+        shared: the directories of its host that it uses.
         rescue: what the rescue system was made from that runs in its place; None when it is not rescued.
         torn: whether its boot disk is written anew, or was and not to its end.
         started_at: when it was started last, in seconds since the epoch.
@@ -105,6 +128,7 @@ class Guest:
     node: str
     vcpus: int
     memory_bytes: int
+    plugged_bytes: int = 0
     labels: Labels = NO_LABELS
     disks: tuple[tuple[str, str], ...] = ()
     ports: tuple[str, ...] = ()
@@ -121,6 +145,7 @@ class Guest:
     quiesced: bool = False
     at_rest: bool = False
     attached: tuple[Attachment, ...] = ()
+    shared: tuple[SharedDirectory, ...] = ()
     rescue: str | None = None
     torn: bool = False
     started_at: float | None = None
@@ -133,6 +158,11 @@ class Guest:
     arrived: str | None = None
     moving: str | None = None
     backups: Backups = field(default_factory=Backups)
+
+    @property
+    def least_memory_bytes(self) -> int:
+        """What it had before it was given more while it ran."""
+        return self.memory_bytes - self.plugged_bytes
 
     @property
     def own_disks(self) -> tuple[tuple[str, str], ...]:
@@ -233,10 +263,11 @@ class Volume:
     Args:
         pool: the pool.
         name: unique in the pool; carries the guest's uuid.
-        kind: ``disk``, ``seed``, ``nvram``, ``memory``, ``checkpoint``, ``image``, ``image copy`` or ``kept disk``.
+        kind: ``disk``, ``seed``, ``nvram``, ``memory``, ``checkpoint``, ``image``, ``image copy``, ``kept disk``,
+            ``stored volume`` or ``unfinished volume``.
         size_bytes: what it takes from the pool.
-        uuid: the guest that it was made for; None for an image.
-        owner: whose guest that is; None for a guest without a mark.
+        uuid: the guest that it was made for, or the id of a volume that no guest owns; None for an image.
+        owner: whose that is; None for a guest without a mark.
         content: what is on it, in words.
         image: what image it was made from, in words; empty where it was made from none.
         bus: the bus on which the guest sees it; None for what is no disk.
@@ -247,6 +278,9 @@ class Volume:
         written: what the guest wrote onto it since it was made, each with its offset.
         base: name of the copy of an image in its pool that it is based on; empty where it stands alone.
         made_at: when a copy of an image was made, in seconds since the epoch.
+        title: what people call a volume that no guest owns.
+        origin: what that was made from: a digest, or ``blank``.
+        format: how that is kept.
     """
 
     pool: str
@@ -265,6 +299,9 @@ class Volume:
     serial: str | None = None
     base: str = ""
     made_at: float = 0.0
+    title: str = ""
+    origin: str = ""
+    format: ImageFormat | None = None
 
     @property
     def key(self) -> tuple[str, str]:
@@ -272,9 +309,16 @@ class Volume:
         return self.pool, self.name
 
     @property
+    def identity(self) -> UUID:
+        """The id of a volume that no guest owns."""
+        if self.uuid is None:
+            raise ValueError(f"{self.name} is a {self.kind}")
+        return self.uuid
+
+    @property
     def belongs(self) -> bool:
         """Whether it lives and dies with its guest."""
-        return self.kind not in {"image", "image copy", "kept disk"}
+        return self.kind not in {"image", "image copy", "kept disk", STORED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,6 +338,7 @@ class Port:
         queues: how many of the guest's CPUs may work on it at the same time.
         mtu: largest packet in bytes; None for the network's.
         link_up: whether the cable is plugged in.
+        outside: the port of a switch outside of the world's networks; these then have no part in it.
     """
 
     name: str
@@ -308,6 +353,12 @@ class Port:
     queues: int = 1
     mtu: int | None = None
     link_up: bool = True
+    outside: OutsidePort | None = None
+
+    @property
+    def binding(self) -> NicBinding | None:
+        """The port of a switch outside of the world's networks, as it was asked for."""
+        return None if self.outside is None else self.outside.binding
 
     @property
     def ip(self) -> IPv4Address:
@@ -344,6 +395,12 @@ class Image:
     name: str
     virtual_size_bytes: int
     volume: tuple[str, str] | None = None
+
+
+def nic_of(port: Port) -> Nic:
+    """What would have to be asked for to get a port like this one."""
+    network = port.network if port.binding is None else None
+    return Nic(mac=port.mac, model=port.model, vif_id=port.vif_id, network=network, binding=port.binding)
 
 
 def mac_of(index: int) -> str:

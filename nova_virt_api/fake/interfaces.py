@@ -10,6 +10,7 @@ from nova_virt_api.errors import InvalidState, NoCapacity
 from nova_virt_api.fake.connection import Connection
 from nova_virt_api.fake.guest import Guest, Port, mac_of
 from nova_virt_api.fake.listing import find
+from nova_virt_api.fake.outside_port import outside_port
 from nova_virt_api.fake.places import network_of
 from nova_virt_api.fake.state import State
 from nova_virt_api.fake.steps import Step
@@ -87,6 +88,7 @@ class FakeInterfaces(Interfaces):
             queues=nic.queues or 1,
             mtu=nic.mtu,
             link_up=nic.link_up,
+            outside=outside_port(nic.binding),
         )
         state.put_port(port)
         state.put(replace(guest, ports=(*guest.ports, port.name)))
@@ -105,4 +107,11 @@ def matching(state: State, guest: Guest, nic: Nic) -> Port | None:
 
 def shown(port: Port) -> Interface:
     """A port as the API shows it."""
-    return Interface(id=port.name, mac=port.mac, network=port.network, vif_id=port.vif_id, model=port.model)
+    return Interface(
+        id=port.name,
+        mac=port.mac,
+        network=port.network if port.binding is None else None,
+        vif_id=port.vif_id,
+        model=port.model,
+        binding=port.binding,
+    )

@@ -96,7 +96,9 @@ class Listing:
         if guest.power_state not in HOLDS_MEMORY or guest.ready_at is not None:
             return ()
         ports = (state.ports[name] for name in guest.ports if name in state.ports)
-        return tuple(Address(ip=port.ip, mac=port.mac, network=port.network) for port in ports)
+        return tuple(
+            Address(ip=port.ip, mac=port.mac, network=port.network if port.binding is None else None) for port in ports
+        )
 
     def _agent(self, guest: Guest) -> bool | None:
         if Feature.GUEST_AGENT in self._hidden:

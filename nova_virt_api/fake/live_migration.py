@@ -14,6 +14,7 @@ from nova_virt_api.fake import remains
 from nova_virt_api.fake.journey import Journey
 from nova_virt_api.fake.moving_in import MovingIn
 from nova_virt_api.fake.places import check_host
+from nova_virt_api.fake.shares import named
 from nova_virt_api.fake.steps import STAGES, Step
 from nova_virt_api.fake.switches import SimulatedCrash
 from nova_virt_api.model.identity import InstanceRef
@@ -88,6 +89,9 @@ class FakeLiveMigration(LiveMigration):
             found = connection.ready(state, guest, Lifecycle.MIGRATING)
         if found.power_state not in MOVABLE:
             raise InvalidState(found.power_state, MOVABLE)
+        if found.shared:
+            message = f"the guest cannot leave its host: it uses {named(found)} of it"
+            raise MigrationError("check_source", message, hint="detach it first")
         if found.points:
             raise MigrationError("check_source", "the guest has checkpoints", hint="delete them first")
         if journey.within:

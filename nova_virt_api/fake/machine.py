@@ -30,6 +30,8 @@ class Machine:
         backing: how its memory is made.
         watchdog: its watchdog.
         screen: its screen.
+        max_vcpus: how many virtual CPUs it can be given while it runs.
+        max_memory_bytes: how much memory it can be given while it runs.
     """
 
     secure_boot: bool = False
@@ -40,6 +42,8 @@ class Machine:
     backing: MemoryBacking = ANY_BACKING
     watchdog: Watchdog | None = None
     screen: Screen = ANY_SCREEN
+    max_vcpus: int | None = None
+    max_memory_bytes: int | None = None
 
     @classmethod
     def of(cls, spec: InstanceSpec, dedicated: Iterable[int], taken: Iterable[int]) -> "Machine":
@@ -63,6 +67,8 @@ class Machine:
             backing=spec.backing or ANY_BACKING,
             watchdog=spec.watchdog,
             screen=spec.screen or ANY_SCREEN,
+            max_vcpus=spec.max_vcpus,
+            max_memory_bytes=spec.max_memory_bytes,
         )
 
 

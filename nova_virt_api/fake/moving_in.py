@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.errors import InstanceExists, InvalidSpec, MigrationError, VirtError
 from nova_virt_api.fake import remains
-from nova_virt_api.fake.guest import Port
+from nova_virt_api.fake.guest import Port, nic_of
+from nova_virt_api.fake.outside_port import outside_port
 from nova_virt_api.fake.places import check_host, check_pool, network_of
 from nova_virt_api.fake.steps import STAGES, Step
 from nova_virt_api.fake.switches import SimulatedCrash
@@ -131,6 +132,7 @@ class MovingIn:
                     mac=nic.mac or "",
                     model=nic.model or NicModel.VIRTIO,
                     vif_id=nic.vif_id,
+                    outside=outside_port(nic.binding),
                 )
             )
 
@@ -138,11 +140,13 @@ class MovingIn:
         return name if name in world.shape.pools else world.shape.pools[0]
 
     def _cards(self, world: World, ports: list[Port], nics: Sequence[Nic] | None) -> list[tuple[Nic, str]]:
-        wanted = [Nic(mac=p.mac, model=p.model, vif_id=p.vif_id, network=p.network) for p in ports]
+        wanted = [nic_of(port) for port in ports]
         for index, nic in enumerate(nics or ()):
             if index >= len(wanted):
                 raise MigrationError("prepare", f"the guest has no interface {index}", hint="name those that it has")
-            wanted[index] = replace(wanted[index], network=nic.network, vif_id=nic.vif_id or wanted[index].vif_id)
+            wanted[index] = replace(
+                wanted[index], network=nic.network, vif_id=nic.vif_id or wanted[index].vif_id, binding=nic.binding
+            )
         try:
             return [(nic, network_of(nic, f"nics[{index}]", world.shape)) for index, nic in enumerate(wanted)]
         except InvalidSpec as error:

@@ -6,6 +6,7 @@ from nova_virt_api.errors import InvalidSpec, NoCapacity
 from nova_virt_api.fake.shape import Shape
 from nova_virt_api.fake.state import State
 from nova_virt_api.model.nic import Nic
+from nova_virt_api.model.nic_binding import NicBinding, OpaquePort
 from nova_virt_api.model.spec import InstanceSpec, require_one
 
 
@@ -65,12 +66,21 @@ def chosen_node(name: str | None, shape: Shape) -> str | None:
 def network_of(nic: Nic, field: str, shape: Shape) -> str:
     """The network that an interface means; one that a network service made is on the first.
 
+    One that names its own port is on none: the port stands for it.
+
     Raises:
         InvalidSpec: it names one that is not there, or none where there are several.
     """
+    if nic.binding is not None:
+        return port_name(nic.binding)
     if nic.network is None and nic.vif_id is not None and shape.networks:
         return shape.networks[0]
     return require_one(f"{field}.network", nic.network, shape.networks)
+
+
+def port_name(binding: NicBinding) -> str:
+    """What the world calls the switch of a port that is on none of its networks."""
+    return f"outside:{binding.kind if isinstance(binding, OpaquePort) else binding.bridge}"
 
 
 def node_for(state: State, shape: Shape, wanted: str | None, vcpus: int, memory_bytes: int) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from nova_virt_api.errors import InvalidSpec, NoCapacity
 from nova_virt_api.fake.guest import Port, mac_of
+from nova_virt_api.fake.outside_port import outside_port
 from nova_virt_api.fake.places import check_host, check_pool
 from nova_virt_api.fake.resizing import DiskBefore, NicBefore, Resizing, asked
 from nova_virt_api.fake.state import HOLDS_MEMORY
@@ -40,9 +41,17 @@ def begun(state: State, guest: Guest, size: Size, token: str, *, away: bool) -> 
         away=away,
         old_vcpus=guest.vcpus,
         old_memory_bytes=guest.memory_bytes,
+        old_plugged_bytes=guest.plugged_bytes,
         disks=tuple(DiskBefore(pool=v.pool, name=v.name, size_bytes=v.size_bytes, content=v.content) for v in volumes),
         nics=tuple(
-            NicBefore(mac=port.mac, network=port.network, model=port.model.value, vif_id=port.vif_id) for port in ports
+            NicBefore(
+                mac=port.mac,
+                network=port.network,
+                model=port.model.value,
+                vif_id=port.vif_id,
+                outside=port.outside,
+            )
+            for port in ports
         ),
     )
 
@@ -53,8 +62,9 @@ def reshaped(state: State, guest: Guest, size: Size, cards: Cards | None) -> Gue
         state.put_volume(replace(volume, size_bytes=size.disk(index) or volume.size_bytes))
     if cards is not None:
         guest = connected(state, guest, cards)
-    changed = replace(guest, vcpus=size.vcpus or guest.vcpus, memory_bytes=size.memory_bytes or guest.memory_bytes)
-    return state.put(changed)
+    if size.memory_bytes is not None:
+        guest = replace(guest, memory_bytes=size.memory_bytes, plugged_bytes=0)
+    return state.put(replace(guest, vcpus=size.vcpus or guest.vcpus))
 
 
 def put_back(state: State, guest: Guest, cards: Cards | None, volumes: Sequence[StorageVolume] | None) -> Guest:
@@ -66,13 +76,25 @@ def put_back(state: State, guest: Guest, cards: Cards | None, volumes: Sequence[
         volume = state.volumes[disk.pool, disk.name]
         state.put_volume(replace(volume, size_bytes=disk.size_bytes, content=disk.content))
     if cards is not None or before.done:
-        old = [(Nic(mac=nic.mac, model=NicModel(nic.model), vif_id=nic.vif_id), nic.network) for nic in before.nics]
+        old = [(nic_before(nic), nic.network) for nic in before.nics]
         guest = connected(state, guest, old if cards is None else cards)
     if volumes is not None:
         guest = using(guest, volumes)
     return state.put(
-        replace(guest.stopped(), vcpus=before.old_vcpus, memory_bytes=before.old_memory_bytes, resizing=None)
+        replace(
+            guest.stopped(),
+            vcpus=before.old_vcpus,
+            memory_bytes=before.old_memory_bytes,
+            plugged_bytes=before.old_plugged_bytes,
+            resizing=None,
+        )
     )
+
+
+def nic_before(nic: NicBefore) -> Nic:
+    """What would have to be asked for to get such a port."""
+    binding = None if nic.outside is None else nic.outside.binding
+    return Nic(mac=nic.mac, model=NicModel(nic.model), vif_id=nic.vif_id, binding=binding)
 
 
 def connected(state: State, guest: Guest, cards: Cards) -> Guest:
@@ -94,6 +116,7 @@ def new_port(state: State, guest: Guest, nic: Nic, network: str) -> str:
         name=f"{guest.uuid}-port{number}",
         index=number,
         network=network,
+        outside=outside_port(nic.binding),
         uuid=guest.uuid,
         owner=guest.owner,
         mac=nic.mac or mac_of(number),

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final
 
 from nova_virt_api.capability import Capability, Feature
 from nova_virt_api.driver.operation import CancelMode, Stage
-from nova_virt_api.driver.resize import Resize
 from nova_virt_api.errors import InstanceNotFound, InvalidSpec, InvalidState, MigrationError
 from nova_virt_api.fake.arrival import Arrival, size_wanted
 from nova_virt_api.fake.parcel import Parcel
 from nova_virt_api.fake.places import network_of
 from nova_virt_api.fake.power import restart
 from nova_virt_api.fake.reshape import begun, check_room, check_start, put_back, reshaped, using
+from nova_virt_api.fake.resize_live import FakeLiveResize
 from nova_virt_api.fake.resizing import asked
 from nova_virt_api.fake.steps import Step
 from nova_virt_api.fake.switches import SimulatedCrash
@@ -40,7 +40,7 @@ PENDING: Final = Lifecycle.RESIZE_PENDING
 OFF: Final = (PowerState.SHUTDOWN,)
 
 
-class FakeResize(Resize):
+class FakeResize(FakeLiveResize):
     """The role ``Resize`` of the fake driver. A destination reaches all worlds of its process."""
 
     connection: Connection

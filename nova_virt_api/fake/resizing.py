@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from nova_virt_api.fake.outside_port import OutsidePort
 from nova_virt_api.model.size import Size
 
 
@@ -32,12 +33,14 @@ class NicBefore:
         network: its network.
         model: the network card that the guest sees.
         vif_id: a network service's id for it.
+        outside: the port of a switch outside of the world's networks.
     """
 
     mac: str
     network: str
     model: str
     vif_id: str | None
+    outside: OutsidePort | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,7 @@ class Resizing:
         done: whether the guest has the new size.
         old_vcpus: virtual CPUs before.
         old_memory_bytes: memory before.
+        old_plugged_bytes: how much of that the guest had been given while it ran.
         disks: its own disks before.
         nics: its ports before.
     """
@@ -65,6 +69,7 @@ class Resizing:
     done: bool = False
     old_vcpus: int
     old_memory_bytes: int
+    old_plugged_bytes: int = 0
     disks: tuple[DiskBefore, ...]
     nics: tuple[NicBefore, ...]
 

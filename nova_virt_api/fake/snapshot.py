@@ -1,8 +1,5 @@
 """Making images of guests' disks."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -12,11 +9,10 @@ from nova_virt_api.driver.snapshot import Snapshot
 from nova_virt_api.errors import InvalidSpec, InvalidState, StorageError
 from nova_virt_api.fake.connection import Connection
 from nova_virt_api.fake.guest import Guest, Image, Volume
-from nova_virt_api.fake.guest_agent import answering, has_agent
 from nova_virt_api.fake.places import check_pool
 from nova_virt_api.fake.qcow2 import qcow2_disk
+from nova_virt_api.fake.resting import resting
 from nova_virt_api.fake.steps import Step
-from nova_virt_api.fake.switches import SimulatedCrash
 from nova_virt_api.fake.whole_file import replace_file
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.image import ImageFormat, ImageInfo, ImageTarget, LocalTarget, NativeTarget
@@ -40,7 +36,7 @@ class FakeSnapshot(Snapshot):
         with connection.hold(guest.uuid, "snapshot"):
             disk = self._boot_disk(guest)
             pool = self._pool(target, disk) if isinstance(target, NativeTarget) else ""
-            with self._resting(guest, quiesce, op):
+            with resting(connection, guest, quiesce, Feature.SNAPSHOT_QUIESCE, Step.SNAPSHOT_REST, op):
                 connection.step(Step.SNAPSHOT_READ, op)
                 disk = self._boot_disk(guest)
             connection.step(Step.SNAPSHOT_WRITE, op)
@@ -55,37 +51,6 @@ class FakeSnapshot(Snapshot):
             if not guest.own_disks:
                 raise StorageError(f"guest {guest.name} has no disk")
             return state.volumes[guest.own_disks[0]]
-
-    @contextmanager
-    def _resting(self, ref: InstanceRef, quiesce: Quiesce, op: Operation) -> Iterator[None]:
-        """While the block lasts, the guest's file systems are at rest if that is wanted and possible."""
-        if not self._comes_to_rest(ref, quiesce):
-            yield
-            return
-        self.connection.step(Step.SNAPSHOT_REST, op)
-        self._put_at_rest(ref, at_rest=True)
-        try:
-            yield
-        except SimulatedCrash:
-            raise  # who is dead lets nobody write again
-        except BaseException:
-            self._put_at_rest(ref, at_rest=False)
-            raise
-        self._put_at_rest(ref, at_rest=False)
-
-    def _comes_to_rest(self, ref: InstanceRef, quiesce: Quiesce) -> bool:
-        with self.connection.world.reading() as state:
-            guest = self.connection.ready(state, ref)
-            if guest.power_state is not PowerState.RUNNING or quiesce is Quiesce.NO:
-                return False
-            if quiesce is Quiesce.REQUIRED:
-                self.connection.require(Feature.SNAPSHOT_QUIESCE)
-                answering(guest)
-            return has_agent(guest)
-
-    def _put_at_rest(self, ref: InstanceRef, *, at_rest: bool) -> None:
-        with self.connection.world.changing() as state:
-            state.put(replace(self.connection.ready(state, ref), at_rest=at_rest))
 
     def _require_state(self, guest: Guest) -> None:
         live = Feature.SNAPSHOT_LIVE not in self.connection.switches.withdrawn

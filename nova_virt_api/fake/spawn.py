@@ -13,6 +13,7 @@ from nova_virt_api.fake.image_cache import copy_name
 from nova_virt_api.fake.images import Content, content_of
 from nova_virt_api.fake.listing import ambiguous
 from nova_virt_api.fake.machine import Machine
+from nova_virt_api.fake.outside_port import outside_port
 from nova_virt_api.fake.places import Places, check_host, check_pool, choose_places, node_for
 from nova_virt_api.fake.steps import STAGES, Step
 from nova_virt_api.fake.switches import SimulatedCrash
@@ -242,6 +243,7 @@ class Spawn:
                             queues=nic.queues or 1,
                             mtu=nic.mtu,
                             link_up=nic.link_up,
+                            outside=outside_port(nic.binding),
                         )
                     )
             names.append(name)

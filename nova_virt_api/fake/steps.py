@@ -71,6 +71,33 @@ class Step(enum.Enum):
     SNAPSHOT_WRITE = "snapshot: write"
     """The image appears at its target."""
 
+    CLONE_CLAIM = "clone: claim"
+    """The copy's record is made."""
+
+    CLONE_REST = "clone: rest"
+    """The original's file systems come to rest, where that is wanted."""
+
+    CLONE_READ = "clone: read"
+    """The original's disks are read."""
+
+    CLONE_DISK = "clone: disk"
+    """One of the copy's volumes is made."""
+
+    CLONE_PORT = "clone: port"
+    """One of the copy's NICs is connected to its network."""
+
+    CLONE_DEFINE = "clone: define"
+    """The copy appears, stopped."""
+
+    CLONE_START = "clone: start"
+    """The copy is started."""
+
+    CLONE_FINISH = "clone: finish"
+    """The record says that the copy is ready."""
+
+    CLONE_UNDO = "clone: undo"
+    """What a failed or cancelled clone made is removed."""
+
     BEGIN_BACKUP = "begin backup"
     FINISH_BACKUP = "finish backup"
     ABORT_BACKUP = "abort backup"
@@ -103,6 +130,9 @@ class Step(enum.Enum):
     FINISH_RESIZE = "finish resize"
     """The guest has its new size."""
 
+    RESIZE_LIVE = "resize live"
+    """A running guest takes, or gives back, virtual CPUs and memory."""
+
     CONFIRM_RESIZE = "confirm resize"
     REVERT_RESIZE = "revert resize"
     RESCUE_IMAGE = "rescue: image"
@@ -120,6 +150,19 @@ class Step(enum.Enum):
 
     SWITCH_VOLUME = "switch volume"
     """The guest goes over to the new volume; until here a swap leaves it on the old one."""
+
+    ATTACH_SHARE = "attach share"
+    DETACH_SHARE = "detach share"
+    CREATE_VOLUME = "create volume"
+    """A volume that no guest owns is made; twice, before and after it is claimed."""
+
+    UPLOAD_VOLUME = "upload volume"
+    """The same with a part of an image; once before it is claimed, and four times."""
+
+    RESIZE_VOLUME = "resize volume"
+    DELETE_VOLUME = "delete volume"
+    DOWNLOAD_VOLUME = "download volume"
+    """A part of a volume is read; four times."""
 
     SET_PASSWORD = "set password"  # noqa: S105 - the name of a step
     QUIESCE = "quiesce"
@@ -180,6 +223,15 @@ STAGES: Final[dict[Step, Stage | str]] = {
     Step.SNAPSHOT_REST: "bring the file systems to rest",
     Step.SNAPSHOT_READ: "read disk",
     Step.SNAPSHOT_WRITE: "write image",
+    Step.CLONE_CLAIM: Stage.CLAIM,
+    Step.CLONE_REST: "bring the file systems to rest",
+    Step.CLONE_READ: "read disks",
+    Step.CLONE_DISK: Stage.DISKS,
+    Step.CLONE_PORT: "network",
+    Step.CLONE_DEFINE: Stage.DEFINE,
+    Step.CLONE_START: Stage.START,
+    Step.CLONE_FINISH: "finish",
+    Step.CLONE_UNDO: Stage.CLEAN_UP,
     Step.BEGIN_BACKUP: "hold on to the disks",
     Step.FINISH_BACKUP: "let the disks go",
     Step.ABORT_BACKUP: "let the disks go",
@@ -196,6 +248,7 @@ STAGES: Final[dict[Step, Stage | str]] = {
     Step.PREPARE_RESIZE: "prepare the resize",
     Step.FETCH_RESIZED: Stage.DISKS,
     Step.FINISH_RESIZE: Stage.DEFINE,
+    Step.RESIZE_LIVE: "resize the running guest",
     Step.CONFIRM_RESIZE: "confirm",
     Step.REVERT_RESIZE: "go back",
     Step.RESCUE_IMAGE: Stage.IMAGE,
@@ -208,6 +261,13 @@ STAGES: Final[dict[Step, Stage | str]] = {
     Step.EXTEND_VOLUME: "extend volume",
     Step.COPY_VOLUME: "copy volume",
     Step.SWITCH_VOLUME: "switch volume",
+    Step.ATTACH_SHARE: "attach share",
+    Step.DETACH_SHARE: "detach share",
+    Step.CREATE_VOLUME: "make the volume",
+    Step.UPLOAD_VOLUME: "upload the image",
+    Step.RESIZE_VOLUME: "resize the volume",
+    Step.DELETE_VOLUME: Stage.CLEAN_UP,
+    Step.DOWNLOAD_VOLUME: "fetch the volume",
     Step.SET_PASSWORD: "set the password",
     Step.QUIESCE: "bring the file systems to rest",
     Step.UNQUIESCE: "let the guest write again",
@@ -249,6 +309,18 @@ DESTROY_STEPS: Final = (
     Step.DESTROY_RECORD,
 )
 """What a destroy of a running guest goes through, in this order."""
+
+CLONE_STEPS: Final = (
+    Step.CLONE_CLAIM,
+    Step.CLONE_REST,
+    Step.CLONE_READ,
+    Step.CLONE_DISK,
+    Step.CLONE_PORT,
+    Step.CLONE_DEFINE,
+    Step.CLONE_START,
+    Step.CLONE_FINISH,
+)
+"""What a clone of a running guest with an agent goes through, in this order."""
 
 REBUILD_STEPS: Final = (Step.REBUILD_IMAGE, Step.REBUILD_STOP, Step.REBUILD_WRITE, Step.REBUILD_START)
 """What a rebuild goes through, in this order."""

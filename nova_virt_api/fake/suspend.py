@@ -9,6 +9,7 @@ from nova_virt_api.errors import NoCapacity, StorageError
 from nova_virt_api.fake.connection import Connection
 from nova_virt_api.fake.guest import Guest, Volume
 from nova_virt_api.fake.places import check_host, check_pool
+from nova_virt_api.fake.shares import refuse_shares
 from nova_virt_api.fake.state import State
 from nova_virt_api.fake.steps import Step
 from nova_virt_api.model.identity import InstanceRef
@@ -33,6 +34,7 @@ class FakeSuspend(Suspend):
         self.connection.transit(guest, op, Step.RESUME, allowed, PowerState.RUNNING, self._restore)
 
     def _save(self, state: State, guest: Guest) -> None:
+        refuse_shares(guest, Capability.SUSPEND)
         shape = self.connection.world.shape
         pool = guest.disks[0][0] if guest.disks else shape.pools[0]
         try:

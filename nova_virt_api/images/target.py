@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -27,10 +27,48 @@ def write_target(target: LocalTarget) -> Iterator[Path]:
         StorageError: anything else that the file system answers.
     """
     final = Path(target.path).absolute()
-    if not final.parent.is_dir():
-        raise InvalidSpec("target.path", target.path, "a path in a directory that exists")
     if final.exists() and not final.is_file():
         raise InvalidSpec("target.path", target.path, "a path of a regular file or of none yet")
+    with written_beside(target, final, Path.replace) as path:
+        yield path
+
+
+@contextmanager
+def write_new_target(target: LocalTarget) -> Iterator[Path]:
+    """Like :func:`write_target`, for a target that must not be there, now or when the block ends.
+
+    Raises:
+        InvalidSpec: the target's directory does not exist, or the target is there.
+        NoCapacity: the file system is full.
+        PermissionDenied: the account may not write there.
+        StorageError: anything else that the file system answers, e.g. that it knows no hard links.
+    """
+    final = Path(target.path).absolute()
+    taken = InvalidSpec("target.path", target.path, "a path where there is nothing yet")
+    if os.path.lexists(final):
+        raise taken
+
+    def link(written: Path, path: Path) -> None:
+        try:
+            path.hardlink_to(written)  # unlike a rename, never in the place of another
+        except FileExistsError:
+            raise taken from None
+
+    with written_beside(target, final, link) as path:
+        yield path
+
+
+@contextmanager
+def written_beside(target: LocalTarget, final: Path, place: Callable[[Path, Path], object]) -> Iterator[Path]:
+    """Lend a file in the target's directory.
+
+    Args:
+        target: the target.
+        final: where it is.
+        place: puts the finished file there.
+    """
+    if not final.parent.is_dir():
+        raise InvalidSpec("target.path", target.path, "a path in a directory that exists")
     with writing_to(final.parent):
         descriptor, name = tempfile.mkstemp(prefix=f".{final.name}.", suffix=".part", dir=final.parent)
         os.close(descriptor)
@@ -38,7 +76,7 @@ def write_target(target: LocalTarget) -> Iterator[Path]:
         try:
             yield written
             make_durable(written)
-            written.replace(final)
+            place(written, final)
             sync(final.parent)
         finally:
             with suppress(FileNotFoundError):

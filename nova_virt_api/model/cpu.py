@@ -62,7 +62,8 @@ class Cpu:
         with_flags: flags that the guest must see, e.g. ``aes``, as the hypervisor calls them.
         without_flags: flags that it must not see.
         topology: how the virtual CPUs are arranged.
-        dedicated: whether each virtual CPU gets a processor of the host for itself, which no other guest uses.
+        dedicated: whether each virtual CPU gets a processor of the host for itself: no other guest gets it too. That
+            guests which ask for none keep off it is up to how the endpoint is set up.
         host_cpus: which ones, by their numbers on the host, the one of virtual CPU 0 first; only with ``dedicated``.
             Empty lets the driver choose among those that are free.
     """

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from nova_virt_api.model.nic import NicModel
+from nova_virt_api.model.nic_binding import NicBinding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,6 +16,7 @@ class Interface:
         network: name of the endpoint's network, if it is one of :meth:`Driver.networks`.
         vif_id: the network service's id for it, where there is such a service.
         model: the kind of card; None when not known.
+        binding: the port that it is plugged into, if it is on no network that the endpoint lists and this is known.
     """
 
     id: str
@@ -22,3 +24,4 @@ class Interface:
     network: str | None = None
     vif_id: str | None = None
     model: NicModel | None = None
+    binding: NicBinding | None = None

@@ -10,6 +10,7 @@ from typing import Final
 from nova_virt_api.capability import Feature
 from nova_virt_api.model.check import check, check_integer, check_text, check_type
 from nova_virt_api.model.limits import NicLimits
+from nova_virt_api.model.nic_binding import BINDING_FEATURES, BINDINGS, NicBinding
 
 MAC: Final = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 
@@ -29,7 +30,7 @@ class Nic:
     """A network interface.
 
     Args:
-        network: name or id of a network of the endpoint; None where there is exactly one, or a VIF is named.
+        network: name or id of a network of the endpoint; None where there is exactly one, or a VIF or a port is named.
         mac: unicast MAC address, e.g. ``52:54:00:12:34:56``; None lets the backend choose a stable one.
         model: None takes what suits the endpoint best.
         vif_id: an interface that a network service has made already, by its id there, e.g. of a Neutron port.
@@ -37,6 +38,7 @@ class Nic:
         queues: how many of the guest's CPUs may work on it at the same time; None takes what suits the endpoint best.
         mtu: largest packet in bytes that fits through it, from 68 to 65535; None takes the network's.
         link_up: False plugs the cable out.
+        binding: the port that it is plugged into, of a switch that is no network of the endpoint.
     """
 
     network: str | None = None
@@ -47,6 +49,7 @@ class Nic:
     queues: int | None = None
     mtu: int | None = None
     link_up: bool = True
+    binding: NicBinding | None = None
 
     def __post_init__(self) -> None:
         if self.network is not None:
@@ -69,6 +72,9 @@ class Nic:
         if self.mtu is not None:
             check_integer("mtu", self.mtu, 68, 65535, "bytes")
         check_type("link_up", self.link_up, bool, "True or False")
+        if self.binding is not None:
+            check(isinstance(self.binding, BINDINGS), "binding", self.binding, "a BridgePort, OvsPort or OpaquePort")
+            check(self.network is None, "binding", self.binding, "a network or a port to be plugged into, not both")
 
     def features(self) -> Iterator[tuple[Feature, str]]:
         """What an endpoint must declare for this interface, each with the field that asks for it."""
@@ -86,6 +92,8 @@ class Nic:
             yield Feature.NIC_MTU, "mtu"
         if not self.link_up:
             yield Feature.NIC_LINK, "link_up"
+        if self.binding is not None:
+            yield BINDING_FEATURES[type(self.binding)], "binding"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -47,6 +47,20 @@ class Size:
         if self.disks:
             yield Feature.RESIZE_DISKS, "disks"
 
+    def live_features(self) -> Iterator[tuple[Feature, str]]:
+        """The same for a guest that runs meanwhile.
+
+        Raises:
+            InvalidSpec: it says something that a running guest cannot be given in this way, or nothing.
+        """
+        check(not self.disks, "disks", self.disks, "none for a guest that runs")
+        nothing = self.vcpus is None and self.memory_bytes is None
+        check(not nothing, "size", self, "something to change, e.g. Size(vcpus=4)")
+        if self.vcpus is not None:
+            yield Feature.LIVE_VCPUS, "vcpus"
+        if self.memory_bytes is not None:
+            yield Feature.LIVE_MEMORY, "memory_bytes"
+
     def disk(self, index: int) -> int | None:
         """The size that this disk is to have; None if it stays as it is."""
         return self.disks[index] if index < len(self.disks) else None

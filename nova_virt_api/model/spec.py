@@ -50,7 +50,10 @@ class InstanceSpec:
         uuid: the guest's identity; the same uuid with the same spec is the same guest. See ``stable_uuid``.
         name: 1 to 63 letters, digits, ``.``, ``_`` or ``-``, the first a letter or digit.
         vcpus: number of virtual CPUs; where guests are whole nodes (``Feature.WHOLE_NODES``) the least it must have.
+        max_vcpus: how many virtual CPUs it can be given while it runs; None for no more than it has.
         memory_bytes: memory, a multiple of 1 MiB; where guests are whole nodes the least it must have.
+        max_memory_bytes: how much memory it can be given while it runs, a multiple of 1 MiB; None for no more than it
+            has.
         disks: the guest's own disks, the one to boot from first.
         volumes: volumes of a storage service that the guest uses; at most one to boot from.
         nics: network interfaces in the order in which the guest sees them.
@@ -61,8 +64,8 @@ class InstanceSpec:
         stateless_firmware: whether the firmware keeps no variables; it is UEFI then, and starts as new each time.
         tpm: a trusted platform module; None for none.
         cpu: the processor that the guest sees; None is the endpoint's choice.
-        numa: the NUMA cells that the guest sees, which have all its virtual CPUs and memory; empty for one without
-            places.
+        numa: the NUMA cells that the guest sees, which have all its memory and virtual CPUs, with those that it can be
+            given; empty for one without places.
         backing: how its memory is made; None is the endpoint's choice.
         watchdog: a device that acts when the guest hangs; None for none.
         screen: its screen; None is the endpoint's choice.
@@ -74,7 +77,9 @@ class InstanceSpec:
     uuid: UUID
     name: str
     vcpus: int = 1
+    max_vcpus: int | None = None
     memory_bytes: int
+    max_memory_bytes: int | None = None
     disks: Sequence[Disk] = ()
     volumes: Sequence[Volume] = ()
     nics: Sequence[Nic] = ()
@@ -100,6 +105,7 @@ class InstanceSpec:
         check_integer("memory_bytes", self.memory_bytes, LEAST_MEMORY, MOST_MEMORY, "bytes, e.g. GiB(2),")
         whole = self.memory_bytes % 1024**2 == 0
         check(whole, "memory_bytes", self.memory_bytes, "a multiple of 1 MiB, e.g. MiB(512)")
+        self._check_ceilings()
         frozen_tuple(self, "disks", Disk, "Disk objects")
         frozen_tuple(self, "volumes", Volume, "Volume objects")
         frozen_tuple(self, "nics", Nic, "Nic objects")
@@ -123,6 +129,15 @@ class InstanceSpec:
         object.__setattr__(self, "labels", frozen_labels(self.labels))
         check_type("power_on", self.power_on, bool, "True or False")
 
+    def _check_ceilings(self) -> None:
+        """Refuse ceilings that are below the guest."""
+        if self.max_vcpus is not None:
+            check_integer("max_vcpus", self.max_vcpus, self.vcpus, MOST_VCPUS, "virtual CPUs, vcpus at least,")
+        if self.max_memory_bytes is not None:
+            most, least = self.max_memory_bytes, self.memory_bytes
+            check_integer("max_memory_bytes", most, least, MOST_MEMORY, "bytes, memory_bytes at least,")
+            check(most % 1024**2 == 0, "max_memory_bytes", most, "a multiple of 1 MiB, e.g. MiB(512)")
+
     def _check_machine(self) -> None:
         """Refuse a machine that contradicts itself."""
         for field in ("secure_boot", "stateless_firmware"):
@@ -142,12 +157,23 @@ class InstanceSpec:
                 check_type(field, value, kind, f"a {kind.__name__}")
         frozen_tuple(self, "numa", NumaCell, "NumaCell objects")
         if self.numa:
-            check_cells(self.numa, self.vcpus, self.memory_bytes)
+            check_cells(self.numa, self.vcpu_ceiling, self.memory_bytes)
         if self.cpu is not None:
             topology, pins = self.cpu.topology, self.cpu.host_cpus
-            fits = topology is None or topology.vcpus == self.vcpus
-            check(fits, "cpu.topology", topology, f"one of {self.vcpus} virtual CPUs, as the guest has")
+            fits = topology is None or topology.vcpus == self.vcpu_ceiling
+            check(fits, "cpu.topology", topology, f"one of {self.vcpu_ceiling} virtual CPUs, as the guest can have")
+            check(
+                self.max_vcpus is None or not self.cpu.dedicated,
+                "max_vcpus",
+                self.max_vcpus,
+                "None with cpu.dedicated: each virtual CPU gets its processor of the host when the guest is made",
+            )
             check(len(pins) in (0, self.vcpus), "cpu.host_cpus", pins, f"{self.vcpus} of them, as the guest has CPUs")
+
+    @property
+    def vcpu_ceiling(self) -> int:
+        """How many virtual CPUs the guest can have while it runs."""
+        return self.vcpus if self.max_vcpus is None else self.max_vcpus
 
     @property
     def uefi(self) -> bool:
@@ -170,6 +196,10 @@ class InstanceSpec:
             yield from ((feature, f"nics[{index}].{field}") for feature, field in nic.features())
         if self.cloud_init is not None:
             yield Feature.CLOUD_INIT, "cloud_init"
+        if self.max_vcpus is not None:
+            yield Feature.LIVE_VCPUS, "max_vcpus"
+        if self.max_memory_bytes is not None:
+            yield Feature.LIVE_MEMORY, "max_memory_bytes"
         if self.firmware is Firmware.UEFI:
             yield Feature.UEFI, "firmware"
         yield from self._machine_features()

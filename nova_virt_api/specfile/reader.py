@@ -36,6 +36,7 @@ from nova_virt_api.specfile.machine import (
     TPM,
     WATCHDOG,
 )
+from nova_virt_api.specfile.port import Port
 from nova_virt_api.specfile.source import Source
 from nova_virt_api.specfile.volume import VOLUME
 
@@ -90,6 +91,7 @@ NIC: Final = Fields(
         "queues": Integer(1, 256),
         "mtu": Integer(68, 65535),
         "link_up": Flag(),
+        "binding": Port(),
     },
 )
 CLOUD_INIT: Final = CloudInitFields(
@@ -118,7 +120,9 @@ SPEC_KINDS: Final[dict[str, Kind]] = {
     "name": Text(pattern=f"^{NAME.pattern}$"),
     "uuid": Uuid(),
     "vcpus": Integer(1, MOST_VCPUS),
+    "max_vcpus": Integer(1, MOST_VCPUS),
     "memory_bytes": Size(),
+    "max_memory_bytes": Size(),
     "disks": List(DISK),
     "volumes": List(VOLUME),
     "nics": List(NIC),

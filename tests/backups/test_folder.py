@@ -14,6 +14,7 @@ import pytest
 import nova_virt_api as virt
 from nova_virt_api import MiB
 from nova_virt_api.backups import BackupFolder, Written, restore_backup, submit_backup, write_backup
+from nova_virt_api.backups.restore import alone_in
 from nova_virt_api.errors import (
     BackupChainBroken,
     Busy,
@@ -292,7 +293,6 @@ def test_file_that_stands_on_somebody_elses_is_refused(
     secret.write_bytes((path / "0001.disk0.qcow2").read_bytes())
     document = json.loads((path / "0001.json").read_text())
     document["disks"][0] |= {"backing": "../secret.qcow2"}
-    document["since"] = 1
     (path / "0001.json").write_text(json.dumps(document))
     with pytest.raises(StorageError, match="other directories"):
         restore_backup(path, tmp_path / "restored")
@@ -300,6 +300,81 @@ def test_file_that_stands_on_somebody_elses_is_refused(
     (path / "0001.json").write_text(json.dumps(document | {"since": None}))
     (path / "0001.disk0.qcow2").write_bytes(b"not an image" * 100)
     with pytest.raises(ImageRejected):
+        restore_backup(path, tmp_path / "restored")
+
+
+def test_restoring_removes_what_a_killed_process_left(
+    compute: virt.Compute, guest: virt.Instance, tmp_path: Path
+) -> None:
+    write_backup(compute, guest, tmp_path / "backups")
+    target = tmp_path / "restored"
+    (target / ".restore-killed").mkdir(parents=True)
+    (target / ".restore-killed" / "disk0.qcow2").write_text("half")
+    restore_backup(tmp_path / "backups", target)
+    assert names(target) == ["disk0.qcow2", "disk1.qcow2"]
+
+
+def test_one_restores_at_a_time(compute: virt.Compute, guest: virt.Instance, tmp_path: Path) -> None:
+    write_backup(compute, guest, tmp_path / "backups")
+    target = tmp_path / "restored"
+    with alone_in(target), pytest.raises(Busy, match="restores a backup"):
+        restore_backup(tmp_path / "backups", target)
+    assert names(target) == []
+    restore_backup(tmp_path / "backups", target)
+
+
+def test_backup_that_counts_although_nobody_was_told(
+    compute: virt.Compute, guest: virt.Instance, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The endpoint is lost right after a backup was finished there: the next call finds that it counts."""
+    put(compute, guest, 0, b"first")
+    write_backup(compute, guest, tmp_path)
+    put(compute, guest, 0, b"second")
+    finish, lost = compute.finish_backup, virt.ConnectionLost("the endpoint is gone")
+
+    def finish_and_lose(session: Any) -> None:
+        finish(session)
+        raise lost
+
+    def refuse(_: Any) -> None:
+        raise lost
+
+    with monkeypatch.context() as patch:
+        patch.setattr(compute, "finish_backup", finish_and_lose)
+        patch.setattr(compute, "abort_backup", refuse)
+        with pytest.raises(virt.ConnectionLost):
+            write_backup(compute, guest, tmp_path)
+    third = write_backup(compute, guest, tmp_path)
+    assert (third.manifest.number, third.manifest.since, third.read_bytes) == (3, 2, 0)
+    assert compute.backup_points(guest) == [third.manifest.point]
+    assert restored(tmp_path, None)[:6] == b"second"
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"since": 1},
+        {"since": 7},
+        {"number": "1"},
+        {"number": True},
+        {"disks": [{"id": "disk0", "file": "0001.disk0.qcow2", "size_bytes": "8"}]},
+        {"disks": [{"id": "disk0", "file": "0001.disk0.qcow2", "size_bytes": -8}]},
+        {"disks": [{"id": 0, "file": "0001.disk0.qcow2", "size_bytes": 8}]},
+        {"disks": [{"id": "disk0", "file": None, "size_bytes": 8}]},
+        {"disks": [{"id": "disk0", "file": "0001.disk0.qcow2", "size_bytes": 8, "backing": 1}]},
+    ],
+)
+def test_manifest_that_makes_no_sense(
+    compute: virt.Compute, guest: virt.Instance, tmp_path: Path, wrong: dict[str, Any]
+) -> None:
+    """Not one that says of a file that it stands on itself, for example: its disk would have no end of layers."""
+    path = tmp_path / "backups"
+    write_backup(compute, guest, path)
+    document = json.loads((path / "0001.json").read_text())
+    if "since" in wrong:
+        document["disks"][0]["backing"] = document["disks"][0]["file"]
+    (path / "0001.json").write_text(json.dumps(document | wrong))
+    with pytest.raises(StorageError, match="no manifest"):
         restore_backup(path, tmp_path / "restored")
 
 

@@ -38,5 +38,7 @@ def test_what_cannot_be_is_one_line(nova_virt: Run, web: str, places: Path) -> N
     assert "directory of its own" in nova_virt("backup create db backups").error
     assert "a directory with backups" in nova_virt("backup restore nothing restored").error
     assert "one of: 1" in nova_virt("backup restore backups restored --number 7").error
+    assert "a directory that exists" in nova_virt("backup list nothing").error
     (places / "backups" / "0001.disk0.qcow2").unlink()
+    assert nova_virt("backup list backups -f json").json[0]["number"] == 1
     assert "0001.disk0.qcow2" in nova_virt("--quiet backup restore backups restored").error

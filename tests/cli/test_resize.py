@@ -36,6 +36,21 @@ def test_a_resize_is_taken_back_or_kept_at_once(nova_virt: Run, off: str) -> Non
     assert nova_virt("resize web --vcpus 2 --confirm -f value -c lifecycle").out == "ready\n"
 
 
+def test_a_running_guest_is_resized(nova_virt: Run) -> None:
+    assert nova_virt("create web --memory 1G --max-memory 4G --max-vcpus 4").code == 0
+    shown = nova_virt("resize web --live --vcpus 3 --memory 2G -f json").json
+    assert (shown["vcpus"], shown["lifecycle"], shown["power_state"]) == (3, "ready", "running")
+    assert nova_virt("resize web --live --memory 1G -f value -c vcpus").out == "3\n"
+    for line, code, text in (
+        ("--live --vcpus 5", 7, "at most 4"),
+        ("--live --memory 512M", 7, "size.memory_bytes"),
+        ("--live --disk-size 2G", 7, "disks"),
+        ("--live --confirm --vcpus 2", 2, "not allowed with"),
+    ):
+        ran = nova_virt(f"--quiet resize web {line}")
+        assert (ran.code, text in ran.error) == (code, True), ran.error
+
+
 @pytest.mark.parametrize(
     ("line", "code", "text"),
     [

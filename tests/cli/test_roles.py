@@ -12,6 +12,17 @@ Run = Callable[..., Any]
 """Runs the command: see the fixtures ``nova_virt`` and ``command``."""
 
 
+def test_interfaces_on_bridges_come_and_go(nova_virt: Run, web: str) -> None:
+    assert nova_virt("interface attach web --bridge br0 -f value -c network").out == "br0\n"
+    added = nova_virt("interface attach web --ovs-bridge br-int --vlan 7 -f json").json
+    assert added["network"] == "br-int"
+    assert added in nova_virt("interface list web -f json").json
+    for wrong, said in (("--bridge br0 --ovs-bridge br-int", "one bridge"), ("--bridge br0 --vlan 7", "--ovs-bridge")):
+        refused = nova_virt(f"interface attach web {wrong}")
+        assert refused.code != 0
+        assert said in refused.err
+
+
 @pytest.fixture
 def legacy() -> None:
     """Two guests of nobody and one of somebody else's."""

@@ -75,6 +75,19 @@ def test_a_move_whose_end_is_not_known_is_not_taken_back(fake_compute: virt.Comp
     assert fake_compute.instance(web) == web
 
 
+def test_a_guest_that_was_finished_elsewhere_is_not_taken_back(fake_compute: virt.Compute, web: virt.Instance) -> None:
+    """It would run twice: a third endpoint that cannot take it says nothing about the second, which has it."""
+    with virt.connect("fake") as there, virt.connect("fake") as third:
+        third.spawn(SPEC)
+        fake_compute.cold_migrate(web, to=there)
+        with pytest.raises(virt.InstanceExists) as caught:
+            fake_compute.cold_migrate(web, to=third)
+        assert "waits at its source" in caught.value.__notes__[-1]
+        assert fake_compute.instance(web).lifecycle is virt.Lifecycle.RESIZE_PENDING
+        with pytest.raises(virt.InvalidState):
+            fake_compute.power_on(web)
+
+
 def test_awaited() -> None:
     async def main() -> None:
         async with await aio.connect("fake") as here, await aio.connect("fake") as there:
@@ -91,6 +104,10 @@ def test_awaited() -> None:
                 await third.spawn(SPEC)
                 with pytest.raises(virt.InstanceExists):
                     await there.cold_migrate(moved, to=third)
-            assert (await there.instance(moved)).lifecycle is virt.Lifecycle.READY
+                assert (await there.instance(moved)).lifecycle is virt.Lifecycle.READY
+                await there.prepare_resize(moved, virt.Size())
+                with pytest.raises(virt.InstanceExists):
+                    await there.cold_migrate(moved, to=third)
+            assert (await there.instance(moved)).lifecycle is virt.Lifecycle.RESIZE_PENDING
 
     asyncio.run(asyncio.wait_for(main(), 60))

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from nova_virt_api.fake.switches import Switches
 
 Call = Callable[[virt.Compute, virt.Instance], Any]
 SHA = virt.Checksum(digest="ab" * 32)
+COPY = virt.CloneSpec(uuid=virt.stable_uuid("copy"), name="copy")
 
 NEEDS: dict[str, tuple[virt.Feature, str, Call]] = {
     "rebuild file": (
@@ -28,6 +30,21 @@ NEEDS: dict[str, tuple[virt.Feature, str, Call]] = {
         virt.Feature.CLOUD_INIT,
         "cloud_init",
         lambda compute, guest: compute.rebuild(guest, cloud_init=virt.CloudInit()),
+    ),
+    "clone nics": (
+        virt.Feature.CLONE_NICS,
+        "nics",
+        lambda compute, guest: compute.clone(guest, replace(COPY, nics=())),
+    ),
+    "clone cloud-init": (
+        virt.Feature.CLOUD_INIT,
+        "cloud_init",
+        lambda compute, guest: compute.clone(guest, replace(COPY, cloud_init=virt.CloudInit())),
+    ),
+    "clone quiesce": (
+        virt.Feature.CLONE_QUIESCE,
+        "quiesce",
+        lambda compute, guest: compute.clone(guest, COPY, quiesce=virt.Quiesce.REQUIRED),
     ),
     "rescue image": (
         virt.Feature.RESCUE_IMAGE,
@@ -88,6 +105,8 @@ def test_an_argument_whose_feature_is_missing_is_refused(
         ("rebuild", {"source": "x.qcow2"}, "source"),
         ("rebuild", {"source": virt.Blank()}, "source"),
         ("rebuild", {"cloud_init": "password: hunter2"}, "cloud_init"),
+        ("clone", {"spec": "web-2"}, "spec"),
+        ("clone", {"spec": COPY, "quiesce": "yes"}, "quiesce"),
         ("rescue", {"image": "x.iso"}, "image"),
         ("rescue", {"password": "hunter2"}, "password"),
         ("create_checkpoint", {"name": ""}, "name"),

@@ -19,6 +19,9 @@ USES: dict[virt.Capability, Callable[[virt.Compute, Any, Path], Any]] = {
     virt.Capability.PAUSE: lambda compute, guest, _: compute.pause(guest),
     virt.Capability.SUSPEND: lambda compute, guest, _: compute.suspend(guest),
     virt.Capability.SNAPSHOT: lambda compute, guest, path: compute.snapshot(guest, virt.LocalTarget(path / "image")),
+    virt.Capability.CLONE: lambda compute, guest, _: compute.clone(
+        guest, virt.CloneSpec(uuid=virt.stable_uuid("copy"), name="copy")
+    ),
     virt.Capability.CONSOLE: lambda compute, guest, _: compute.console(guest, virt.ConsoleKind.VNC),
     virt.Capability.CONSOLE_LOG: lambda compute, guest, _: compute.console_log(guest),
     virt.Capability.REBUILD: lambda compute, guest, _: compute.rebuild(guest),
@@ -32,6 +35,7 @@ USES: dict[virt.Capability, Callable[[virt.Compute, Any, Path], Any]] = {
     virt.Capability.RESCUE: lambda compute, guest, _: compute.rescue(guest),
     virt.Capability.INTERFACES: lambda compute, guest, _: compute.attach_interface(guest, virt.Nic()),
     virt.Capability.VOLUMES: lambda compute, guest, _: compute.volume_connector(),
+    virt.Capability.SHARES: lambda compute, guest, _: compute.shares(guest),
     virt.Capability.CRASH_DUMP: lambda compute, guest, _: compute.trigger_crash_dump(guest),
     virt.Capability.DIAGNOSTICS: lambda compute, guest, _: compute.diagnostics(guest),
     virt.Capability.METRICS: lambda compute, guest, _: compute.metrics(),

@@ -23,6 +23,7 @@ NO: Final = None
 SAME: Final = "same"
 GONE: Final = "gone"
 
+COPY: Final = virt.CloneSpec(uuid=virt.stable_uuid("copy"), name="copy", power_on=False)
 Verb = Callable[[virt.Compute, virt.Instance, Path], Any]
 VERBS: Final[dict[str, Verb]] = {
     "power_on": lambda compute, guest, _: compute.power_on(guest),
@@ -35,6 +36,7 @@ VERBS: Final[dict[str, Verb]] = {
     "suspend": lambda compute, guest, _: compute.suspend(guest),
     "resume": lambda compute, guest, _: compute.resume(guest),
     "snapshot": lambda compute, guest, path: compute.snapshot(guest, virt.LocalTarget(path / "image.qcow2")),
+    "clone": lambda compute, guest, _: compute.clone(guest, COPY),
     "update": lambda compute, guest, _: compute.update(guest, virt.InstanceUpdate(labels={"new": "label"})),
     "console": lambda compute, guest, _: compute.console(guest, virt.ConsoleKind.VNC),
     "console_log": lambda compute, guest, _: compute.console_log(guest),
@@ -66,6 +68,7 @@ TABLE: Final = {
     "suspend":            (SUSPENDED, SUSPENDED, NO,      NO,       SUSPENDED),
     "resume":             (RUNNING,   NO,       NO,       NO,       RUNNING),
     "snapshot":           (SAME,      SAME,     SAME,     NO,       NO),
+    "clone":              (SAME,      SAME,     SAME,     NO,       NO),
     "update":             (SAME,      SAME,     SAME,     SAME,     SAME),
     "console":            (SAME,      SAME,     NO,       NO,       NO),
     "console_log":        (SAME,      SAME,     SAME,     SAME,     SAME),

@@ -10,7 +10,7 @@ import pytest
 
 import nova_virt_api as virt
 from nova_virt_api import GiB, MiB
-from nova_virt_api.fake.steps import STAGES, Step
+from nova_virt_api.fake.steps import CLONE_STEPS, STAGES, Step
 from nova_virt_api.fake.switches import Switches
 
 Connect = Callable[..., virt.Compute]
@@ -18,6 +18,7 @@ SwitchesOf = Callable[[virt.Compute], Switches]
 
 VOLUME = virt.Volume(id="data", connection=virt.FileVolume(path="/srv/data.raw"))
 
+COPY = virt.CloneSpec(uuid=virt.stable_uuid("copy"), name="copy")
 SIMPLE = {
     Step.POWER_ON: lambda submit, guest: submit.power_on(guest),
     Step.POWER_OFF: lambda submit, guest: submit.power_off(guest),
@@ -32,6 +33,7 @@ SIMPLE = {
     Step.SNAPSHOT_WRITE: lambda submit, guest: submit.snapshot(guest, virt.NativeTarget("image")),
     Step.PREFETCH_IMAGE: lambda submit, guest: submit.prefetch_image(virt.Native("cirros")),
     Step.PRUNE_IMAGE: lambda submit, guest: submit.prune_images(),
+    **dict.fromkeys(CLONE_STEPS, lambda submit, guest: submit.clone(guest, COPY)),
     Step.BEGIN_BACKUP: lambda submit, guest: submit.begin_backup(guest),
     Step.SET_PASSWORD: lambda submit, guest: submit.set_password(guest, virt.Secret("new")),
     Step.QUIESCE: lambda submit, guest: submit.quiesce(guest),
@@ -93,7 +95,7 @@ def test_every_step_of_a_verb_has_a_stage() -> None:
     without_way_back = {Step.REBUILD_WRITE, Step.REBUILD_START}
     of_two_worlds = {step for step in STAGES if step.value.startswith("live migration")}
     of_a_session = {Step.FINISH_BACKUP, Step.ABORT_BACKUP, Step.FORGET_BACKUP_POINT}
-    elsewhere = without_way_back | of_two_worlds | of_a_session | {Step.FETCH_RESIZED}
+    elsewhere = without_way_back | of_two_worlds | of_a_session | {Step.FETCH_RESIZED, Step.CLONE_UNDO}
     assert set(SIMPLE) == {
         step for step in STAGES if not step.name.startswith(("SPAWN_", "DESTROY_")) and step not in elsewhere
     }

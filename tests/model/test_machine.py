@@ -93,6 +93,11 @@ CELL = virt.NumaCell(vcpus=[0], memory_bytes=MiB(64))
         ({"memory_bytes": MiB(65), "numa": [CELL]}, "numa"),
         ({"vcpus": 3, "cpu": virt.Cpu(topology=virt.CpuTopology(cores=2))}, "cpu.topology"),
         ({"vcpus": 3, "cpu": virt.Cpu(dedicated=True, host_cpus=[1, 2])}, "cpu.host_cpus"),
+        ({"max_vcpus": 2, "cpu": virt.Cpu(dedicated=True)}, "max_vcpus"),
+        ({"max_vcpus": 2, "cpu": virt.Cpu(topology=virt.CpuTopology())}, "cpu.topology"),
+        ({"max_vcpus": 2, "numa": [CELL]}, "numa"),
+        ({"vcpus": 2, "max_vcpus": 1}, "max_vcpus"),
+        ({"max_memory_bytes": MiB(63)}, "max_memory_bytes"),
     ],
 )
 def test_machine_that_contradicts_itself_is_refused(fields: dict[str, Any], field: str) -> None:

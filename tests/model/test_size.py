@@ -19,6 +19,16 @@ def test_only_disks_need_a_feature() -> None:
     assert list(virt.Size(disks=[GiB(1)]).features()) == [(virt.Feature.RESIZE_DISKS, "disks")]
 
 
+def test_each_part_of_a_live_size_needs_a_feature() -> None:
+    both = virt.Size(vcpus=2, memory_bytes=MiB(64))
+    features = [(virt.Feature.LIVE_VCPUS, "vcpus"), (virt.Feature.LIVE_MEMORY, "memory_bytes")]
+    assert list(both.live_features()) == features
+    for size, field in ((virt.Size(), "size"), (virt.Size(vcpus=2, disks=[GiB(1)]), "disks")):
+        with pytest.raises(virt.InvalidSpec) as caught:
+            list(size.live_features())
+        assert caught.value.field == field
+
+
 @pytest.mark.parametrize(
     ("fields", "field"),
     [

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from nova_virt_api.toolkit.nbd import ALLOCATION, Export, NbdError, NbdSilence
+from nova_virt_api.toolkit.nbd import ALLOCATION, Export, NbdError, NbdSilence, wire
 from nova_virt_api.toolkit.nbd.wire import GREETING, MAGIC, OPTION_REPLY, OPTION_REPLY_MAGIC, OPTIONS_MAGIC, REP_ERROR
 
 SIZE = 4 * 1024**2
@@ -158,6 +158,7 @@ def answering(*said: bytes) -> socket.socket:
 
 KEPT: list[socket.socket] = []
 HELLO = GREETING.pack(MAGIC, OPTIONS_MAGIC, 3)
+ACK, ACK10 = (OPTION_REPLY.pack(OPTION_REPLY_MAGIC, option, 1, 0) for option in (8, 10))
 
 
 @pytest.mark.parametrize(
@@ -169,9 +170,13 @@ HELLO = GREETING.pack(MAGIC, OPTIONS_MAGIC, 3)
         ([HELLO, OPTION_REPLY.pack(1, 8, 1, 0)], "broke the protocol"),
         ([HELLO, OPTION_REPLY.pack(OPTION_REPLY_MAGIC, 8, 1, 2**31)], "message of 2147483648 bytes"),
         ([HELLO, OPTION_REPLY.pack(OPTION_REPLY_MAGIC, 8, REP_ERROR | 1, 2), b"no"], "no"),
+        ([HELLO, *[OPTION_REPLY.pack(OPTION_REPLY_MAGIC, 8, 3, 0)] * 9], "for ever"),
+        ([HELLO, ACK, OPTION_REPLY.pack(OPTION_REPLY_MAGIC, 10, 4, 2), b"no", ACK10], "broke the protocol"),
+        ([HELLO, ACK, OPTION_REPLY.pack(OPTION_REPLY_MAGIC, 10, 4, 7), b"\0\0\0\1\xff\xff\xff", ACK10], "not tell"),
     ],
 )
-def test_servers_that_misbehave(said: list[bytes], told: str) -> None:
+def test_servers_that_misbehave(said: list[bytes], told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "MOST_PARTS", 8)
     with pytest.raises(NbdError, match=told):
         Export(answering(*said), "vda")
 
@@ -201,9 +206,14 @@ def chunk(kind: int, payload: bytes, *, cookie: int = 1, last: int = 1) -> bytes
         (chunk(2, struct.pack(">QI", 0, 1024)), "nobody asked for"),
         (chunk(1, struct.pack(">Q", 0) + b"x" * 512, cookie=2), "broke the protocol"),
         (chunk(0x8001, struct.pack(">IH", 5, 3) + b"bad"), "error 5 at byte 0: bad"),
+        (chunk(0x8001, b"bad"), "broke the protocol"),
+        (chunk(1, b"short"), "broke the protocol"),
+        (chunk(2, b"short"), "broke the protocol"),
+        (chunk(0, b"", last=0) * 9, "for ever"),
     ],
 )
-def test_answers_that_do_not_fit(said: bytes, told: str) -> None:
+def test_answers_that_do_not_fit(said: bytes, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "MOST_PARTS", 8)
     with pytest.raises(NbdError, match=told):
         opened(said).read(0, 512)
 
@@ -213,9 +223,19 @@ def test_holes_and_pieces_are_put_together() -> None:
     assert opened(pieces).read(0, 512) == bytes(256) + b"x" * 256
 
 
-def test_status_that_covers_nothing() -> None:
-    with pytest.raises(NbdError, match="nothing of byte 0"):
-        list(opened(chunk(5, struct.pack(">I", 7))).status(0, 512))
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (struct.pack(">I", 7), "nothing of byte 0"),
+        (struct.pack(">III", 7, 0, 0), "nothing of byte 0"),
+        (struct.pack(">II", 7, 512), "broke the protocol"),
+        (b"short", "broke the protocol"),
+        (b"", "broke the protocol"),
+    ],
+)
+def test_status_that_says_nothing(said: bytes, told: str) -> None:
+    with pytest.raises(NbdError, match=told):
+        list(opened(chunk(5, said)).status(0, 512))
 
 
 def test_silence_is_told(tmp_path: Path) -> None:

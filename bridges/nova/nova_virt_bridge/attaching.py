@@ -89,4 +89,7 @@ class Attaching(Bridged):
             volume_ids.note(self.compute, uuid, old, (known, new.id), timeout=self.site.verb_timeout)
             self.compute.swap_volume(uuid, known, new, timeout=self.site.spawn_timeout)
             if resize_to:
-                self.compute.extend_volume(uuid, new.id, virt.GiB(resize_to), timeout=self.site.verb_timeout)
+                try:
+                    self.compute.extend_volume(uuid, new.id, virt.GiB(resize_to), timeout=self.site.verb_timeout)
+                except virt.VolumeError as error:  # the guest uses the other volume by now, and Nova has to know
+                    LOG.warning("guest %s sees all of volume %s when it is started next: %s", uuid, new.id, error)

@@ -1,4 +1,4 @@
-"""What a flavor or an image may demand that nova-virt-api has no words for: refused and not dropped silently."""
+"""What a flavor or an image may demand that the bridge cannot pass on: refused and not dropped silently."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ if TYPE_CHECKING:
 
     from nova_virt_bridge.spec import Request
 
-EXTRA_SPECS: Final = ("hw:cpu_policy", "hw:cpu_realtime", "hw:mem_page_size", "hw:mem_encryption", "hw:tpm_version")
-IMAGE_PROPERTIES: Final = ("hw_cpu_policy", "hw_mem_page_size", "hw_mem_encryption", "hw_tpm_version")
-REQUIRED: Final = "required"
+EXTRA_SPECS: Final = ("hw:cpu_policy", "hw:cpu_realtime", "hw:mem_page_size", "hw:mem_encryption")
+IMAGE_PROPERTIES: Final = ("hw_cpu_policy", "hw_mem_page_size", "hw_mem_encryption")
 
 
 def check_demands(request: Request) -> None:
@@ -37,8 +36,6 @@ def demands(request: Request) -> Iterator[str]:
     instance = request.instance
     extra = instance.flavor.get("extra_specs", {})
     yield from (f"{name}={extra[name]}" for name in EXTRA_SPECS if name in extra)
-    if extra.get("os:secure_boot") == REQUIRED or wanted(request, "os_secure_boot") == REQUIRED:
-        yield "secure boot"
     yield from (name for name in IMAGE_PROPERTIES if wanted(request, name) is not None)
     if instance.numa_topology is not None:
         yield "a NUMA topology"

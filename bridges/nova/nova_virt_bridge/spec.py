@@ -13,6 +13,7 @@ import nova_virt_api as virt
 from nova_virt_bridge.demands import check_demands
 from nova_virt_bridge.disks import disks_of
 from nova_virt_bridge.first_boot import cloud_init_of
+from nova_virt_bridge.machine import machine_of
 from nova_virt_bridge.networks import nics_of
 from nova_virt_bridge.volumes import volumes_of
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from nova_virt_api.model.place import Node
 
 CONF = nova.conf.CONF
-FIRMWARE: Final = {"uefi": virt.Firmware.UEFI, "bios": virt.Firmware.BIOS}
 LABELS: Final = {
     "nova.display-name": "display_name",
     "nova.project-id": "project_id",
@@ -80,7 +80,7 @@ def spec_of(request: Request, compute: virt.Compute, node: Node) -> virt.Instanc
         nics=nics_of(request.vifs, compute, told),
         cloud_init=cloud_init_of(request) if configdrive.required_by(instance) else None,
         placement=virt.Placement(node=node.id, pool=CONF.nova_virt.pool),
-        firmware=FIRMWARE.get(request.image_meta.properties.get("hw_firmware_type")),
+        **machine_of(request),
         labels={label: printable(instance[field] or "") for label, field in LABELS.items()},
         power_on=request.power_on,
     )

@@ -34,6 +34,7 @@ OPTIONAL_MODULES: Final = (
     *("virtio_balloon", "virtio_mem", "virtio-rng", "pvpanic-mmio", "pvpanic-pci", "nls_utf8"),
     *("nvme", "ahci", "ata_piix", "ata_generic", "vmw_pvscsi", "mptspi", "mptsas", "sym53c8xx", "xen-blkfront"),
     "floppy",  # how some emulated BMCs show a removable medium
+    "virtiofs",  # directories of the host
     *("e1000", "e1000e", "8139cp", "vmxnet3", "xen-netfront"),
 )
 DIRECTORIES: Final = ("dev", "mnt", "proc", "root", "run", "sys", "tmp", "var/log")

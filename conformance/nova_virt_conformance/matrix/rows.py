@@ -77,6 +77,12 @@ ROWS: Final = (
         "Gives a stopped guest another size, with a way back to its size and disks as they were.",
     ),
     Row(Feature.RESIZE_DISKS, "Life", "Larger disks", "Makes the guest's own disks larger in a resize."),
+    Row(Feature.LIVE_VCPUS, "Life", "More CPUs, live", "Gives a running guest more virtual CPUs."),
+    Row(Feature.LIVE_VCPUS_REMOVAL, "Life", "Fewer CPUs, live", "Takes virtual CPUs away from a running guest."),
+    Row(Feature.LIVE_MEMORY, "Life", "More memory, live", "Gives a running guest more memory."),
+    Row(
+        Feature.LIVE_MEMORY_REMOVAL, "Life", "Less memory, live", "Takes back memory that a guest was given as it ran."
+    ),
     Row(Feature.COLD_MIGRATION, "Life", "Cold migration", "Fetches a stopped guest from another endpoint."),
     Row(
         Capability.LIVE_MIGRATION,
@@ -148,6 +154,12 @@ ROWS: Final = (
     Row(Capability.PAUSE, "Power", "Pause", "Stops and continues a guest's processors; its memory stays allocated."),
     Row(Capability.SUSPEND, "Power", "Suspend", "Saves a guest's memory to storage, frees it, and restores it later."),
     Row(
+        Capability.STORAGE_VOLUMES,
+        "Disks and images",
+        "Volumes in its pools",
+        "Makes, fills, resizes, reads and removes volumes that outlive guests, in the endpoint's own pools.",
+    ),
+    Row(
         Capability.IMAGE_CACHE,
         "Disks and images",
         "Image cache",
@@ -203,6 +215,30 @@ ROWS: Final = (
         "Disks and images",
         "Snapshot at rest",
         "Brings a running guest's file systems to rest for the moment of a snapshot.",
+    ),
+    Row(
+        Capability.CLONE,
+        "Disks and images",
+        "Clone",
+        "Makes a guest that is a copy of a stopped one and stands alone, with an identity of its own.",
+    ),
+    Row(
+        Feature.CLONE_LIVE,
+        "Disks and images",
+        "Clone while running",
+        "Does the same with a running or paused guest, all disks at one moment.",
+    ),
+    Row(
+        Feature.CLONE_QUIESCE,
+        "Disks and images",
+        "Clone at rest",
+        "Brings a running guest's file systems to rest for the moment of the copy.",
+    ),
+    Row(
+        Feature.CLONE_NICS,
+        "Disks and images",
+        "Clone to other networks",
+        "Gives a copy other network interfaces than its original has.",
     ),
     Row(
         Capability.BACKUP,
@@ -297,10 +333,36 @@ ROWS: Final = (
     Row(Feature.NBD_VOLUMES, "Disks and images", "NBD", "Uses volumes of NBD servers."),
     Row(Feature.NFS_VOLUMES, "Disks and images", "NFS", "Uses files of NFS servers as volumes, without a mount."),
     Row(Feature.RBD_VOLUMES, "Disks and images", "RBD", "Uses volumes of Ceph clusters."),
+    Row(
+        Capability.SHARES,
+        "Disks and images",
+        "Shared directories",
+        "Lets a guest use directories of its host that the operator allows, and takes them away; their files stay.",
+    ),
+    Row(
+        Feature.ATTACH_SHARES,
+        "Disks and images",
+        "Shared directories while it runs",
+        "Gives a running guest shared directories, and takes them away.",
+    ),
+    Row(
+        Feature.SHARE_READ_ONLY,
+        "Disks and images",
+        "Read-only shared directories",
+        "Keeps a guest from writing to a directory that it shares.",
+    ),
     Row(Feature.MULTIPLE_NICS, "Network", "Several NICs", "Connects a guest more than once, in the order asked for."),
     Row(Feature.NIC_MAC, "Network", "MAC address", "Gives a network interface the MAC address that was asked for."),
     Row(Feature.NIC_MODEL, "Network", "NIC model", "Shows the guest the kind of network card that was asked for."),
     Row(Feature.NIC_LIMITS, "Network", "NIC limits", "Limits how fast a guest may receive and send by an interface."),
+    Row(Feature.NIC_BRIDGE, "Network", "Linux bridges", "Connects a guest to a bridge of its host, without a network."),
+    Row(Feature.NIC_OVS, "Network", "Open vSwitch", "Connects a guest to a bridge of Open vSwitch, or a VLAN of it."),
+    Row(
+        Feature.NIC_OPAQUE,
+        "Network",
+        "Ports of network services",
+        "Connects a guest to a port as its network service describes it, e.g. for os-vif.",
+    ),
     Row(Feature.NIC_QUEUES, "Network", "NIC queues", "Lets several of a guest's processors work on one interface."),
     Row(Feature.NIC_MTU, "Network", "MTU", "Gives an interface the largest packet that was asked for."),
     Row(Feature.NIC_LINK, "Network", "Link", "Makes an interface with its cable plugged out."),

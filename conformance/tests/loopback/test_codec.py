@@ -42,6 +42,7 @@ labels = st.dictionaries(st.from_regex(r"\A[a-z0-9._-]{1,10}\Z"), st.from_regex(
 names = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,20}\Z")
 words = st.from_regex(r"\A[!-~]{1,20}\Z")
 macs = st.from_regex(r"\A52:54:00:[0-9a-f]{2}:[0-9a-f]{2}:[0-9a-f]{2}\Z")
+bridges = st.from_regex(r"\A[a-z0-9-]{1,15}\Z")
 paths = names.map(lambda name: f"/{name}")
 checksums = st.builds(Checksum, digest=st.from_regex(r"\A[0-9a-f]{64}\Z"))
 urls = st.from_regex(r"\Ahttps://[a-z]{1,10}/[a-z]{0,10}(\?sig=[a-z]{1,5})?\Z")
@@ -91,9 +92,14 @@ CONSTRAINED: dict[tuple[str, str], st.SearchStrategy[Any]] = {
     ("Volume", "tag"): st.none() | st.from_regex(r"\A[A-Za-z0-9_-]{1,20}\Z"),
     ("IscsiVolume", "lun"): st.integers(0, 2**64 - 1),
     ("IscsiVolume", "portal"): st.integers(1, 65535).map(lambda port: f"192.0.2.7:{port}"),
+    ("BridgePort", "bridge"): bridges,
+    ("Nic", "binding"): st.none(),
     ("Nic", "mac"): st.none() | macs,
     ("Nic", "mtu"): st.none() | st.integers(68, 65535),
     ("Nic", "queues"): st.none() | st.integers(1, 256),
+    ("OpaquePort", "properties"): st.dictionaries(words, TEXT, max_size=3).map(json.dumps),
+    ("OvsPort", "bridge"): bridges,
+    ("OvsPort", "vlan"): st.none() | st.integers(1, 4094),
     ("OpaqueVolume", "properties"): st.dictionaries(words, TEXT, max_size=3).map(lambda held: Secret(json.dumps(held))),
     ("Ticket", "content"): st.dictionaries(words, TEXT, max_size=3).map(json.dumps),
     ("Url", "url"): urls,

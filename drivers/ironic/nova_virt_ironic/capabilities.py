@@ -49,6 +49,7 @@ OWN_DISKS: Final = "a machine's disks are those that it has"
 OWN_CARDS: Final = "a machine's interfaces are those that it has"
 OWN_PARTS: Final = "a machine's parts are those that it has; choose it by its resource class or traits"
 STORAGE_DECIDES: Final = "a machine sees a volume as its storage service shows it"
+NO_HOST: Final = "a machine has no host whose directories it could use"
 OTHER_PROTOCOL: Final = "machines reach volumes by iSCSI, or as the storage service says (OpaqueVolume)"
 
 NEVER: Final[Mapping[Capability | Feature, str]] = {
@@ -58,6 +59,7 @@ NEVER: Final[Mapping[Capability | Feature, str]] = {
     Capability.BACKUP: "a machine's disk cannot be read from outside",
     Capability.GUEST: "there is no agent in a deployed machine",
     Capability.IMAGE_CACHE: "conductors keep copies of images as they are configured to",
+    Capability.STORAGE_VOLUMES: "Ironic has no storage pools; a storage service keeps volumes",
     Capability.LIVE_MIGRATION: "what runs on a machine stays on it",
     Capability.METRICS: "Ironic gives readings to its own exporters only",
     Capability.RESIZE: "a machine is as large as it is",
@@ -70,6 +72,7 @@ NEVER: Final[Mapping[Capability | Feature, str]] = {
     Feature.NIC_MAC: "a machine's interfaces have the addresses that they have",
     Feature.NIC_MODEL: "a machine's interfaces are those that it has",
     **dict.fromkeys((Feature.DISK_LIMITS, Feature.DISK_CACHE, Feature.DISK_DISCARD, Feature.DISK_SERIAL), OWN_DISKS),
+    **dict.fromkeys((Feature.NIC_BRIDGE, Feature.NIC_OVS, Feature.NIC_OPAQUE), "a machine is cabled to its switches"),
     **dict.fromkeys((Feature.NIC_LIMITS, Feature.NIC_QUEUES, Feature.NIC_MTU, Feature.NIC_LINK), OWN_CARDS),
     Feature.SECURE_BOOT: "this version of the driver does not ask Ironic for it",
     Feature.STATELESS_FIRMWARE: "a machine's firmware always keeps its variables",
@@ -99,6 +102,10 @@ NEVER: Final[Mapping[Capability | Feature, str]] = {
     Feature.BACKUP_QUIESCE: "a machine's disk cannot be read from outside",
     Feature.MIGRATE_WITHIN: "what runs on a machine stays on it",
     Feature.RESIZE_DISKS: "a machine is as large as it is",
+    **dict.fromkeys(
+        (Feature.LIVE_VCPUS, Feature.LIVE_VCPUS_REMOVAL, Feature.LIVE_MEMORY, Feature.LIVE_MEMORY_REMOVAL),
+        "a machine is as large as it is",
+    ),
     Feature.COLD_MIGRATION: "a machine stays where it stands",
     Feature.ATTACH_VOLUMES: "a machine is given its volumes when it is deployed",
     Feature.EXTEND_VOLUME: "a machine asks its storage service itself",
@@ -112,6 +119,11 @@ NEVER: Final[Mapping[Capability | Feature, str]] = {
     Feature.NBD_VOLUMES: OTHER_PROTOCOL,
     Feature.NFS_VOLUMES: OTHER_PROTOCOL,
     Feature.RBD_VOLUMES: OTHER_PROTOCOL,
+    **dict.fromkeys((Capability.SHARES, Feature.ATTACH_SHARES, Feature.SHARE_READ_ONLY), NO_HOST),
+    **dict.fromkeys(
+        (Capability.CLONE, Feature.CLONE_LIVE, Feature.CLONE_QUIESCE, Feature.CLONE_NICS),
+        "a machine's disk cannot be read from outside",
+    ),
     Feature.RESCUE_IMAGE: "the rescue ramdisk belongs to the node",
     Feature.GUEST_ADDRESSES: "Ironic does not know a machine's addresses",
     Feature.GUEST_AGENT: "there is no agent in a deployed machine",

@@ -11,6 +11,7 @@ from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.errors import NotSupported, PermissionDenied, VirtError
 from nova_virt_api.model.instance import Lifecycle
 from nova_virt_api.model.record import Phase, Record
+from nova_virt_libvirt.backup_points import Points
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.guest_claim import claim_volumes, claimed, refuse_claimed, take_claim
 from nova_virt_libvirt.metadata import Mark, erase_mark, write_mark
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from nova_virt_api.driver.operation import Operation
     from nova_virt_api.model.identity import InstanceRef
     from nova_virt_api.model.instance import Instance
+    from nova_virt_libvirt.backup_sessions import BackupSessions
     from nova_virt_libvirt.domain import Domain
     from nova_virt_libvirt.site import Site
 
@@ -33,6 +35,7 @@ class LibvirtAdopt(OnDomains, Adopt):
     """The role Adopt."""
 
     site: Site
+    backups: BackupSessions
 
     def check_adoptable(self, guest: InstanceRef) -> None:
         domain = self._free(guest)
@@ -63,6 +66,8 @@ class LibvirtAdopt(OnDomains, Adopt):
             domain = self._free(guest)
             op.stage("release the guest", CancelMode.NONE)
             if domain.mark is not None:
+                with self.backups.alone(domain, op):
+                    Points(domain.native).forget_all()
                 with translated("take the mark off the guest"):
                     erase_mark(domain.native)
             hold.remove()

@@ -52,7 +52,7 @@ class LibvirtBackup(OnDomains, Backup):
 
     def backup_points(self, guest: InstanceRef) -> Sequence[BackupPoint]:
         domain = self.domains.owned(guest, *Lifecycle)
-        return [point_of(domain.uuid, name) for name in Points(domain.urgent).counting()]
+        return [point_of(domain.uuid, name) for name in Points(domain.urgent).usable()]
 
     def forget_backup_point(self, guest: InstanceRef, point: BackupPoint, op: Operation) -> None:
         domain = self.domains.owned(guest, *Lifecycle)

@@ -64,6 +64,13 @@ class Points:
             text = self._read()
         return [] if text is None else [str(name) for name in etree.fromstring(text, PARSER).xpath("point/@name")]
 
+    def usable(self) -> list[str]:
+        """Names of those that count and that libvirt still knows: it forgets them where a guest migrates to."""
+        counting = self.counting()
+        with translated("read the guest's backup points"):
+            known = {checkpoint.getName() for checkpoint in self._domain.listAllCheckpoints(0)} if counting else set()
+        return [name for name in counting if name in known]
+
     def add(self, name: str) -> None:
         """From now on this one counts. Idempotent."""
         counting = self.counting()
@@ -94,15 +101,30 @@ class Points:
                 raise
 
     def sweep(self) -> None:
-        """Remove our checkpoints that do not count; a guest that is off keeps them until it runs at a later sweep."""
+        """Remove our checkpoints that do not count; a guest that is off keeps them until it runs at a later sweep.
+
+        Points whose checkpoint is gone, e.g. since the guest has migrated, are forgotten.
+        """
         counting = set(self.counting())
         with translated("remove backup points that do not count"):
             if not self._domain.isActive():  # only QEMU can take what was noted out of the disks
                 return
-            for checkpoint in self._domain.listAllCheckpoints(0):
-                name = checkpoint.getName()
+            known = {checkpoint.getName(): checkpoint for checkpoint in self._domain.listAllCheckpoints(0)}
+            for name, checkpoint in known.items():
                 if name.startswith(CHECKPOINT) and name not in counting:
                     remove(checkpoint)
+        if counting - known.keys():
+            self._write([name for name in self.counting() if name in known])
+
+    def forget_all(self) -> None:
+        """Leave nothing of ours but, in the disks of a guest that is off, what was noted: only QEMU can remove that."""
+        if self.counting():
+            self._write([])
+        self.sweep()
+        with translated("remove the guest's backup points"):
+            for checkpoint in self._domain.listAllCheckpoints(0):
+                if checkpoint.getName().startswith(CHECKPOINT):
+                    checkpoint.delete(libvirt.VIR_DOMAIN_CHECKPOINT_DELETE_METADATA_ONLY)
 
     def _read(self) -> str | None:
         try:

@@ -86,6 +86,7 @@ class BaseImages:
             except NoCapacity:
                 raise
             except StorageError:
+                self._pool.refresh()  # another host may have removed the image
                 if stays(self._records, base):
                     raise
             else:
@@ -141,6 +142,7 @@ class BaseImages:
                 volume = self._fill(name, image, op)
         except BaseException:
             with suppress(VirtError):  # what cannot be removed now is removed by the next one who wants the image
+                hold.verify()  # else it is the image of whoever took over, and may be in use
                 self._pool.remove(name)
                 hold.remove()
             hold.end()

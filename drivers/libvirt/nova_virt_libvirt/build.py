@@ -22,14 +22,17 @@ from nova_virt_libvirt.devices.volume_disk import VolumeDisk
 from nova_virt_libvirt.domain_xml import Parts, domain_xml, machine_type
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.firmware import stateless_code
+from nova_virt_libvirt.foreign import looks_like
 from nova_virt_libvirt.host_cpus import chosen
 from nova_virt_libvirt.maintenance import Maintenance
 from nova_virt_libvirt.metadata import Mark, erase_mark, write_mark
 from nova_virt_libvirt.names import console_log_name, disk_name, seed_name
+from nova_virt_libvirt.native_call import in_time
 from nova_virt_libvirt.native_image import fetched
+from nova_virt_libvirt.ports import Ports, ports_of
 from nova_virt_libvirt.records import Records
 from nova_virt_libvirt.refused_hardware import refuse_hardware
-from nova_virt_libvirt.user_network import refuse_on_user_mode
+from nova_virt_libvirt.vif import Owner
 from nova_virt_libvirt.volume_errors import volume_errors
 from nova_virt_libvirt.volume_secrets import define_secrets
 from nova_virt_libvirt.volume_source import described
@@ -78,7 +81,7 @@ class Build:
         self._op = op
         self._labels = spec.labels if isinstance(spec.labels, Labels) else Labels(spec.labels)
         self._pools: list[Pool] = []
-        self._networks: list[str] = []
+        self._ports = Ports()
         self._volumes: list[tuple[StorageVolume, etree._Element]] = []
         self._stateless_code: str | None = None
         self.made: list[Leftover] = []
@@ -102,13 +105,9 @@ class Build:
         with translated("look at what the host offers"):
             self._refuse_machine()
         self._pools = [self._pool(index, disk) for index, disk in enumerate(spec.disks)]
-        self._networks = [
-            self._places.network(f"nics[{index}].network", nic.network) for index, nic in enumerate(spec.nics)
-        ]
-        for index, (nic, network) in enumerate(zip(spec.nics, self._networks, strict=True)):
-            refuse_on_user_mode(nic, network, f"nics[{index}]")
+        self._ports = ports_of(self._site, self._places, spec.nics, "nics")
         with translated("look for guests of this name"):
-            self._refuse_taken_name()
+            refuse_taken_name(self._connection, spec.name)
         self._volumes = [
             described(self._site, spec.uuid, volume, f"volumes[{index}].connection")
             for index, volume in enumerate(spec.volumes)
@@ -136,8 +135,8 @@ class Build:
             disks=disks,
             seed=self._seed(),
             console_log=self._create(self._home(), console_log_name(spec.uuid), 0, ImageFormat.RAW).path(),
-            networks=self._networks,
-            metadata=Mark(record=record, labels=self._labels).element(),
+            networks=self._ports.wires,
+            metadata=self._mark(record).element(),
             volumes=self._connected_volumes(),
             stateless_code=self._stateless_code,
             shared_cpus=self._site.cpus.shared,
@@ -148,17 +147,26 @@ class Build:
         hold.verify()
         self._note("domain", spec.name)
         with self._cpus() as runs_on, translated("define the guest"):
-            domain = self._connection.defineXML(domain_xml(spec, replace(parts, runs_on=runs_on)))
+            wired = replace(spec, nics=self._ports.nics)
+            domain = self._connection.defineXML(domain_xml(wired, replace(parts, runs_on=runs_on)))
+        self._site.vifs.plug_all(Owner(spec.uuid, spec.name), self._ports.note)
         op.stage(Stage.BEFORE_START)
         if spec.power_on:
             op.stage(Stage.START, CancelMode.NONE)
             with volume_errors("start the guest", only_known=True):
-                domain.create()
+                in_time(domain.create, op)
         with translated("mark the guest as complete"):
             if self._site.manage is Manage.ALL:
                 erase_mark(domain)  # it was there only so that an interrupted spawn can be undone
             else:
-                write_mark(domain, Mark(record=finished(record), labels=self._labels))
+                write_mark(domain, self._mark(finished(record)))
+
+    def _mark(self, record: Record) -> Mark:
+        return self._ports.note.put_into(Mark(record=record, labels=self._labels))
+
+    def resembles(self, domain: libvirt.virDomain) -> bool:
+        """Whether a guest without a mark is the one that is wanted, as far as a definition tells."""
+        return looks_like(domain, self._spec)
 
     def _connected_volumes(self) -> list[VolumeDisk]:
         """The volumes, with what libvirt has to know to open them."""
@@ -240,11 +248,12 @@ class Build:
     def _refuse_absurd(self) -> None:
         with translated("look at the host"):
             total = self._connection.getInfo()[1] * 1024**2
-        if self._spec.memory_bytes > total:
-            message = f"{self._spec.memory_bytes} bytes of memory were asked for, the host has {total}"
+        most = self._spec.max_memory_bytes or self._spec.memory_bytes
+        if most > total:
+            message = f"{most} bytes of memory were asked for, the host has {total}"
             raise NoCapacity("memory_bytes", message)
-        if self._spec.vcpus > MOST_VCPUS:
-            message = f"{self._spec.vcpus} virtual CPUs were asked for, a guest has at most {MOST_VCPUS}"
+        if self._spec.vcpu_ceiling > MOST_VCPUS:
+            message = f"{self._spec.vcpu_ceiling} virtual CPUs were asked for, a guest has at most {MOST_VCPUS}"
             raise NoCapacity("vcpus", message)
 
     def _refuse_machine(self) -> None:
@@ -264,16 +273,21 @@ class Build:
         if self._labels and self._site.manage is Manage.ALL:
             raise InvalidSpec("labels", dict(self._labels), 'none with manage="all": they are kept in the mark')
 
-    def _refuse_taken_name(self) -> None:
-        try:
-            other = self._connection.lookupByName(self._spec.name)
-        except libvirt.libvirtError as error:
-            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
-                return
-            raise
-        raise InstanceExists(
-            f"the name {self._spec.name} is taken by guest {other.UUIDString()}", hint="names are unique in libvirt"
-        )
+
+def refuse_taken_name(connection: libvirt.virConnect, name: str) -> None:
+    """Refuse a new guest's name that a guest has.
+
+    Raises:
+        InstanceExists: names it.
+        libvirt.libvirtError: the connection broke.
+    """
+    try:
+        other = connection.lookupByName(name)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
+            return
+        raise
+    raise InstanceExists(f"the name {name} is taken by guest {other.UUIDString()}", hint="names are unique in libvirt")
 
 
 def finished(record: Record) -> Record:

@@ -16,10 +16,14 @@ EVENT_LATENCY: Final = SWEEP
 STALENESS: Final = 1.0
 """Seconds; a listing asks networks for leases, and for removed managed save images, once a second."""
 
+VIRTIO_MEM: Final = 7_009_000
+"""Version of libvirt from which on memory can be plugged into guests piece by piece."""
+
 ALWAYS: Final = (
     Capability.PAUSE,
     Capability.SUSPEND,
     Capability.SNAPSHOT,
+    Capability.CLONE,
     Capability.CONSOLE,
     Capability.CONSOLE_LOG,
     Capability.RESIZE,
@@ -54,6 +58,8 @@ ALWAYS: Final = (
     Feature.MULTIPLE_NICS,
     Feature.NIC_MAC,
     Feature.NIC_MODEL,
+    Feature.NIC_BRIDGE,
+    Feature.NIC_OVS,
     Feature.CLOUD_INIT,
     Feature.KEEP_DISKS,
     Feature.GRACEFUL_POWER_OFF,
@@ -65,9 +71,13 @@ ALWAYS: Final = (
     Feature.GUEST_QUIESCE,
     Feature.SNAPSHOT_LIVE,
     Feature.SNAPSHOT_QUIESCE,
+    Feature.CLONE_LIVE,
+    Feature.CLONE_QUIESCE,
+    Feature.CLONE_NICS,
 )
 
 MARKING: Final = (
+    Capability.STORAGE_VOLUMES,
     Capability.RESCUE,
     Capability.REBUILD,
     Capability.LIVE_MIGRATION,
@@ -78,6 +88,12 @@ MARKING: Final = (
     Feature.CHECKPOINT_MEMORY,
 )
 """What remembers in a guest's mark what it has done."""
+
+SESSION_SHARES: Final = 10_000_000
+"""libvirt 10.0.0: virtiofsd without privileges."""
+
+READ_ONLY_SHARES: Final = 11_000_000
+"""libvirt 11.0.0: ``<readonly/>`` for virtiofs."""
 
 NEVER: Final = {
     Feature.WHOLE_NODES: "guests are virtual machines, as large as their spec says",
@@ -107,6 +123,61 @@ def marking_answers(manage: Manage) -> Mapping[Capability | Feature, Availabilit
     if manage is Manage.ALL:
         return dict.fromkeys(MARKING, unavailable('a connection with manage="all" writes no marks'))
     return dict.fromkeys(MARKING, AVAILABLE)
+
+
+def share_answers(
+    emulator: Emulator, version: int, uri: str, refusal: str
+) -> Mapping[Capability | Feature, Availability]:
+    """The same for directories that guests share with their host.
+
+    Args:
+        emulator: what the hypervisor offers.
+        version: libvirt's, as a number.
+        uri: the endpoint's.
+        refusal: why no directory may be shared; empty if some may.
+    """
+    reason = refusal
+    if "virtiofs" not in emulator.filesystems or "memfd" not in emulator.memory_sources:
+        reason = "this libvirt, or its QEMU, has no virtiofs"
+    elif uri.partition("?")[0].endswith("/session") and version < SESSION_SHARES:
+        reason = "this libvirt shares directories for qemu:///system only (10.0 does for all)"
+    shares = unavailable(reason) if reason else AVAILABLE
+    if not reason and version < READ_ONLY_SHARES:
+        reason = "this libvirt lets guests write to what they share (11.0 has shares to read only)"
+    return {
+        Capability.SHARES: shares,
+        Feature.ATTACH_SHARES: shares,
+        Feature.SHARE_READ_ONLY: unavailable(reason) if reason else AVAILABLE,
+    }
+
+
+def live_answers(virt_type: str, version: int) -> Mapping[Capability | Feature, Availability]:
+    """The same for another size of guests that run.
+
+    Args:
+        virt_type: domain type of new guests.
+        version: libvirt's, as it tells it.
+    """
+    too_old = unavailable("this libvirt knows no virtio-mem (it came with 7.9)")
+    no_word = unavailable("QEMU without KVM does not tell when a virtual CPU is gone")
+    return {
+        Feature.LIVE_VCPUS: AVAILABLE,
+        Feature.LIVE_VCPUS_REMOVAL: AVAILABLE if virt_type == "kvm" else no_word,
+        **dict.fromkeys(
+            (Feature.LIVE_MEMORY, Feature.LIVE_MEMORY_REMOVAL), AVAILABLE if version >= VIRTIO_MEM else too_old
+        ),
+    }
+
+
+def opaque_nic_answer(manage: Manage, refusal: str) -> Mapping[Capability | Feature, Availability]:
+    """The same for ports that os-vif makes.
+
+    Args:
+        manage: which guests may be changed.
+        refusal: why os-vif cannot make ports from here; empty if it can.
+    """
+    reason = 'a connection with manage="all" writes no marks' if manage is Manage.ALL else refusal
+    return {Feature.NIC_OPAQUE: unavailable(reason) if reason else AVAILABLE}
 
 
 def backup_answers(emulator: Emulator, refusal: str) -> Mapping[Capability | Feature, Availability]:

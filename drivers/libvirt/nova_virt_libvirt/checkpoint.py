@@ -102,7 +102,7 @@ class LibvirtCheckpoint(OnDomains, Checkpoint):
         CheckpointGuest(self.site, domain).refuse_others()
         with claimed(self.site, domain, op) as hold:
             try:
-                yield CheckpointGuest(self.site, self.domains.owned(guest), hold)
+                yield CheckpointGuest(self.site, self.domains.owned(guest), hold, op)
             finally:
                 self.domains.forget(guest.uuid)
 

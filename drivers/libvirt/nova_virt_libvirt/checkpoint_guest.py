@@ -17,6 +17,7 @@ from nova_virt_libvirt.metadata import INSTANCE, Mark, read_mark, write_mark
 from nova_virt_libvirt.places import Places
 
 if TYPE_CHECKING:
+    from nova_virt_api.driver.operation import Operation
     from nova_virt_libvirt.domain import Domain
     from nova_virt_libvirt.hold import Hold
     from nova_virt_libvirt.site import Site
@@ -29,9 +30,11 @@ class CheckpointGuest:
         site: the endpoint.
         domain: the guest.
         hold: the guest's claim; None for a verb that only looks.
+        op: the operation worked for, which bounds how long is waited for others; None for a verb that only looks.
     """
 
-    def __init__(self, site: Site, domain: Domain, hold: Hold | None = None) -> None:
+    def __init__(self, site: Site, domain: Domain, hold: Hold | None = None, op: Operation | None = None) -> None:
+        self._op = op
         self.domain = domain
         self._hold = hold
         self.uuid = domain.uuid
@@ -144,7 +147,7 @@ class CheckpointGuest:
 
     def layers(self) -> Layers:
         """All volumes of its disks, read now."""
-        return Layers(self.connection, self.uuid, self.places.active_pools())
+        return Layers(self.connection, self.uuid, self.places.active_pools(), self._op)
 
 
 def refused(reason: str) -> NotSupported:

@@ -19,6 +19,8 @@ from nova_virt_libvirt.storage import Backing, Pool, Volume, storage_errors
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from nova_virt_api.driver.operation import Operation
+
 KNOWN_FORMATS: Final = {image_format.value: image_format for image_format in ImageFormat}
 
 
@@ -169,9 +171,13 @@ class Layers:
         connection: the connection to look with.
         uuid: the guest.
         pools: where its volumes may be.
+        op: the operation worked for, until whose deadline a pool may be busy; None for a short while.
     """
 
-    def __init__(self, connection: libvirt.virConnect, uuid: UUID, pools: Iterable[Pool]) -> None:
+    def __init__(
+        self, connection: libvirt.virConnect, uuid: UUID, pools: Iterable[Pool], op: Operation | None = None
+    ) -> None:
+        self._op = op
         self._connection = connection
         self._uuid = uuid
         self._pools = list(pools)
@@ -225,7 +231,7 @@ class Layers:
         return [volume for volume in left if is_of_point(volume.name) or is_of_resize(volume.name)]
 
     def _read(self, pool: Pool) -> None:
-        pool.refresh()  # QEMU writes itself what a layer is an overlay of
+        pool.refresh(self._op)  # QEMU writes itself what a layer is an overlay of
         with storage_errors("look at the guest's volumes", pool.name):
             for native in pool.native.listAllVolumes(0):
                 if guest_of(native.name()) != self._uuid:

@@ -18,6 +18,7 @@ from nova_virt_libvirt.checkpoint_layers import Overlays, layer_at, put_disks
 from nova_virt_libvirt.definition import PARSER
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.power import kill
+from nova_virt_libvirt.share_ties import refuse_shares
 
 if TYPE_CHECKING:
     from nova_virt_api.driver.operation import Operation
@@ -50,6 +51,7 @@ class Revert:
         try:
             self._op.stage(Stage.DISKS)
             if self._point.memory is not None:
+                refuse_shares(self._guest.domain, Feature.CHECKPOINT_MEMORY)
                 self._refuse_renamed(self._memory_definition(self._point.memory))
             self._make_overlays()
             self._op.checkpoint()

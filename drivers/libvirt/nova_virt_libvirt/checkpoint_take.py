@@ -11,6 +11,7 @@ import libvirt
 from lxml import etree
 from lxml.builder import E
 
+from nova_virt_api.capability import Feature
 from nova_virt_api.driver.operation import CancelMode
 from nova_virt_api.errors import Cancelled, InvalidSpec, Timeout, VirtError
 from nova_virt_api.model.image import ImageFormat
@@ -18,6 +19,7 @@ from nova_virt_api.model.instance import PowerState
 from nova_virt_libvirt.checkpoint_layers import Overlays, other_disks, put_disks, target_of
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.names import point_volume_name
+from nova_virt_libvirt.share_ties import refuse_shares
 from nova_virt_libvirt.suspend import abort
 
 if TYPE_CHECKING:
@@ -51,6 +53,7 @@ class Take:
         """Make it, and return the checkpoints that there are then.
 
         Raises:
+            NotSupported: memory is wanted, and the guest shares directories with its host.
             InvalidSpec: memory is wanted, and the guest uses disks that cannot go back with it.
             NoCapacity: there is no room.
             StorageError: libvirt or QEMU could not.
@@ -162,6 +165,7 @@ class Take:
             self._memory.remove()
 
     def _refuse_others(self) -> None:
+        refuse_shares(self._guest.domain, Feature.CHECKPOINT_MEMORY)
         others = other_disks(self._guest.definition(running=True), self._tops)
         if others:
             allowed = f"False while the guest uses disks that are not its own: {', '.join(others)}"

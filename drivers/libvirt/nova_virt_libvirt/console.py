@@ -10,7 +10,7 @@ from lxml import etree
 
 from nova_virt_api.capability import Capability
 from nova_virt_api.driver.console import Console
-from nova_virt_api.errors import InvalidState, NotSupported
+from nova_virt_api.errors import BackendError, InvalidState, NotSupported
 from nova_virt_api.model.console import ConsoleAddress, ConsoleKind, PtyConsole, TcpConsole
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import Lifecycle, PowerState
@@ -66,17 +66,25 @@ class LibvirtConsole(OnDomains, Console):
             port=plain if plain > 0 else encrypted,
             tls=plain <= 0,
             ticket=ticket,
-            expires_seconds=float(self.ticket_seconds),
+            expires_seconds=None if ticket is None else float(self.ticket_seconds),
         )
 
-    def _give_ticket(self, native: Any, graphics: etree._Element) -> Secret:
-        """Set a new password on this guest's screen: the last one is void, and it opens no other guest's port."""
+    def _give_ticket(self, native: Any, graphics: etree._Element) -> Secret | None:
+        """Set a new password on this guest's screen: the last one is void, and it opens no other guest's port.
+
+        None for a screen that was started without a password: QEMU gives it none later, and it is open to everybody.
+        """
         ticket = secrets.token_urlsafe(TICKET_BYTES)
         until = time.gmtime(time.time() + self.ticket_seconds)
         graphics.set("passwd", ticket)
         graphics.set("passwdValidTo", time.strftime("%Y-%m-%dT%H:%M:%S", until))
-        with translated("set the console's ticket"):
-            native.updateDeviceFlags(etree.tostring(graphics, encoding="unicode"), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        try:
+            with translated("set the console's ticket"):
+                native.updateDeviceFlags(etree.tostring(graphics, encoding="unicode"), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+        except BackendError:
+            if has_password(native, graphics.get("type", "")):
+                raise
+            return None
         return Secret(ticket)
 
     def _reached_at(self, graphics: etree._Element) -> str:
@@ -86,3 +94,11 @@ class LibvirtConsole(OnDomains, Console):
         if address not in EVERYWHERE:
             return address
         return urlsplit(self.uri).hostname or "127.0.0.1"
+
+
+def has_password(native: Any, kind: str) -> bool:
+    """Whether a running guest's screen of this kind was given a password."""
+    with translated("look at the guest's console"):
+        xml = native.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE)
+    found = etree.fromstring(xml, PARSER).find(f"devices/graphics[@type='{kind}']")
+    return found is not None and found.get("passwd") is not None

@@ -7,6 +7,7 @@ from uuid import UUID
 from lxml import etree
 
 from nova_virt_libvirt.metadata import INSTANCE, Mark, parse_mark
+from nova_virt_libvirt.plugged_memory import idle_bytes
 from nova_virt_libvirt.user_network import USER_MODE
 
 UNITS: Final = {"b": 1, "bytes": 1, "KB": 1000, "k": 1024, "KiB": 1024, "MB": 1000**2, "M": 1024**2, "MiB": 1024**2}
@@ -31,7 +32,7 @@ class Definition:
         uuid: its uuid.
         name: its name.
         vcpus: virtual CPUs in use.
-        memory_bytes: memory.
+        memory_bytes: memory that it is to use.
         mark: our mark, unless it is a copy's.
         interfaces: its network interfaces.
         agent: whether the guest's agent is connected; only known while it runs.
@@ -57,7 +58,7 @@ def parse_definition(xml: str, uuid: UUID) -> Definition:
         uuid=uuid,
         name=root.findtext("name") or "",
         vcpus=1 if vcpu is None else int(vcpu.get("current") or vcpu.text or 1),
-        memory_bytes=0 if memory is None else size_of(memory),
+        memory_bytes=0 if memory is None else size_of(memory) - idle_bytes(root),
         mark=mark,
         interfaces=() if devices is None else tuple(map(interface_of, devices.iterchildren("interface"))),
         agent=devices is not None and any(map(is_connected_agent, devices.iterchildren("channel"))),

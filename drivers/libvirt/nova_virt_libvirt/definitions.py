@@ -118,9 +118,7 @@ class Definitions:
         All requests come before all parsing: in turns, client and daemon would sleep and wake a thousand times.
         """
         stamps = {uuid: self._stamp(uuid) for uuid in domains}
-        sizes = {
-            domain.UUID(): stats for domain, stats in native.getAllDomainStats(SIZES, OFF) if "balloon.maximum" in stats
-        }
+        sizes = {domain.UUID(): stats for domain, stats in native.getAllDomainStats(SIZES, OFF) if tells_memory(stats)}
         texts = self._texts({uuid: domain for uuid, domain in domains.items() if uuid in sizes})
         found = {}
         for uuid, text in texts.items():
@@ -155,6 +153,11 @@ class Definitions:
         self._known[uuid] = definition
         if self._stamp(uuid) != stamp:  # it changed while it was fetched
             self._known.pop(uuid, None)
+
+
+def tells_memory(stats: Mapping[str, Any]) -> bool:
+    """Whether a guest's memory can be told without its definition: not if it can be given more while it runs."""
+    return "balloon.maximum" in stats and stats.get("balloon.current") == stats["balloon.maximum"]
 
 
 def texts_over(native: Any, uuids: Collection[bytes]) -> dict[bytes, str | None]:

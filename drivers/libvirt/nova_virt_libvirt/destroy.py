@@ -17,6 +17,7 @@ from nova_virt_libvirt.names import claim_key, is_claim
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.records import Records
 from nova_virt_libvirt.remains import find_domain, mark_of, remove_guest, volumes_of
+from nova_virt_libvirt.stored_volume_removal import remove_unfinished
 
 if TYPE_CHECKING:
     import libvirt
@@ -39,7 +40,8 @@ class Destroyer:
         self, guest: InstanceRef, op: Operation, *, disks: DiskPolicy = DiskPolicy.DELETE, foreign: bool = False
     ) -> bool:
         """See ``Driver.destroy``."""
-        return Destruction(self._site, guest, op, keep_disks=disks is DiskPolicy.KEEP, foreign=foreign).run()
+        destruction = Destruction(self._site, guest, op, keep_disks=disks is DiskPolicy.KEEP, foreign=foreign)
+        return destruction.run() or remove_unfinished(self._site, guest.uuid, op)  # or of a volume that has this id
 
 
 class Destruction:
@@ -112,9 +114,11 @@ class Destruction:
     def _remove(self, hold: Hold) -> None:
         self._op.stage(Stage.CLEAN_UP, CancelMode.NONE)
         try:
+            hold.verify()  # else it may be another guest by now
             if not self._keep_disks and (domain := self._domain()) is not None:
                 remove_adopted_disks(self._connection, domain)
-            remove_guest(self._connection, self._places, self._uuid, hold, keep_disks=self._keep_disks)
+            vifs = self._site.vifs
+            remove_guest(self._connection, self._places, self._uuid, hold, keep_disks=self._keep_disks, vifs=vifs)
         except BaseException:
             with suppress(VirtError):
                 self._give_up(hold)

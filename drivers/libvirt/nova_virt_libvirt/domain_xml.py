@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from lxml import etree
 from lxml.builder import E
 
+from nova_virt_api.model.cpu import NumaCell
 from nova_virt_api.model.disk import DiskBus
 from nova_virt_api.model.spec import InstanceSpec
 from nova_virt_libvirt.cpu import cpu_element, tuning_elements
@@ -20,6 +21,9 @@ from nova_virt_libvirt.extras import machine_of
 from nova_virt_libvirt.firmware import features_element, os_element
 from nova_virt_libvirt.host_cells import as_text
 from nova_virt_libvirt.memory import backing_elements, encrypt
+from nova_virt_libvirt.plugged_memory import ceiling_elements, device_elements, pluggable
+from nova_virt_libvirt.spare_cpus import vcpus_elements
+from nova_virt_libvirt.wire import Wire
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +36,7 @@ class Parts:
         volumes: a storage service's volumes that it uses.
         seed: path of the medium with first-boot data; None for none.
         console_log: path of what its serial console is written to.
-        networks: libvirt's name of each interface's network.
+        networks: what each interface is plugged into.
         metadata: our mark.
         stateless_code: path of the firmware for a guest that keeps no variables; None for all others.
         runs_on: for each virtual CPU the host's processors that it may run on; empty for any.
@@ -43,7 +47,7 @@ class Parts:
     disks: Sequence[DiskFile]
     seed: str | None
     console_log: str
-    networks: Sequence[str]
+    networks: Sequence[Wire]
     metadata: etree._Element
     volumes: Sequence[VolumeDisk] = ()
     stateless_code: str | None = None
@@ -62,13 +66,15 @@ def domain_xml(spec: InstanceSpec, parts: Parts) -> str:
         E.name(spec.name),
         E.uuid(str(spec.uuid)),
         E.metadata(parts.metadata),
-        E.memory(str(spec.memory_bytes // 1024), unit="KiB"),
+        E.memory(str((spec.memory_bytes + pluggable(spec)) // 1024), unit="KiB"),
+        *ceiling_elements(spec),
         *backing_elements(spec.backing),
         vcpu_element(spec, parts),
+        *vcpus_elements(spec),
         *tuning_elements(spec.numa, parts.runs_on),
         os_element(spec, machine, parts.stateless_code),
         features_element(spec),
-        cpu_element(spec.cpu, spec.numa, parts.virt_type),
+        cpu_element(spec.cpu, cells_of(spec), parts.virt_type),
         clock_element(),
         E.on_poweroff("destroy"),
         E.on_reboot("restart"),
@@ -93,10 +99,19 @@ def has_express(machine: str) -> bool:
 
 def vcpu_element(spec: InstanceSpec, parts: Parts) -> etree._Element:
     """The number of virtual CPUs, and where they run unless each has its own place."""
-    element = E.vcpu(str(spec.vcpus), placement="static")
+    element = E.vcpu(str(spec.vcpu_ceiling), placement="static")
+    if spec.max_vcpus is not None:
+        element.set("current", str(spec.vcpus))
     if parts.shared_cpus and not parts.runs_on:
         element.set("cpuset", as_text(parts.shared_cpus))
     return element
+
+
+def cells_of(spec: InstanceSpec) -> Sequence[NumaCell]:
+    """The guest's NUMA cells; libvirt wants one at least where memory can be plugged in."""
+    if spec.max_memory_bytes is None or spec.numa:
+        return spec.numa
+    return (NumaCell(vcpus=range(spec.vcpu_ceiling), memory_bytes=spec.memory_bytes),)
 
 
 def clock_element() -> etree._Element:
@@ -116,13 +131,14 @@ def devices_element(spec: InstanceSpec, parts: Parts, *, express: bool) -> etree
     devices = [
         *disks,
         *controller_elements(disks),
-        *(nic_element(nic, network, spec.uuid, index) for index, (nic, network) in enumerate(nics)),
+        *(nic_element(nic, wire, spec.uuid, index) for index, (nic, wire) in enumerate(nics)),
         *serial_elements(parts.console_log),
         E.channel(E.target(type="virtio", name="org.qemu.guest_agent.0"), type="unix"),
         *screen_elements(spec.screen),
         *tpm_elements(spec.tpm),
         *watchdog_elements(spec.watchdog),
         E.memballoon(model="virtio"),
+        *device_elements(spec),
         E.rng(E.backend("/dev/urandom", model="random"), model="virtio"),
     ]
     return E.devices(*devices, *(port_elements(devices, machine_of(spec).spare_ports) if express else ()))

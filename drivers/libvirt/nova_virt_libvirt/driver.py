@@ -17,7 +17,9 @@ from nova_virt_libvirt.adopt import LibvirtAdopt
 from nova_virt_libvirt.backup import LibvirtBackup
 from nova_virt_libvirt.backup_sessions import BackupSessions
 from nova_virt_libvirt.backup_socket import BackupSockets
+from nova_virt_libvirt.bridges import Bridges
 from nova_virt_libvirt.checkpoint import LibvirtCheckpoint
+from nova_virt_libvirt.clone import LibvirtClone
 from nova_virt_libvirt.connection import Connection
 from nova_virt_libvirt.console import LibvirtConsole
 from nova_virt_libvirt.console_log import LibvirtConsoleLog
@@ -46,12 +48,16 @@ from nova_virt_libvirt.pulse import Pulse
 from nova_virt_libvirt.rebuild import LibvirtRebuild
 from nova_virt_libvirt.rescue import LibvirtRescue
 from nova_virt_libvirt.resize import LibvirtResize
+from nova_virt_libvirt.share_directories import ShareDirectories
+from nova_virt_libvirt.shares import LibvirtShares
 from nova_virt_libvirt.site import Site
 from nova_virt_libvirt.snapshot import LibvirtSnapshot
 from nova_virt_libvirt.spawn import Spawner
+from nova_virt_libvirt.storage_volumes import LibvirtStorageVolumes
 from nova_virt_libvirt.suspend import LibvirtSuspend
 from nova_virt_libvirt.update import LibvirtUpdate
 from nova_virt_libvirt.version import __version__
+from nova_virt_libvirt.vif import Vifs
 from nova_virt_libvirt.volumes import LibvirtVolumes
 
 if TYPE_CHECKING:
@@ -76,6 +82,7 @@ class LibvirtDriver(
     LibvirtPause,
     LibvirtSuspend,
     LibvirtSnapshot,
+    LibvirtClone,
     LibvirtBackup,
     LibvirtCheckpoint,
     LibvirtConsole,
@@ -83,6 +90,8 @@ class LibvirtDriver(
     LibvirtResize,
     LibvirtInterfaces,
     LibvirtVolumes,
+    LibvirtStorageVolumes,
+    LibvirtShares,
     LibvirtImageCache,
     LibvirtGuest,
     LibvirtCrashDump,
@@ -137,8 +146,11 @@ class LibvirtDriver(
             images=ImageCache(endpoint.cache_dir),
             owner=endpoint.owner,
             manage=endpoint.manage,
+            bridges=Bridges.of(options),
+            vifs=Vifs(options.uri, options.ovsdb),
             pool=options.pool,
         )
+        self.share_directories = ShareDirectories.of(options.share_directories, options.uri)
         self.backup_sockets = BackupSockets(options.uri, options.backup_sockets)
         self.backups = BackupSessions(self.site, self.backup_sockets, lambda domain: GuestAgent(self.asking, domain))
 
@@ -187,7 +199,7 @@ class LibvirtDriver(
         self.host.check_node(node)
         with translated("look at the hypervisor"):
             native = self.reading.native
-            kind, version = native.getType(), native.getVersion()
+            kind, version, library = native.getType(), native.getVersion(), native.getLibVersion()
         return Capabilities(
             driver=self.endpoint.driver,
             driver_version=__version__,
@@ -196,6 +208,11 @@ class LibvirtDriver(
             answers={
                 **capabilities.answers(self.host.emulator(), self.site.cpus.dedicated),
                 **capabilities.marking_answers(self.endpoint.manage),
+                **capabilities.opaque_nic_answer(self.endpoint.manage, self.site.vifs.refusal),
+                **capabilities.share_answers(
+                    self.host.emulator(), native.getLibVersion(), self.uri, self.share_directories.refusal()
+                ),
+                **capabilities.live_answers(self._virt_type(), library),
                 **capabilities.backup_answers(self.host.emulator(), self.backup_sockets.refusal()),
             },
             staleness_seconds=capabilities.STALENESS,
@@ -224,7 +241,7 @@ class LibvirtDriver(
 
     def networks(self) -> Sequence[Network]:
         with translated("list the networks"):
-            return landscape.networks(self.reading.native, self.host.name)
+            return landscape.networks(self.reading.native, self.host.name, self.site.bridges)
 
     # --- verbs ----------------------------------------------------------------------------------------------------
 

@@ -29,6 +29,7 @@ class Emulator:
         tpm_versions: versions of the TPM that software on the host can be.
         memory_sources: libvirt's names of what a guest's memory can be in.
         encryptions: libvirt's names of ways to keep memory from the host.
+        filesystems: libvirt's names of what serves directories of the host to guests.
         machines: libvirt's names of machine types.
         cells: the host's NUMA cells, with all their pages taken for free.
     """
@@ -44,6 +45,7 @@ class Emulator:
     tpm_versions: frozenset[str] = frozenset()
     memory_sources: frozenset[str] = frozenset()
     encryptions: frozenset[str] = frozenset()
+    filesystems: frozenset[str] = frozenset()
     machines: frozenset[str] = frozenset()
     cells: tuple[HostCell, ...] = ()
 
@@ -81,6 +83,7 @@ def emulator_of(native: Any) -> Emulator:
         tpm_versions=tpm_versions(domain),
         memory_sources=values(domain, "memoryBacking/enum[@name='sourceType']"),
         encryptions=encryptions(domain),
+        filesystems=values(domain, "devices/filesystem[@supported='yes']/enum[@name='driverType']"),
         machines=frozenset(host.xpath(f"guest/arch[@name='{ARCHITECTURE}']//machine/text()")),
         cells=cells_of(host),
     )

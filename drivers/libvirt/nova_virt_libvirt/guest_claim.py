@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from nova_virt_api.driver.operation import CancelMode
 from nova_virt_api.errors import Busy, InvalidState, VirtError
 from nova_virt_api.model.instance import Lifecycle
 from nova_virt_api.model.record import Phase, Record
 from nova_virt_libvirt.domain import HINTS
+from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.names import claim_key, is_claim
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.records import Records
@@ -24,12 +25,25 @@ if TYPE_CHECKING:
     from nova_virt_libvirt.claim import Chain
     from nova_virt_libvirt.domain import Domain
     from nova_virt_libvirt.hold import Hold
+    from nova_virt_libvirt.metadata import Mark
     from nova_virt_libvirt.site import Site
     from nova_virt_libvirt.storage import Volume
 
 
+class Known(Protocol):
+    """What a claim says of a guest."""
+
+    @property
+    def uuid(self) -> UUID:
+        """The guest."""
+
+    @property
+    def mark(self) -> Mark | None:
+        """Its mark, if it has one."""
+
+
 @contextmanager
-def claimed(site: Site, domain: Domain, op: Operation) -> Iterator[Hold]:
+def claimed(site: Site, domain: Known, op: Operation) -> Iterator[Hold]:
     """Hold the claim of a complete guest. What the guest is has to be looked at again once it is held.
 
     A claim is left as it was found; for a guest without one, e.g. an adopted one, there is one meanwhile.
@@ -57,6 +71,23 @@ def claimed(site: Site, domain: Domain, op: Operation) -> Iterator[Hold]:
         hold.end()
 
 
+@contextmanager
+def claimed_at_rest(site: Site, domain: Domain, op: Operation) -> Iterator[None]:
+    """Hold the claim of a guest if it is off: whoever else has it may be giving the guest another definition now.
+
+    Libvirt itself sees to it that the devices of a guest that runs are changed by one at a time. What the guest is has
+    to be looked at again in the block.
+
+    Raises:
+        Busy: somebody works on the guest and went on doing so until the deadline.
+        InvalidState: its removal was begun.
+    """
+    with translated("look at the guest"):
+        off = not domain.urgent.isActive()
+    with claimed(site, domain, op) if off else nullcontext():
+        yield
+
+
 def refuse_claimed(site: Site, domain: Domain) -> None:
     """Refuse a guest that :func:`claimed` would have to wait for, or refuses.
 
@@ -73,7 +104,7 @@ def refuse_claimed(site: Site, domain: Domain) -> None:
     refuse_removal(chain)
 
 
-def take_claim(site: Site, domain: Domain, op: Operation) -> Hold:
+def take_claim(site: Site, domain: Known, op: Operation) -> Hold:
     """Take the claim of a complete guest, from a holder that is gone if need be.
 
     Raises:
@@ -116,7 +147,7 @@ def guest_records(site: Site) -> Records:
     return Records(Places(site.connection(), site.pool).records_pool(), site.host())
 
 
-def record_of(site: Site, domain: Domain) -> Record:
+def record_of(site: Site, domain: Known) -> Record:
     """What the claim says of the guest."""
     if domain.mark is None:
         return Record(uuid=domain.uuid, owner=site.owner, fingerprint="", phase=Phase.READY)

@@ -88,9 +88,8 @@ def refuse_flags(native: Any, virt_type: str, cpu: Cpu) -> None:
     except libvirt.libvirtError as error:
         text = message_of(error)
         if error.get_error_code() == libvirt.VIR_ERR_CPU_INCOMPATIBLE or "Unknown CPU feature" in text:
-            flags = (*cpu.with_flags, *cpu.without_flags)
-            raise InvalidSpec(
-                "cpu.with_flags", flags, f"flags that this host can give; libvirt says: {text}"
-            ) from error
+            forbidden = [flag for flag in cpu.without_flags if flag in text or not cpu.with_flags]
+            field, flags = ("without_flags", cpu.without_flags) if forbidden else ("with_flags", cpu.with_flags)
+            raise InvalidSpec(f"cpu.{field}", flags, f"flags that this host can give; libvirt says: {text}") from error
         if error.get_error_code() not in NO_ANSWER:
             raise

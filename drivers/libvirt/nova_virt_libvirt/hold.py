@@ -58,7 +58,7 @@ class Hold:
         unwritten = Link(self.volume, None).successor(self.key)
         self.rewrite(keeps_disks=keeps_disks, **changes)
         if time.monotonic() - self._created > GRACE / 2:
-            self._refuse_successor(unwritten)
+            self._refuse_successor(unwritten, self.volume.pool)
         ACTIVE.add(self.claim.token)
         threading.Thread(target=self._renew, name="nova-virt-lease", daemon=True).start()
 
@@ -68,15 +68,19 @@ class Hold:
             self.claim = replace(self.claim, keeps_disks=keeps_disks)
         self._write(**changes)
 
-    def verify(self) -> None:
+    def verify(self, pool: Pool | None = None) -> None:
         """Call before a step that must not be taken by two.
+
+        Args:
+            pool: its pool on a new connection, if the old one may be lost.
 
         Raises:
             Busy: this process, or its connection, was silent for so long that somebody else took over.
         """
         if (self.claim.record.lease_until or 0.0) < time.time():
-            self._refuse_successor(Link(self.volume, self.claim).successor(self.key))
-            self._refuse_settled()
+            there = pool or self.volume.pool
+            self._refuse_successor(Link(self.volume, self.claim).successor(self.key), there)
+            self._refuse_settled(there)
 
     def end(self) -> None:
         """Stop renewing; what the claim says stays. Idempotent."""
@@ -85,7 +89,12 @@ class Hold:
             ACTIVE.discard(self.claim.token)
 
     def release(self) -> None:
-        """Let others take over at once."""
+        """Let others take over at once.
+
+        Raises:
+            Busy: somebody has taken over already.
+        """
+        self.verify()
         self.end()
         self._write(holder=None)
 
@@ -96,7 +105,11 @@ class Hold:
 
         Args:
             phase: how far the guest has got.
+
+        Raises:
+            Busy: somebody else took over.
         """
+        self.verify()
         self.end()
         rest = self.names()[1:]
         if self.before is not None:
@@ -108,7 +121,13 @@ class Hold:
             self.volume.pool.remove(name)
 
     def retract(self) -> None:
-        """Undo the taking: the claim is again as its last holder had left it, or gone if there was none."""
+        """Undo the taking: the claim is again as its last holder had left it, or gone if there was none.
+
+        Raises:
+            Busy: somebody else took over, and goes on from what we had.
+        """
+        if self.claim.record.lease_until is not None:  # else nobody could take it for begun
+            self.verify()
         self.end()
         self.volume.remove()
 
@@ -121,7 +140,11 @@ class Hold:
 
         Args:
             pool: its pool on a new connection, if the old one may be lost.
+
+        Raises:
+            Busy: somebody else took over.
         """
+        self.verify(pool)
         self.end()
         for name in self.names():
             (pool or self.volume.pool).remove(name)
@@ -147,14 +170,14 @@ class Hold:
         self.volume.write(claim.encode())
         self.claim = claim
 
-    def _refuse_successor(self, name: str) -> None:
-        self.volume.pool.refresh()  # another host may have made it
-        if self.volume.pool.find(name) is not None:
+    def _refuse_successor(self, name: str, pool: Pool) -> None:
+        pool.refresh()  # another host may have made it
+        if pool.find(name) is not None:
             self._refuse()
 
-    def _refuse_settled(self) -> None:
+    def _refuse_settled(self, pool: Pool) -> None:
         """Whoever took over and has finished leaves no successor, and nothing of ours."""
-        there = self.volume.pool.find(self.volume.name)
+        there = pool.find(self.volume.name)
         said = None if there is None else Claim.decode(there.read(SIZE))
         if said is None or said.token != self.claim.token:
             self._refuse()

@@ -63,7 +63,7 @@ def floating(spec: InstanceSpec, cells: Sequence[HostCell], shared: frozenset[in
     if all(cell.host_cell is None for cell in spec.numa):
         return ()
     everywhere = frozenset(cpu for cell in cells for cpu in cell.cpus)
-    found = [shared or everywhere] * spec.vcpus
+    found = [shared or everywhere] * spec.vcpu_ceiling
     for index, cell in enumerate(spec.numa):
         if cell.host_cell is not None:
             own = cpus_of_cell(index, cell.host_cell, cells)
@@ -180,7 +180,11 @@ def in_use(native: Any) -> frozenset[int]:
             if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:  # removed meanwhile
                 raise
         else:
-            for pin in definition.iterfind("cputune/vcpupin"):
-                cpus = cpu_set("cpuset", pin.get("cpuset"))
-                found |= cpus if len(cpus) == 1 else frozenset()
+            found |= bound_cpus(definition)
     return frozenset(found)
+
+
+def bound_cpus(definition: etree._Element) -> frozenset[int]:
+    """The processors that a definition binds single virtual CPUs to, as of guests that have them for themselves."""
+    sets = (cpu_set("cpuset", pin.get("cpuset")) for pin in definition.iterfind("cputune/vcpupin"))
+    return frozenset().union(*(cpus for cpus in sets if len(cpus) == 1))

@@ -77,6 +77,7 @@ class LibvirtImageCache(ImageCache):
         if hold is None:
             return False
         try:
+            pool.refresh()  # another host may have made overlays
             volume = pool.find(name)
             with translated(f"see whether volume {name} is in use"):
                 free = volume is not None and not is_base(volume.native)

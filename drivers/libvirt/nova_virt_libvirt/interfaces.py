@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,17 +12,22 @@ from lxml import etree
 
 from nova_virt_api.driver.interfaces import Interfaces
 from nova_virt_api.driver.operation import CancelMode, Stage
-from nova_virt_api.errors import BackendError, NetworkError, StateAfter
+from nova_virt_api.errors import BackendError, NetworkError, StateAfter, VirtError
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.interface import Interface
 from nova_virt_api.model.nic import NicModel
 from nova_virt_libvirt.definition import PARSER, interface_of
 from nova_virt_libvirt.devices.nic import nic_element
 from nova_virt_libvirt.errors import HINTS, translated
+from nova_virt_libvirt.guest_claim import claimed, claimed_at_rest
 from nova_virt_libvirt.letting_go import LET_GO_SECONDS, is_asked, lets_go
+from nova_virt_libvirt.metadata import read_mark
 from nova_virt_libvirt.places import Places
-from nova_virt_libvirt.user_network import refuse_on_user_mode
+from nova_virt_libvirt.ports import port_of
 from nova_virt_libvirt.verbs import OnDomains
+from nova_virt_libvirt.vif import Owner
+from nova_virt_libvirt.vif_note import VifNote, forget, remember
+from nova_virt_libvirt.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,6 +35,7 @@ if TYPE_CHECKING:
     from nova_virt_api.driver.operation import Operation
     from nova_virt_api.model.identity import InstanceRef
     from nova_virt_api.model.nic import Nic
+    from nova_virt_libvirt.bridges import Bridges
     from nova_virt_libvirt.domain import Domain
     from nova_virt_libvirt.site import Site
 
@@ -44,20 +50,25 @@ class LibvirtInterfaces(OnDomains, Interfaces):
 
     def interfaces(self, guest: InstanceRef) -> Sequence[Interface]:
         cards = Cards(self.domains.find(guest))
-        return tuple(map(shown, cards.now()))
+        return tuple(shown(card, self.site.bridges) for card in cards.now())
 
     def attach_interface(self, guest: InstanceRef, nic: Nic, op: Operation) -> Interface:
         domain = self.domains.owned(guest)
         domain.require(*CHANGEABLE)
-        network = Places(self.site.connection(), self.site.pool).network("nic.network", nic.network)
-        refuse_on_user_mode(nic, network, "nic")
+        places = Places(self.site.connection(), self.site.pool, self.site.bridges)
+        asked, wire, properties = port_of(self.site, places, nic, "nic")
         op.stage(Stage.NETWORK_READY)
         op.stage("attach the interface", CancelMode.NONE)
-        wanted = replace(nic, mac=nic.mac or random_mac())
-        cards = Cards(domain)
-        cards.attach(nic_element(wanted, network, guest.uuid, 0))
+        wanted = replace(asked, mac=asked.mac or random_mac())
+        cards, card = Cards(domain), nic_element(wanted, wire, guest.uuid, 0)
+        with claimed_at_rest(self.site, domain, op) if properties is None else claimed(self.site, domain, op):
+            self.domains.owned(guest).require(*CHANGEABLE)
+            if properties is None:
+                cards.attach(card)
+            else:
+                self._attach_plugged(domain, card, properties)
         self.domains.forget(guest.uuid)
-        return next(shown(card) for card in cards.now() if mac_of(card) == wanted.mac)
+        return next(shown(card, self.site.bridges) for card in cards.now() if mac_of(card) == wanted.mac)
 
     def detach_interface(self, guest: InstanceRef, interface_id: str, op: Operation) -> None:
         domain = self.domains.owned(guest)
@@ -67,9 +78,38 @@ class LibvirtInterfaces(OnDomains, Interfaces):
         try:
             if state is not PowerState.SHUTDOWN:
                 unplug(cards, interface_id, op, paused=state is PowerState.PAUSED)
-            cards.detach(interface_id, libvirt.VIR_DOMAIN_AFFECT_CONFIG)  # last: until then a repeated call finds it
+            with claimed_at_rest(self.site, domain, op):
+                self.domains.owned(guest).require(*CHANGEABLE)
+                cards.detach(interface_id, libvirt.VIR_DOMAIN_AFFECT_CONFIG)  # last: till then a repeated call finds it
+            if interface_id in VifNote.of(domain.mark).ports:
+                with claimed(self.site, domain, op):
+                    self._unplug(domain, interface_id)
         finally:
             self.domains.forget(guest.uuid)
+
+    def _attach_plugged(self, domain: Domain, card: Any, properties: str) -> None:
+        """Attach an interface whose port os-vif makes; the guest's mark tells of the port while it may be there."""
+        mac = mac_of(card)
+        with translated("mark the guest's port"):
+            remember(domain.native, mac, properties)
+        try:
+            self.site.vifs.plug(Owner(domain.uuid, domain.name), properties)
+            Cards(domain).attach(card)
+        except Exception:
+            if not Cards(domain).is_anywhere(mac):
+                with suppress(VirtError):  # the mark still tells of it: destroying the guest removes it
+                    self._unplug(domain, mac)
+            raise
+
+    def _unplug(self, domain: Domain, mac: str) -> None:
+        """Remove the port of an interface that the guest does not have any more."""
+        with translated("look at the guest's ports"):
+            properties = VifNote.of(read_mark(domain.native)).ports.get(mac)
+        if properties is None:
+            return
+        self.site.vifs.unplug(Owner(domain.uuid, domain.name), properties)
+        with translated("mark the guest's port as removed"):
+            forget(domain.native, mac)
 
 
 class Cards:
@@ -116,6 +156,10 @@ class Cards:
     def has(self, mac: str, part: int) -> bool:
         """Whether a card of this address is in that part."""
         return any(mac_of(card) == mac for card in self._read_part(part))
+
+    def is_anywhere(self, mac: str) -> bool:
+        """Whether a card of this address is in any part."""
+        return any(self.has(mac, part) for part in self._parts())
 
     def _parts(self) -> list[int]:
         """What the guest consists of now: the running machine, its definition, or both."""
@@ -171,14 +215,21 @@ def failing(what: str) -> Iterator[None]:
         raise NetworkError(error.message, hint=HINTS[NetworkError]) from error.__cause__
 
 
-def shown(card: Any) -> Interface:
-    """An ``<interface>`` as everybody sees it."""
-    found, model = interface_of(card), card.find("model")
+def shown(card: Any, bridges: Bridges) -> Interface:
+    """An ``<interface>`` as everybody sees it.
+
+    Args:
+        card: it.
+        bridges: the host's bridges that count as networks.
+    """
+    found, model, wire = interface_of(card), card.find("model"), Wire.of_element(card)
+    bridge = None if wire is None else bridges.find(wire.id)
     return Interface(
         id=found.mac,
         mac=found.mac,
-        network=found.network,
+        network=found.network if bridge is None else bridge.name,
         model=None if model is None else MODELS.get(model.get("type", "").removesuffix("-non-transitional")),
+        binding=None if wire is None or bridge is not None else wire.binding,
     )
 
 

@@ -6,6 +6,7 @@ import libvirt
 from lxml import etree
 
 from nova_virt_api.model.place import Network, PoolFeature, StoragePool
+from nova_virt_libvirt.bridges import Bridges
 from nova_virt_libvirt.user_network import user_networks
 
 KINDS: Final = {
@@ -54,8 +55,8 @@ def storage_pool(native: Any, node: str) -> StoragePool:
     )
 
 
-def networks(native: Any, node: str) -> list[Network]:
-    """All networks, inactive ones too, and user mode where there is nothing better.
+def networks(native: Any, node: str, bridges: Bridges) -> list[Network]:
+    """All networks, inactive ones too; the host's bridges that count as such; user mode where there is nothing better.
 
     Raises:
         libvirt.libvirtError: the connection broke.
@@ -77,4 +78,5 @@ def networks(native: Any, node: str) -> list[Network]:
         except libvirt.libvirtError as error:
             if error.get_error_code() != libvirt.VIR_ERR_NO_NETWORK:  # removed meanwhile
                 raise
-    return [*sorted(found, key=lambda network: network.name), *user_networks(native, node)]
+    listed = sorted(found, key=lambda network: network.name)
+    return [*listed, *bridges.networks(native, node), *user_networks(native, node)]

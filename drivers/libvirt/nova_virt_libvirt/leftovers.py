@@ -15,6 +15,8 @@ from nova_virt_libvirt.names import claim_key, guest_of, is_claim
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.records import Records
 from nova_virt_libvirt.remains import find_domain, mark_of
+from nova_virt_libvirt.stored_volume_removal import volume_leftovers
+from nova_virt_libvirt.vif_note import VifNote
 from nova_virt_libvirt.volume_secrets import secrets_of
 
 if TYPE_CHECKING:
@@ -41,17 +43,19 @@ class Leftovers:
     def find(self) -> list[Leftover]:
         """See ``Driver.leftovers``. Disks that were kept have no claim and are none."""
         volumes: dict[UUID, list[tuple[Pool, str]]] = defaultdict(list)
-        for pool in self._places.active_pools():
-            for name in pool.names():
+        listed = [(pool, pool.names()) for pool in self._places.active_pools()]
+        for pool, names in listed:
+            for name in names:
                 if (uuid := guest_of(name)) is not None:
                     volumes[uuid].append((pool, name))
         guests = {instance.uuid: instance for instance in self._site.instances()}
-        return [
+        of_guests = [
             leftover
             for uuid, found in volumes.items()
             if any(is_claim(name) for _, name in found)
             for leftover in self._of_guest(uuid, found, guests.get(uuid))
         ]
+        return [*of_guests, *volume_leftovers(self._site, listed, self._is_abandoned)]
 
     def _of_guest(self, uuid: UUID, found: list[tuple[Pool, str]], guest: Instance | None) -> Iterator[Leftover]:
         if guest is not None and (guest.lifecycle not in UNFINISHED or not guest.owned):
@@ -65,12 +69,20 @@ class Leftovers:
         owner = chain.claim.record.owner if chain.claim else None
         if guest is not None:
             yield Leftover(uuid=uuid, kind="domain", name=guest.name, owner=guest.owner)
+            yield from self._ports(uuid, guest.owner)
         for pool, name in found:
             yield Leftover(uuid=uuid, kind="volume", name=name, place=pool.name, owner=owner)
         with translated(f"look for passwords of guest {uuid}"):
             secrets = [secret.usageID() for secret in secrets_of(self._site.connection(), uuid)]
         for name in secrets:
             yield Leftover(uuid=uuid, kind="secret", name=name, owner=owner)
+
+    def _ports(self, uuid: UUID, owner: str | None) -> Iterator[Leftover]:
+        """The ports that os-vif may have made for a guest."""
+        with translated(f"look at guest {uuid}"):
+            domain = find_domain(self._site.connection(), uuid)
+        for mac in VifNote.of(None if domain is None else mark_of(domain)).ports:
+            yield Leftover(uuid=uuid, kind="port", name=mac, owner=owner)
 
     def _is_whole(self, uuid: UUID) -> bool:
         """Whether the guest is complete now; it may have become so since the guests were listed."""

@@ -17,8 +17,8 @@ from nova_virt_api.model.instance import Lifecycle, PowerState
 from nova_virt_api.model.record import Phase, Record
 from nova_virt_libvirt.definition import PARSER
 from nova_virt_libvirt.errors import translated
-from nova_virt_libvirt.metadata import write_mark
-from nova_virt_libvirt.migration_departure import Departure
+from nova_virt_libvirt.metadata import read_mark, write_mark
+from nova_virt_libvirt.migration_departure import Departure, refuse_elsewhere
 from nova_virt_libvirt.migration_peer import opened
 from nova_virt_libvirt.migration_plan import plan_of, refuse_busy, refuse_there
 from nova_virt_libvirt.migration_room import Arriving
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from nova_virt_api.model.volume import Volume
     from nova_virt_libvirt.domain import Domain
     from nova_virt_libvirt.host import Host
+    from nova_virt_libvirt.metadata import Mark
     from nova_virt_libvirt.site import Site
 
 
@@ -97,6 +98,7 @@ class LibvirtLiveMigration(OnDomains, LiveMigration):
             message = "the source moves guests over TLS only, the destination does not"
             raise MigrationError("check_source", message, hint="set the option migration_tls at both or at neither")
         op.stage("look at both ends", CancelMode.AT_NEXT_STEP)
+        refuse_elsewhere(domain.native, journey.offer.host)
         connection = self.site.connection()
         plan = plan_of(connection, domain, domain.mark.record, self._records(), journey.offer, self.site.host())
         with self._peer(journey, "check_source") as there:
@@ -147,11 +149,7 @@ class LibvirtLiveMigration(OnDomains, LiveMigration):
             raise MigrationError("finish_destination", "the guest has not arrived", hint="repeat migrate at the source")
         op.stage("finish", CancelMode.NONE)
         if domain.mark is not None:
-            if NOTE in domain.mark.notes:
-                with translated("mark the guest"):
-                    notes = {role: text for role, text in domain.mark.notes.items() if role != NOTE}
-                    write_mark(domain.native, replace(domain.mark, standing=None, notes=notes))
-            self._settle(domain.mark.record, op)
+            self._settle(domain, domain.mark, op)
         self.domains.forget(guest.uuid)
         return self.domains.instance(guest, fresh=True)
 
@@ -263,16 +261,24 @@ class LibvirtLiveMigration(OnDomains, LiveMigration):
                 hold.remove()
             hold.end()
 
-    def _settle(self, record: Record, op: Operation) -> None:
-        """Let the claim say that the guest is complete and lives here."""
+    def _settle(self, domain: Domain, mark: Mark, op: Operation) -> None:
+        """Let mark and claim say that the guest is complete and lives here."""
         records = self._records()
-        key = claim_key(record.uuid)
+        key = claim_key(domain.uuid)
         chain = records.read(key)
         claim = None if chain is None else chain.claim
-        if claim is not None and claim.record.phase is Phase.READY and claim.host == self.site.host():
+        here = claim is not None and claim.record.phase is Phase.READY and claim.host == self.site.host()
+        if here and NOTE not in mark.notes:
             return
-        hold = records.acquire(key, replace(record, phase=Phase.READY), op, f"guest {record.uuid}")
-        hold.settle(Phase.READY)
+        hold = records.acquire(key, replace(mark.record, phase=Phase.READY), op, f"guest {domain.uuid}")
+        try:
+            with translated("mark the guest"):
+                mark = read_mark(domain.native) or mark
+                if NOTE in mark.notes:
+                    notes = {role: text for role, text in mark.notes.items() if role != NOTE}
+                    write_mark(domain.native, replace(mark, standing=None, notes=notes))
+        finally:
+            hold.settle(Phase.READY)
 
     def _remove_rest(self, guest: InstanceRef, plan: Plan, op: Operation) -> None:
         """Remove the disks and the claim of a guest that has gone and took copies along."""
@@ -285,6 +291,7 @@ class LibvirtLiveMigration(OnDomains, LiveMigration):
         hold = records.acquire(key, record, op, f"guest {guest.uuid}")
         pools = Places(self.site.connection(), self.site.pool).active_pools()
         try:
+            hold.verify()  # else they may be somebody else's by now
             remove_volumes(guest.uuid, pools, keep_disks=False, spare=hold.names())
         except BaseException:
             with suppress(VirtError):

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import libvirt
 
 from nova_virt_api.driver.operation import CancelMode, Stage
-from nova_virt_api.errors import InstanceNotFound, MigrationError, StateAfter, VirtError
+from nova_virt_api.errors import InstanceExists, InstanceNotFound, InvalidState, MigrationError, StateAfter, VirtError
 from nova_virt_api.model.instance import Lifecycle
 from nova_virt_api.model.record import Phase, Record
 from nova_virt_api.toolkit.committed import Committed
+from nova_virt_libvirt.domain import HINTS
 from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.guest_claim import claimed
 from nova_virt_libvirt.metadata import read_mark, write_mark
 from nova_virt_libvirt.migration_peer import find
 from nova_virt_libvirt.migration_room import end_waiting
 from nova_virt_libvirt.migration_run import Copying, failure
-from nova_virt_libvirt.migration_ticket import NOTE
-from nova_virt_libvirt.migration_whereabouts import WAITING, Arrival, arrival, is_moving
+from nova_virt_libvirt.migration_ticket import NOTE, earlier_journey
+from nova_virt_libvirt.migration_whereabouts import STOPPED, Arrival, arrival, is_moving
 from nova_virt_libvirt.names import claim_key
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.records import Records
@@ -27,14 +29,31 @@ from nova_virt_libvirt.remains import find_domain, remove_domain
 from nova_virt_libvirt.storage import Pool, Volume
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from nova_virt_api.driver.operation import Operation
+    from nova_virt_libvirt.metadata import Mark
     from nova_virt_libvirt.migration_run import Policy
     from nova_virt_libvirt.migration_ticket import Journey
     from nova_virt_libvirt.site import Site
 
 PHASE: Final = "migrate"
+MOVABLE: Final = (Lifecycle.READY, Lifecycle.MIGRATING)
 SIDE_BYTES: Final = 16 * 1024**2
 """As much of the console's log, and of first-boot data, as is taken along."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leaving:
+    """The guest as its claim has to say it is.
+
+    Args:
+        uuid: the guest.
+        mark: its mark.
+    """
+
+    uuid: UUID
+    mark: Mark
 
 
 class Departure:
@@ -74,15 +93,24 @@ class Departure:
             raise MigrationError(PHASE, message, hint=hint, state_after=StateAfter.UNKNOWN)
         return found is Arrival.ARRIVED
 
+    def _has_gone(self) -> bool:
+        """Whether the guest runs at the destination; if not, it cannot begin to: what waited for it there is ended."""
+        while not self.has_arrived():
+            with suppress(InstanceExists):  # it arrived just now
+                end_waiting(self._there, self._uuid)
+                return False
+        return True
+
     # --- going ----------------------------------------------------------------------------------------------------
 
     def go(self, policy: Policy) -> None:
         """Move the guest, or finish what an earlier attempt had begun."""
         self.stop_earlier()
-        if not self.has_arrived():
+        if not self._has_gone():
             here = self.domain()
             if here is None:
                 raise InstanceNotFound(f"guest {self._uuid} is neither here nor at {self._journey.offer.node}")
+            refuse_elsewhere(here, self._journey.offer.host)
             self._move(here, policy)
         self.complete()
 
@@ -96,10 +124,9 @@ class Departure:
             here.abortJob()
 
     def _move(self, here: Any, policy: Policy) -> None:
-        end_waiting(self._there, self._uuid)
         plan, room = self._journey.prepared(PHASE)
         self.let_run(here)
-        self._stand(here, Lifecycle.MIGRATING)
+        self._stand(here, Lifecycle.MIGRATING, self._op)
         try:
             self._bring_along()
             Copying(here, self._there, plan, room, self._journey.offer, policy, self._op).run()
@@ -116,10 +143,10 @@ class Departure:
             MigrationError: it cannot be told.
         """
         try:
-            if self.has_arrived():
+            if self._has_gone():
                 return True
             self.let_run(here)
-            self._stand(here, None)
+            self._stand(here, None, Committed(self._op))
         except VirtError as error:
             message = f"after a failure it cannot be told where the guest is: {error.message}"
             hint = "repeat this, or roll back, when both endpoints can be reached"
@@ -127,19 +154,31 @@ class Departure:
         return False
 
     def let_run(self, here: Any) -> None:
-        """Let a guest go on here that libvirt had stopped, not knowing whether it runs at the destination."""
+        """Let a guest go on here that was stopped to be moved; it must not run at the destination.
+
+        Libvirt stops it, or whoever hastened the move did. Nobody else may while the guest is MIGRATING.
+        """
         with translated("let the guest run on"):
             state, reason = here.state()
-            left = state == libvirt.VIR_DOMAIN_PAUSED and reason in WAITING
-            if left and not self._journey.planned(PHASE).paused:
+            left = state == libvirt.VIR_DOMAIN_PAUSED and reason in STOPPED
+            if left and earlier_journey(read_mark(here)) is not None and not self._journey.planned(PHASE).paused:
                 here.resume()
 
-    def _stand(self, domain: Any, standing: Lifecycle | None) -> None:
-        """Say in the guest's mark what it is in the middle of, and by which ticket."""
+    def _stand(self, domain: Any, standing: Lifecycle | None, op: Operation) -> None:
+        """Say in the guest's mark what it is in the middle of, and by which ticket.
+
+        Raises:
+            InvalidState: a verb that is gone has left it in the middle of something else.
+            Busy: somebody works on the guest.
+        """
         with translated("mark the guest"):
             mark = read_mark(domain)
-            if mark is None:
-                return
+        if mark is None or (standing is None and mark.standing is not Lifecycle.MIGRATING):
+            return
+        with claimed(self._site, Leaving(self._uuid, mark), op), translated("mark the guest"):
+            mark = read_mark(domain) or mark
+            if mark.lifecycle not in MOVABLE:
+                raise InvalidState(mark.lifecycle, MOVABLE, hint=HINTS.get(mark.lifecycle, ""))
             notes = {role: text for role, text in mark.notes.items() if role != NOTE}
             if standing is Lifecycle.MIGRATING:
                 notes[NOTE] = self._journey.ticket().encode()
@@ -212,12 +251,34 @@ class Departure:
         """
         self.stop_earlier()
         here = self.domain()
-        if here is None or self.has_arrived():
+        if here is None or self._has_gone():
             message = f"the guest has gone to {self._journey.offer.node}"
             raise MigrationError("rollback_source", message, hint="repeat migrate with the same ticket, then finish")
+        refuse_elsewhere(here, self._journey.offer.host)
         self._op.stage(Stage.CLEAN_UP, CancelMode.NONE)
         self.let_run(here)
-        self._stand(here, None)
+        self._stand(here, None, self._op)
+
+
+def refuse_elsewhere(here: Any, host: str) -> None:
+    """Refuse a guest that an earlier attempt may have brought to another destination than this.
+
+    One that runs here has not left: it is stopped here before it runs there.
+
+    Args:
+        here: its domain at the source.
+        host: uuid of the destination's host.
+
+    Raises:
+        MigrationError: it names the other destination.
+    """
+    with translated("look at the guest"):
+        before = earlier_journey(read_mark(here))
+        runs = here.state()[0] == libvirt.VIR_DOMAIN_RUNNING
+    if before is not None and before.offer.host != host and not runs:
+        message = f"an earlier attempt may have brought the guest to {before.offer.node}"
+        hint = f"repeat the live migration to {before.offer.node}, or roll it back with its own ticket"
+        raise MigrationError(PHASE, message, hint=hint, state_after=StateAfter.UNKNOWN)
 
 
 def as_volume(connection: Any, native: Any) -> Volume:

@@ -13,9 +13,14 @@ from nova_virt_api.model.instance import PowerState
 from nova_virt_libvirt.definition import PARSER
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.foreign import volume_at
-from nova_virt_libvirt.migration_ticket import Piece, Plan
+from nova_virt_libvirt.host_cpus import bound_cpus
+from nova_virt_libvirt.migration_ticket import Piece, Plan, earlier_journey
 from nova_virt_libvirt.migration_whereabouts import is_moving
 from nova_virt_libvirt.names import BASE_PREFIX, claim_key, guest_of, snapshot_key
+from nova_virt_libvirt.share_filesystems import filesystems_of
+from nova_virt_libvirt.share_ties import DETACH, named
+from nova_virt_libvirt.vif_note import VifNote
+from nova_virt_libvirt.wire import Wire, WireKind
 
 if TYPE_CHECKING:
     from nova_virt_api.model.record import Record
@@ -55,13 +60,14 @@ def plan_of(connection: Any, domain: Domain, record: Record, records: Records, o
     refuse_tied(domain, definition)
     shared = sees_same_storage(records, domain, offer)
     pieces = tuple(pieces_of(connection, domain, definition))
+    before = earlier_journey(domain.mark)  # which may have stopped it
     refuse_scattered(connection, definition, pieces, records.pool.name, shared=shared)
     return Plan(
         host=host,
         owner=record.owner,
         fingerprint=record.fingerprint,
         name=domain.name,
-        paused=state is PowerState.PAUSED,
+        paused=state is PowerState.PAUSED if before is None else before.planned(PHASE).paused,
         shared=shared,
         pieces=pieces,
         networks=networks_of(definition),
@@ -90,6 +96,12 @@ def refuse_tied(domain: Domain, definition: etree._Element) -> None:
     Raises:
         MigrationError: it says why.
     """
+    tags = [one.share.tag for one in filesystems_of(definition)]
+    if tags:
+        raise MigrationError(PHASE, f"the guest cannot leave its host: it uses {named(tags)} of it", hint=DETACH)
+    if bound_cpus(definition):
+        message = "the guest cannot leave its host: it has processors of it for itself, and others may have them there"
+        raise MigrationError(PHASE, message, hint="make it anew at the destination, e.g. from a snapshot")
     for path, why in STAYING.items():
         if definition.find(path) is not None:
             raise MigrationError(PHASE, f"the guest cannot leave its host: {why}", hint="take that away from it first")
@@ -98,6 +110,9 @@ def refuse_tied(domain: Domain, definition: etree._Element) -> None:
     if snapshots:
         message = f"the guest has {snapshots} checkpoints, which libvirt does not take along"
         raise MigrationError(PHASE, message, hint="delete them first")
+    if VifNote.of(domain.mark).ports:
+        message = "the guest has ports that os-vif makes on its own host only"
+        raise MigrationError(PHASE, message, hint="detach these interfaces first")
     if domain.mark is not None and "checkpoint" in domain.mark.notes:
         raise MigrationError(PHASE, "the guest has checkpoints, which stay with their host", hint="delete them first")
 
@@ -186,12 +201,12 @@ def refuse_scattered(
 
 
 def networks_of(definition: etree._Element) -> dict[str, str]:
-    """Name of libvirt's network of each interface that is on one, by MAC address."""
+    """Id of what each interface is plugged into, by MAC address."""
     found = {}
     for interface in definition.iterfind("devices/interface"):
-        mac, source = interface.find("mac"), interface.find("source")
-        if mac is not None and source is not None and source.get("network"):
-            found[mac.get("address", "").lower()] = source.get("network", "")
+        mac, wire = interface.find("mac"), Wire.of_element(interface)
+        if mac is not None and wire is not None and wire.kind is not WireKind.USER:
+            found[mac.get("address", "").lower()] = wire.id
     return found
 
 

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from nova_virt_libvirt.hold import Hold
     from nova_virt_libvirt.migration_ticket import Journey, Piece, Plan
     from nova_virt_libvirt.site import Site
+    from nova_virt_libvirt.wire import Wire
 
 PREPARE: Final = "prepare"
 GRANULE: Final = 1024
@@ -57,7 +58,7 @@ class Arriving:
         self._plan = journey.plan
         self._op = op
         self._connection = site.connection()
-        self._places = Places(self._connection, site.pool)
+        self._places = Places(self._connection, site.pool, site.bridges)
         self._records = Records(self._places.records_pool(), site.host())
 
     # --- making room ----------------------------------------------------------------------------------------------
@@ -99,18 +100,22 @@ class Arriving:
                     raise InstanceExists(f"another guest here is called {plan.name!r}", hint="rename one of the two")
 
     def _networks(self, plan: Plan, nics: Sequence[Nic] | None) -> dict[str, str]:
-        wanted: dict[str, str | None] = dict(plan.networks)
+        wanted: dict[str, Nic | None] = dict.fromkeys(plan.networks)
         for index, nic in enumerate(nics or ()):
             mac = nic.mac or (list(plan.networks)[index] if index < len(plan.networks) else "")
             if mac.lower() not in wanted:
                 message = f"the guest has no interface {index} on a network, or none with the MAC address {nic.mac}"
                 raise MigrationError(PREPARE, message, hint="name each interface as it is at the source")
-            wanted[mac.lower()] = nic.network
+            wanted[mac.lower()] = nic
         try:
-            return {mac: self._places.network("nics.network", name) for mac, name in wanted.items()}
+            return {mac: self._wire(plan.networks[mac], nic).id for mac, nic in wanted.items()}
         except (InvalidSpec, Unavailable) as error:
             hint = "make a network of this name here, or say with nics= which one to use"
             raise MigrationError(PREPARE, f"a network of the guest is not here: {error.message}", hint=hint) from error
+
+    def _wire(self, there: str, nic: Nic | None) -> Wire:
+        """What an interface is plugged into here; like at the source if nobody says."""
+        return self._places.again("nics.network", there) if nic is None else self._places.wire("nics", nic)
 
     def _shared_paths(self, plan: Plan) -> dict[str, str]:
         paths = {}
@@ -161,6 +166,7 @@ class Arriving:
     def _clear(self, hold: Hold) -> None:
         """Remove what an earlier, interrupted call left."""
         try:
+            hold.verify()  # else they may be somebody else's by now
             remove_volumes(self._uuid, self._places.active_pools(), keep_disks=False, spare=hold.names())
         except BaseException:
             with suppress(VirtError):
@@ -170,6 +176,7 @@ class Arriving:
     def _undo(self, hold: Hold, error: BaseException) -> None:
         self._op.stage(Stage.CLEAN_UP, CancelMode.NONE)
         try:
+            hold.verify()  # else they may be somebody else's by now
             remove_volumes(self._uuid, self._places.active_pools(), keep_disks=False, spare=hold.names())
             hold.remove()
         except VirtError as second:
@@ -222,6 +229,7 @@ class Arriving:
         record = Record(uuid=self._uuid, owner=self._site.owner, fingerprint="", phase=Phase.DELETING)
         hold = self._records.acquire(claim_key(self._uuid), record, self._op, f"guest {self._uuid}")
         try:
+            hold.verify()  # else they may be somebody else's by now
             remove_volumes(self._uuid, self._places.active_pools(), keep_disks=False, spare=hold.names())
         except BaseException:
             with suppress(VirtError):

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 LOOK: Final = 0.2
 """Seconds between two looks at the progress; that it is over is noticed at once."""
 
+LEFT: Final = "paused due to previous migration"
+"""QEMU says so of a guest that was paused when an attempt began whose process was killed right before its end."""
+
 ALWAYS: Final[int] = libvirt.VIR_MIGRATE_LIVE | libvirt.VIR_MIGRATE_PERSIST_DEST
 LEAST_GIB: Final = 2
 
@@ -232,4 +235,6 @@ def failure(error: libvirt.libvirtError) -> MigrationError:
     """Why libvirt could not move the guest, which runs here as before."""
     found = translate(error, "move the guest")
     hint = found.hint or "look at the log of libvirt's daemon at the destination"
+    if LEFT in found.message:
+        hint = "unpause the guest, then move it: QEMU takes a paused one for one that has gone"
     return MigrationError("migrate", found.message, hint=hint)

@@ -7,16 +7,18 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
+import libvirt
+
 from nova_virt_api.errors import Busy, MigrationError
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.instance import Lifecycle
 from nova_virt_api.model.ticket import Move, Ticket
+from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.migration_whereabouts import WAITING
 from nova_virt_libvirt.version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    import libvirt
 
     from nova_virt_libvirt.metadata import Mark
 
@@ -83,7 +85,7 @@ class Plan:
         paused: whether its CPUs were stopped.
         shared: whether both endpoints see the same storage; else the pieces are copied.
         pieces: the volumes that are the guest's alone.
-        networks: name of the network of each of its interfaces, by MAC address.
+        networks: id of what each of its interfaces is plugged into, by MAC address.
     """
 
     host: str
@@ -107,7 +109,7 @@ class Room:
 
     Args:
         paths: where the guest's volumes are there, by their path at the source.
-        networks: name of the network of each interface there, by MAC address.
+        networks: id of what each interface is plugged into there, by MAC address.
         overlays: whether the disks there are overlays of the same images, so that only what differs is copied.
     """
 
@@ -212,16 +214,24 @@ def made(kind: type[Any], found: Mapping[str, Any]) -> Any:
     return kind(**{name: value for name, value in found.items() if name in kind.__dataclass_fields__})
 
 
+def earlier_journey(mark: Mark | None) -> Journey | None:
+    """The attempt to move a guest that nobody has finished or rolled back; None if there is none."""
+    note = None if mark is None or mark.standing is not Lifecycle.MIGRATING else mark.notes.get(NOTE)
+    return None if note is None else read_ticket(Ticket.decode(note), "migrate")
+
+
 def refuse_departed(domain: libvirt.virDomain, mark: Mark) -> None:
     """Refuse to destroy what is left of a guest that may run elsewhere by now, from the disks that are seen here too.
 
     Raises:
         Busy: names where it may run.
     """
-    note = mark.notes.get(NOTE)
-    if mark.standing is not Lifecycle.MIGRATING or note is None or domain.isActive():
+    journey = earlier_journey(mark)
+    if journey is None or not journey.planned("destroy").shared:
         return
-    journey = read_ticket(Ticket.decode(note), "destroy")
-    if journey.planned("destroy").shared:
+    with translated("look at the guest"):
+        state, reason = domain.state()
+    waits = state == libvirt.VIR_DOMAIN_PAUSED and reason in WAITING
+    if waits or state == libvirt.VIR_DOMAIN_SHUTOFF:
         message = f"the guest may run at {journey.offer.node}, on the same disks"
         raise Busy(message, hint="repeat the live migration, which finds out; then destroy the guest where it is")

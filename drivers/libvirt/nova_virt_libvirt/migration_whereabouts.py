@@ -18,6 +18,9 @@ PAUSED: Final = libvirt.VIR_DOMAIN_PAUSED
 WAITING: Final = frozenset({libvirt.VIR_DOMAIN_PAUSED_MIGRATION, libvirt.VIR_DOMAIN_PAUSED_STARTING_UP})
 """Why CPUs stand still that have not begun to run there, or have ended to run here."""
 
+STOPPED: Final = WAITING | {libvirt.VIR_DOMAIN_PAUSED_USER}
+"""Why the CPUs of a guest stand still that is being moved."""
+
 POSTCOPY: Final = frozenset({libvirt.VIR_DOMAIN_PAUSED_POSTCOPY, libvirt.VIR_DOMAIN_PAUSED_POSTCOPY_FAILED})
 
 

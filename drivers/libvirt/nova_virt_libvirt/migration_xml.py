@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID, uuid5
 
 import libvirt
 from lxml import etree
@@ -10,6 +11,7 @@ from lxml import etree
 from nova_virt_libvirt.definition import PARSER
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.metadata import INSTANCE
+from nova_virt_libvirt.wire import Wire, rewire
 
 if TYPE_CHECKING:
     from nova_virt_libvirt.migration_ticket import Offer, Room
@@ -55,18 +57,18 @@ def patched(text: str, room: Room, offer: Offer) -> etree._Element:
             if there is not None:
                 element.set(attribute, there)
     for interface in root.iterfind("devices/interface"):
-        connect(interface, room)
+        connect(interface, room, UUID(root.findtext("uuid")))
     for graphics in root.iterfind("devices/graphics"):
         listen(graphics, offer)
     return root
 
 
-def connect(interface: etree._Element, room: Room) -> None:
+def connect(interface: etree._Element, room: Room, guest: UUID) -> None:
     """Put an interface on the destination's network."""
-    mac, source = interface.find("mac"), interface.find("source")
-    there = None if mac is None else room.networks.get(mac.get("address", "").lower())
-    if source is not None and there is not None and source.get("network") is not None:
-        source.set("network", there)
+    mac = "" if (element := interface.find("mac")) is None else element.get("address", "").lower()
+    there = room.networks.get(mac)
+    if there is not None:
+        rewire(interface, Wire.of_id(there), uuid5(guest, mac))
 
 
 def listen(graphics: etree._Element, offer: Offer) -> None:

@@ -72,6 +72,11 @@ def snapshot_key(uuid: UUID) -> str:
     return f"{uuid}.snapshot"
 
 
+def live_name(uuid: UUID) -> str:
+    """Volume that QEMU copies a running guest's disk to for a snapshot."""
+    return f"{snapshot_key(uuid)}.live.{ImageFormat.QCOW2.value}"
+
+
 def migration_key(uuid: UUID) -> str:
     """What the claim on a guest is kept under while it leaves."""
     return f"{uuid}.migration"

@@ -18,6 +18,21 @@ OPTIONS: Sequence[cfg.Opt] = (
         "pool",
         help="Storage pool for disks whose spec names none. Unset: the only one, or the one named 'default'.",
     ),
+    cfg.ListOpt(
+        "bridges",
+        default=[],
+        help="Linux bridges of the hypervisor's host, e.g. br0, that guests join by name as they join networks.",
+    ),
+    cfg.ListOpt(
+        "ovs_bridges",
+        default=[],
+        help="Bridges of Open vSwitch on the hypervisor's host that guests join by name as they join networks.",
+    ),
+    cfg.StrOpt(
+        "ovsdb",
+        help="Where os-vif finds Open vSwitch's database, e.g. unix:/run/openvswitch/db.sock. Unset: where the option"
+        " ovsdb_connection of its own says, in the group os_vif_ovs.",
+    ),
     cfg.DictOpt(
         "peers",
         default={},
@@ -80,6 +95,12 @@ OPTIONS: Sequence[cfg.Opt] = (
         "backup_sockets",
         help="Directory on the hypervisor's host, of QEMU's account, for the sockets that backups are read from. Unset:"
         " the guest's own in libvirt's state.",
+    ),
+    cfg.ListOpt(
+        "share_directories",
+        default=[],
+        help="Directories on the hypervisor's host that guests may share, each with all that lies below it, e.g."
+        " /srv/shares. Unset: none.",
     ),
     cfg.IntOpt(
         "console_ticket_seconds", default=600, min=1, help="For how long the ticket of a VNC or SPICE console is good."

@@ -7,10 +7,14 @@ from typing import Any, Final, TypeVar
 import libvirt
 
 from nova_virt_api.errors import ConfigError, InvalidSpec, Unavailable
+from nova_virt_api.model.nic import Nic
+from nova_virt_api.model.nic_binding import OpaquePort
 from nova_virt_api.model.spec import require_one
+from nova_virt_libvirt.bridges import NO_BRIDGES, Bridges, require_bridge
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.storage import OVERLAY_KINDS, Pool, inactive
 from nova_virt_libvirt.user_network import USER_MODE, is_own_daemon
+from nova_virt_libvirt.wire import Wire, WireKind
 
 T = TypeVar("T")
 
@@ -30,11 +34,15 @@ class Places:
     Args:
         connection: the connection to look with.
         configured_pool: the driver's option ``pool``: where records are kept, and disks that name no pool.
+        bridges: the host's bridges that count as networks.
     """
 
-    def __init__(self, connection: libvirt.virConnect, configured_pool: str | None) -> None:
+    def __init__(
+        self, connection: libvirt.virConnect, configured_pool: str | None, bridges: Bridges = NO_BRIDGES
+    ) -> None:
         self._connection = connection
         self._configured_pool = configured_pool
+        self._bridges = bridges
         self._pools: dict[str, Pool] = {}
 
     def records_pool(self) -> Pool:
@@ -71,26 +79,63 @@ class Places:
         with translated("look for storage pools"):
             return [Pool(self._connection, native) for native in self._connection.listAllStoragePools(active)]
 
-    def network(self, field: str, wanted: str | None) -> str:
-        """The name of the network that a field of a spec means: by name or id, or the only one.
+    def wire(self, field: str, nic: Nic) -> Wire:
+        """What an interface of a spec is plugged into: the port that it names, or its network.
+
+        Args:
+            field: what errors call the interface.
+            nic: the interface.
+
+        Raises:
+            InvalidSpec: there is no such network, or several and none was named; or its port cannot be made.
+            Unavailable: the network is not active, or the host has no such bridge.
+        """
+        if isinstance(nic.binding, OpaquePort):
+            known = "one of kind os-vif, which needs the library os-vif where this driver runs"
+            raise InvalidSpec(f"{field}.binding", nic.binding.kind, known)
+        if nic.binding is not None:
+            return require_bridge(self._connection, Wire.of_binding(nic.binding))
+        return self.network(f"{field}.network", nic.network)
+
+    def network(self, field: str, wanted: str | None) -> Wire:
+        """The network that a field of a spec means: by name or id, or the only one.
 
         Raises:
             InvalidSpec: there is none such, or several and none was named.
-            Unavailable: it is not active.
+            Unavailable: it is not active, or the host has no such bridge.
         """
         with translated("look for networks"):
             if wanted is None:
-                active = self._connection.listNetworks() or self._connection.listDefinedNetworks()
-                wanted = require_one(field, None, active or self._user_mode())
+                active = [*self._connection.listNetworks(), *(wire.id for wire in self._bridges)]
+                wanted = require_one(field, None, active or self._connection.listDefinedNetworks() or self._user_mode())
             if wanted in self._user_mode():
-                return wanted
+                return Wire.of_id(wanted)
             found = either(self._connection.networkLookupByName, self._connection.networkLookupByUUIDString, wanted)
             if found is None:
-                raise none_such(field, wanted, [*self._connection.listNetworks(), *self._user_mode()])
+                return require_bridge(self._connection, self._bridge(field, wanted))
             name: str = found.name()
             if not found.isActive():
                 raise Unavailable(f"network {name} is not active", hint=f"start it: virsh net-start {name}")
-            return name
+            return Wire(kind=WireKind.NETWORK, name=name)
+
+    def again(self, field: str, known: str) -> Wire:
+        """What a guest that was somewhere else is plugged into here, by its id there.
+
+        Raises:
+            InvalidSpec: there is no such network here.
+            Unavailable: it is not active, or the host has no such bridge.
+        """
+        wire = Wire.of_id(known)
+        if wire.binding is not None:
+            return require_bridge(self._connection, wire)
+        return self.network(field, known)
+
+    def _bridge(self, field: str, wanted: str) -> Wire:
+        found = self._bridges.find(wanted)
+        if found is None:
+            names = [*self._connection.listNetworks(), *(wire.name for wire in self._bridges), *self._user_mode()]
+            raise none_such(field, wanted, names)
+        return found
 
     def _user_mode(self) -> list[str]:
         return [USER_MODE] if is_own_daemon(self._connection) else []
@@ -103,7 +148,8 @@ class Places:
 
     def _pool_names(self) -> list[str]:
         with translated("look for storage pools"):
-            return list(self._connection.listStoragePools())
+            pools = self._connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE)
+            return [pool.name() for pool in pools]  # listStoragePools() counts first, then lists
 
     def _pool(self, field: str, wanted: str) -> Pool:
         if wanted not in self._pools:

@@ -16,8 +16,13 @@ from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import Lifecycle, PowerOff, PowerState
 from nova_virt_libvirt.domain import Domain
 from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.native_call import in_time
 from nova_virt_libvirt.resize_note import refuse_start_of_prepared
+from nova_virt_libvirt.site import Site
 from nova_virt_libvirt.verbs import OnDomains
+from nova_virt_libvirt.vif import Owner, Vifs
+from nova_virt_libvirt.vif_note import VifNote
+from nova_virt_libvirt.volume_errors import volume_errors
 
 ASK_AGAIN_SECONDS: Final = 10.0
 """A guest that is still booting, or has its screen locked, may miss the first press of its power button."""
@@ -38,6 +43,8 @@ STOPPABLE: Final = (
 class LibvirtPower(OnDomains, Driver):
     """The power verbs."""
 
+    site: Site
+
     def power_on(self, guest: InstanceRef, op: Operation) -> None:
         domain = self.domains.owned(guest, *SWITCHABLE)
         state = domain.require(PowerState.SHUTDOWN, PowerState.CRASHED, PowerState.RUNNING)
@@ -48,7 +55,8 @@ class LibvirtPower(OnDomains, Driver):
         op.stage(Stage.START, CancelMode.NONE)
         if state is PowerState.CRASHED:
             kill(domain)  # a crashed guest's QEMU is kept until somebody removes it
-        start(domain)
+        plug_again(self.site.vifs, domain)
+        start(domain, op)
         self.domains.forget(guest.uuid)
 
     def power_off(self, guest: InstanceRef, op: Operation, *, mode: PowerOff, grace_seconds: float) -> None:
@@ -82,11 +90,24 @@ class LibvirtPower(OnDomains, Driver):
                 domain.native.reset(0)
 
 
-def start(domain: Domain) -> None:
+def plug_again(vifs: Vifs, domain: Domain) -> None:
+    """Make the ports that os-vif had made for a guest: a restart of its host may have taken them.
+
+    From another machine nobody can; then libvirt says which one is missing.
+
+    Raises:
+        NetworkError: os-vif could not make one.
+    """
+    note = VifNote.of(domain.mark)
+    if note.ports and not vifs.refusal:
+        vifs.plug_all(Owner(domain.uuid, domain.name), note)
+
+
+def start(domain: Domain, op: Operation) -> None:
     """Start a guest that is off; nothing happens to one that somebody else started meanwhile."""
     try:
-        with translated("start the guest"):
-            domain.native.create()
+        with volume_errors("start the guest", only_known=True):
+            in_time(domain.native.create, op)
     except Exception:
         if domain.power_state is not PowerState.RUNNING:
             raise

@@ -9,6 +9,7 @@ from nova_virt_api.model.disk import DiskBus
 from nova_virt_api.model.nic import NicModel
 from nova_virt_api.model.screen import Graphics, VideoModel
 from nova_virt_libvirt.devices.disk import PREFIXES
+from nova_virt_libvirt.devices.limits import DISK_RATES
 from nova_virt_libvirt.domain_xml import has_express, machine_type
 from nova_virt_libvirt.extras import machine_of
 from nova_virt_libvirt.guest_cpus import refuse_cpu
@@ -17,6 +18,9 @@ from nova_virt_libvirt.host_cells import with_free_pages
 if TYPE_CHECKING:
     from nova_virt_api.model.spec import InstanceSpec
     from nova_virt_libvirt.emulator import Emulator
+
+FASTEST: Final = 10**15
+"""Units in a second (QEMU, THROTTLE_VALUE_MAX)."""
 
 OLD_MACHINE: Final = "a machine without PCI Express, which a disk on IDE needs"
 
@@ -30,10 +34,12 @@ def refuse_hardware(spec: InstanceSpec, emulator: Emulator, native: Any, virt_ty
         libvirt.libvirtError: the connection broke.
     """
     refuse_buses(spec)
+    refuse_rates(spec)
     refuse_machine(spec, emulator)
     refuse_nics(spec)
     refuse_screen(spec, emulator)
     refuse_pages(spec, emulator, native)
+    refuse_plugging(spec)
     if spec.cpu is not None:
         refuse_cpu(native, virt_type, spec.cpu)
 
@@ -46,6 +52,21 @@ def refuse_buses(spec: InstanceSpec) -> None:
         if bus is not None and bus not in PREFIXES:
             allowed = f"one of: {', '.join(bus.value for bus in PREFIXES)}; libvirt 9.0 emulates no NVMe controllers"
             raise InvalidSpec(field, bus.value, allowed)
+
+
+def refuse_rates(spec: InstanceSpec) -> None:
+    """Limits beyond those of QEMU, whose bursts may be so large in all."""
+    for index, disk in enumerate(spec.disks):
+        for name in DISK_RATES if disk.limits is not None else ():
+            rate, field = getattr(disk.limits, name), f"disks[{index}].limits.{name}"
+            if rate is None:
+                continue
+            burst, seconds = rate.burst_per_second, rate.burst_seconds
+            for part, value in (("per_second", rate.per_second), ("burst_per_second", burst)):
+                if value is not None and value > FASTEST:
+                    raise InvalidSpec(f"{field}.{part}", value, f"at most {FASTEST}")
+            if burst is not None and seconds is not None and burst * seconds > FASTEST:
+                raise InvalidSpec(f"{field}.burst_seconds", seconds, f"at most {FASTEST // burst} with such a burst")
 
 
 def refuse_machine(spec: InstanceSpec, emulator: Emulator) -> None:
@@ -86,6 +107,20 @@ def refuse_screen(spec: InstanceSpec, emulator: Emulator) -> None:
     ):
         if wanted is not None and wanted is not none and wanted.value not in found:
             raise InvalidSpec(f"screen.{field}", wanted.value, f"one of: {', '.join(sorted(found))}")
+
+
+def refuse_plugging(spec: InstanceSpec) -> None:
+    """Memory that cannot be given while the guest runs."""
+    if spec.max_memory_bytes is None:
+        return
+    backing = spec.backing
+    allowed = ""
+    if len(spec.numa) > 1:
+        allowed = "None with several NUMA cells"
+    elif backing is not None and (backing.locked or backing.file_backed or backing.encryption is not None):
+        allowed = "None with memory that is locked, encrypted or in a file"
+    if allowed:
+        raise InvalidSpec("max_memory_bytes", spec.max_memory_bytes, allowed)
 
 
 def refuse_pages(spec: InstanceSpec, emulator: Emulator, native: Any) -> None:

@@ -16,6 +16,8 @@ from nova_virt_libvirt.metadata import Mark, read_mark
 from nova_virt_libvirt.names import console_log_name, guest_of, is_disk
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.storage import Pool, VolumeExists
+from nova_virt_libvirt.vif import Owner, Vifs
+from nova_virt_libvirt.vif_note import VifNote
 from nova_virt_libvirt.volume_secrets import remove_secrets
 
 WITH_TPM: Final[int] = getattr(libvirt, "VIR_DOMAIN_UNDEFINE_TPM", 0)  # libvirt 8.9
@@ -45,19 +47,28 @@ def mark_of(domain: libvirt.virDomain) -> Mark | None:
         return read_mark(domain)
 
 
-def remove_guest(connection: libvirt.virConnect, places: Places, uuid: UUID, hold: Hold, *, keep_disks: bool) -> None:
+def remove_guest(
+    connection: libvirt.virConnect, places: Places, uuid: UUID, hold: Hold, *, keep_disks: bool, vifs: Vifs
+) -> None:
     """Remove a guest that is claimed by us: its domain, then its volumes, but not the claim.
 
     Raises:
+        Busy: somebody else took over while this process was silent; the guest may be another one by now.
         Ambiguous: a domain that does not bear our mark has its uuid.
         StorageError: some volumes could not be removed; it names them.
+        NetworkError: a port of os-vif's could not be removed.
     """
+    hold.verify(places.records_pool())
     with translated(f"look for guest {uuid}"):
         domain = find_domain(connection, uuid)
     if domain is not None:
         mark = mark_of(domain)
         if mark is None or mark.record.owner != hold.claim.record.owner:
             raise Ambiguous(f"two guests claim {uuid}", [domain.name(), hold.volume.name])
+        if (note := VifNote.of(mark)).ports:
+            with translated("stop the guest"):
+                stop(domain)
+            vifs.unplug_all(Owner(uuid, domain.name()), note)  # while the guest's mark still tells of them
         remove_domain(domain)
     remove_secrets(connection, uuid)
     end_joining_machine(connection, uuid)

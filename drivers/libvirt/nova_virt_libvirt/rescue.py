@@ -191,7 +191,7 @@ class Rescuing:
 
     def _start(self) -> None:
         self._op.stage(Stage.START, CancelMode.NONE)
-        start(self._domain)
+        start(self._domain, self._op)
 
     def _marked(self, note: RescueNote | None) -> Mark:
         """The guest's mark with this note; None for a guest that is not rescued."""

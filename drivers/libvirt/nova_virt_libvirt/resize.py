@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from nova_virt_api.capability import Capability, Feature
 from nova_virt_api.driver.operation import CancelMode, Stage
-from nova_virt_api.driver.resize import Resize
 from nova_virt_api.errors import (
     InstanceNotFound,
     InvalidSpec,
@@ -32,9 +31,9 @@ from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.power import kill
 from nova_virt_libvirt.resize_arrival import Arrival, size_wanted
 from nova_virt_libvirt.resize_here import Reshaping, cards_of
-from nova_virt_libvirt.resize_note import ResizeNote, ResizeStage, new_token, pending_note
+from nova_virt_libvirt.resize_live import LibvirtLiveResize
+from nova_virt_libvirt.resize_note import ResizeNote, ResizeStage, new_token, pending_note, refuse_made_elsewhere
 from nova_virt_libvirt.resize_parcel import Parcel
-from nova_virt_libvirt.verbs import OnDomains
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,7 +54,7 @@ if TYPE_CHECKING:
 PENDING: Final = Lifecycle.RESIZE_PENDING
 
 
-class LibvirtResize(OnDomains, Resize):
+class LibvirtResize(LibvirtLiveResize):
     """The role Resize. What a resize makes of a disk is a layer on it."""
 
     site: Site
@@ -167,7 +166,7 @@ class LibvirtResize(OnDomains, Resize):
         """The guest, claimed."""
         with claimed(self.site, domain, op):
             connection = self.site.connection()
-            places = Places(connection, self.site.pool)
+            places = Places(connection, self.site.pool, self.site.bridges)
             try:
                 yield Reshaping(connection, places, domain.native, domain.uuid, op)
             finally:
@@ -185,6 +184,7 @@ class LibvirtResize(OnDomains, Resize):
             note = pending_note(shaping.mark())
             if note is None or note.token != parcel.token or note.stage is ResizeStage.REVERTING:
                 raise stale(guest)
+            refuse_made_elsewhere(note, self.site.host())
             if note.stage is ResizeStage.PREPARED:
                 wanted = replace(note, size=size_wanted(note.size, spec))
                 refuse_absurd(self.site, wanted.size)

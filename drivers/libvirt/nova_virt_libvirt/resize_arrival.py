@@ -26,7 +26,14 @@ from nova_virt_libvirt.names import claim_key, is_disk
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.records import Records
 from nova_virt_libvirt.remains import find_domain, mark_of, remove_guest, volumes_of
-from nova_virt_libvirt.resize_note import ResizeNote, ResizeStage, note_of, pending_note, with_note
+from nova_virt_libvirt.resize_note import (
+    ResizeNote,
+    ResizeStage,
+    note_of,
+    pending_note,
+    refuse_made_elsewhere,
+    with_note,
+)
 from nova_virt_libvirt.resize_parts import PartsFromSource
 from nova_virt_libvirt.spawn import undo
 
@@ -62,7 +69,7 @@ class Arrival:
         self._spec = spec
         self._op = op
         self._connection = site.connection()
-        self._places = Places(self._connection, site.pool)
+        self._places = Places(self._connection, site.pool, site.bridges)
 
     def run(self, way: Door) -> None:
         """Make the guest, unless it was made from this ticket before.
@@ -90,9 +97,12 @@ class Arrival:
             return
         parts = PartsFromSource(self._site, self._places, source, self._uuid, self._spec, self._op)
         try:
+            self._bind(source, self._site.host())
             self._build(parts, mark, note, hold)
         except BaseException as error:
             undo(self._site, hold, self._op, error, parts.made)
+            with suppress(VirtError):  # then only this host can make it, and whoever tries elsewhere is told so
+                self._unbind(source)
             raise
         with suppress(VirtError):  # the domain's mark says it too; others only would have to wait for the lease
             if self._site.manage is Manage.ALL:
@@ -101,7 +111,7 @@ class Arrival:
                 hold.settle(Phase.READY)
 
     def _build(self, parts: PartsFromSource, mark: Mark, note: ResizeNote, hold: Hold) -> None:
-        arrived = replace(note, stage=ResizeStage.ARRIVED, definition="", layers=())
+        arrived = replace(note, stage=ResizeStage.ARRIVED, definition="", layers=(), destination="")
         building = with_note(replace(mark, record=replace(mark.record, phase=Phase.BUILDING)), arrived)
         text = parts.definition(note.definition, size_wanted(note.size, self._spec), building)
         op = self._op
@@ -122,6 +132,21 @@ class Arrival:
 
     # --- the source -----------------------------------------------------------------------------------------------
 
+    def _bind(self, source: libvirt.virConnect, host: str) -> None:
+        """Say at the source which host makes the guest; empty for none. It is looked at again before the guest is."""
+        mark, note = self._waiting(source)
+        with translated("write down at the source where the guest goes"):
+            domain = find_domain(source, self._uuid)
+            if domain is not None and note.destination != host:
+                write_mark(domain, with_note(mark, replace(note, destination=host)))
+
+    def _unbind(self, source: libvirt.virConnect) -> None:
+        """Let another host make the guest, unless there is still something of it here that may be started."""
+        with translated(f"look for guest {self._uuid}"):
+            left = find_domain(self._connection, self._uuid)
+        if left is None:
+            self._bind(source, "")
+
     def _waiting(self, source: libvirt.virConnect) -> tuple[Mark, ResizeNote]:
         """Mark and note of the guest at the source.
 
@@ -139,6 +164,7 @@ class Arrival:
             hint = "prepare it again; if it was confirmed or reverted, there is nothing to finish"
             message = f"guest {self._uuid} does not wait {where} for this ticket"
             raise MigrationError("finish_resize", message, hint=hint)
+        refuse_made_elsewhere(note, self._site.host())
         return mark, note
 
     # --- the claim ------------------------------------------------------------------------------------------------
@@ -186,7 +212,7 @@ class Arrival:
     def _clean(self, hold: Hold, *, keep_disks: bool) -> Hold:
         """Remove what an interrupted call left; only then is the claim one on a guest in the making."""
         try:
-            remove_guest(self._connection, self._places, self._uuid, hold, keep_disks=keep_disks)
+            remove_guest(self._connection, self._places, self._uuid, hold, keep_disks=keep_disks, vifs=self._site.vifs)
         except BaseException:
             with suppress(VirtError):
                 hold.release()

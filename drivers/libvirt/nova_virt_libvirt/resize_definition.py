@@ -10,6 +10,8 @@ from lxml import etree
 from nova_virt_libvirt.definition import PARSER, size_of
 from nova_virt_libvirt.devices.screen import LONG_AGO
 from nova_virt_libvirt.metadata import INSTANCE
+from nova_virt_libvirt.plugged_memory import in_blocks, plugged_memory
+from nova_virt_libvirt.spare_cpus import vcpus_element
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,11 +67,19 @@ def set_size(definition: Any, size: Size) -> None:
 
 
 def set_vcpus(definition: Any, count: int) -> None:
-    """Give the guest this many virtual CPUs, all of them in use; topology, NUMA cells and pinning follow."""
+    """Give the guest this many virtual CPUs; one that can be given more while it runs keeps its ceiling.
+
+    If there are more than it could have, all of them are in use; topology, NUMA cells and pinning follow.
+    """
     vcpu = definition.find("vcpu")
     if vcpu is None:
         vcpu = etree.SubElement(definition, "vcpu")
     if int(vcpu.text or 1) == count and "current" not in vcpu.attrib:
+        return
+    if "current" in vcpu.attrib and count <= int(vcpu.text or 1):
+        vcpu.set("current", str(count))
+        if (listed := definition.find("vcpus")) is not None:
+            definition.replace(listed, vcpus_element(count, int(vcpu.text or 1)))
         return
     vcpu.text = str(count)
     vcpu.attrib.pop("current", None)
@@ -86,25 +96,45 @@ def set_vcpus(definition: Any, count: int) -> None:
 
 
 def set_memory(definition: Any, size_bytes: int) -> None:
-    """Give the guest this much memory; NUMA cells get an equal part each, and modules become part of it."""
-    total = size_bytes // KIB
+    """Give the guest this much memory; NUMA cells get an equal part each, and modules become part of it.
+
+    What it can be given while it runs is what is left below its ceiling.
+    """
+    room = fit_plugged_memory(definition, size_bytes)
+    total = (size_bytes + room) // KIB
     for tag in ("memory", "currentMemory"):
         element = definition.find(tag)
         if element is not None:
             element.set("unit", "KiB")
             element.text = str(total)
     most = definition.find("maxMemory")
-    if most is not None and size_of(most) < size_bytes:
+    if most is not None and size_of(most) < size_bytes + room:
         most.set("unit", "KiB")
         most.text = str(total)
     devices = definition.find("devices")
     for module in [] if devices is None else devices.findall("memory[@model='dimm']"):
         devices.remove(module)
+    if room:
+        definition.find("currentMemory").text = str(size_bytes // KIB)
+    total = size_bytes // KIB
     cells = definition.findall("cpu/numa/cell")
     for index, cell in enumerate(cells):
         part = total // 1024 // len(cells) * 1024
         cell.set("unit", "KiB")
         cell.set("memory", str(part if index else total - part * (len(cells) - 1)))
+
+
+def fit_plugged_memory(definition: Any, size_bytes: int) -> int:
+    """Let what can be plugged in begin above this size, up to the ceiling that there is; return how much that is."""
+    found, memory = plugged_memory(definition), definition.find("memory")
+    if found is None:
+        return 0
+    room = in_blocks(max(0, size_of(memory) - size_bytes), found.block_bytes)
+    if room:
+        found.shape(room)
+    else:
+        found.element.getparent().remove(found.element)
+    return room
 
 
 def set_disk(disk: Any, volume: Volume) -> None:

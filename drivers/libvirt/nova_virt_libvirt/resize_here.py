@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import libvirt
 
+from nova_virt_api.capability import Feature
 from nova_virt_api.driver.operation import CancelMode, Stage
-from nova_virt_api.errors import InstanceNotFound, InvalidState, StateAfter, VirtError
+from nova_virt_api.errors import InstanceNotFound, InvalidState, NotSupported, StateAfter, VirtError
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.instance import PowerState
 from nova_virt_libvirt.devices.nic import nic_element
 from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.host_cpus import bound_cpus
 from nova_virt_libvirt.metadata import read_mark, write_mark
 from nova_virt_libvirt.names import layer_name
 from nova_virt_libvirt.resize_definition import (
@@ -31,6 +33,7 @@ from nova_virt_libvirt.resize_definition import (
 )
 from nova_virt_libvirt.resize_disks import new_sizes, own_disks, refuse_unfit
 from nova_virt_libvirt.resize_note import Layer, ResizeNote, ResizeStage, pending_note, with_note
+from nova_virt_libvirt.user_network import refuse_on_user_mode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from nova_virt_api.model.size import Size
     from nova_virt_libvirt.metadata import Mark
     from nova_virt_libvirt.places import Places
+    from nova_virt_libvirt.wire import Wire
 
 
 class Reshaping:
@@ -80,6 +84,7 @@ class Reshaping:
         with translated("look at the guest's disks"):
             disks = own_disks(self._connection, definition, self._uuid)
         refuse_unfit(definition, disks, self._uuid)
+        refuse_unbound(definition, size)
         new_sizes(disks, size)
         layers = tuple(
             Layer(pool=disk.volume.pool.name, name=layer_name(self._uuid, index, token))
@@ -189,32 +194,44 @@ class Reshaping:
             self.native = self._connection.defineXML(text_of(definition))
 
 
+def refuse_unbound(definition: etree._Element, size: Size) -> None:
+    """Refuse more virtual CPUs for a guest that has a processor of the host for each: those would have none.
+
+    Raises:
+        NotSupported: it is such a guest.
+    """
+    now = int(definition.findtext("vcpu") or 1)
+    if size.vcpus is not None and size.vcpus > now and bound_cpus(definition):
+        reason = f"the guest has a processor of the host for each of its {now} virtual CPUs; it can have fewer"
+        raise NotSupported(Feature.DEDICATED_CPUS, "size.vcpus", reason)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
     """A network interface to be.
 
     Args:
         nic: what was asked for.
-        network: libvirt's name of its network.
+        wire: what it is plugged into.
     """
 
     nic: Nic
-    network: str
+    wire: Wire
 
     def element(self, uuid: UUID, index: int) -> etree._Element:
         """It in a definition."""
-        return nic_element(self.nic, self.network, uuid, index)
+        return nic_element(self.nic, self.wire, uuid, index)
 
 
 def cards_of(places: Places, nics: Sequence[Nic] | None, field: str) -> list[Card] | None:
     """The interfaces with their networks; None for None.
 
     Raises:
-        InvalidSpec: there is no such network, or several and none was named.
+        InvalidSpec: there is no such network, or several and none was named; or an interface on it cannot be so.
     """
     if nics is None:
         return None
-    return [
-        Card(nic=nic, network=places.network(f"{field}[{index}].network", nic.network))
-        for index, nic in enumerate(nics)
-    ]
+    cards = [Card(nic=nic, wire=places.wire(f"{field}[{index}]", nic)) for index, nic in enumerate(nics)]
+    for index, card in enumerate(cards):
+        refuse_on_user_mode(card.nic, card.wire.id, f"{field}[{index}]")
+    return cards

@@ -8,7 +8,7 @@ import secrets
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from nova_virt_api.errors import BackendError, InvalidState
+from nova_virt_api.errors import BackendError, InvalidState, MigrationError, StateAfter
 from nova_virt_api.model.instance import Lifecycle
 from nova_virt_api.model.size import Size
 
@@ -61,6 +61,7 @@ class ResizeNote:
         size: what was asked for.
         definition: the domain's XML as it was, without our mark; empty where there is no way back.
         layers: the volumes that are, or are about to be, the disks in place of those in the definition.
+        destination: uuid of the other host that makes the guest, or has made it; empty while none does.
     """
 
     stage: ResizeStage
@@ -68,6 +69,7 @@ class ResizeNote:
     size: Size
     definition: str = ""
     layers: tuple[Layer, ...] = ()
+    destination: str = ""
 
     def encode(self) -> str:
         """The note as JSON."""
@@ -78,6 +80,7 @@ class ResizeNote:
                 "size": self.size.encode(),
                 "definition": self.definition,
                 "layers": [[layer.pool, layer.name] for layer in self.layers],
+                "destination": self.destination,
             },
             sort_keys=True,
         )
@@ -97,6 +100,7 @@ class ResizeNote:
                 size=Size.decode(found["size"]),
                 definition=found["definition"],
                 layers=tuple(Layer(pool=pool, name=name) for pool, name in found["layers"]),
+                destination=found.get("destination", ""),
             )
         except (ValueError, KeyError, TypeError) as error:
             hint = f"look at it (virsh metadata) and mend the note of the role {ROLE}, or destroy the guest"
@@ -126,6 +130,22 @@ def with_note(mark: Mark, note: ResizeNote | None) -> Mark:
         return replace(mark, standing=None, notes=others)
     standing = None if note.stage is ResizeStage.ARRIVED else Lifecycle.RESIZE_PENDING
     return replace(mark, standing=standing, notes=others | {ROLE: note.encode()})
+
+
+def refuse_made_elsewhere(note: ResizeNote, host: str) -> None:
+    """Refuse a guest that another destination makes, or has made: there would be two of it.
+
+    Args:
+        note: the note at its source.
+        host: uuid of the host where it is to be made.
+
+    Raises:
+        MigrationError: it is such a guest.
+    """
+    if note.destination not in ("", host):
+        message = f"the host with uuid {note.destination} makes the guest from this ticket, or has made it"
+        hint = "finish it there; or destroy it there, revert the resize at the source, and prepare it anew"
+        raise MigrationError("finish_resize", message, hint=hint, state_after=StateAfter.UNKNOWN)
 
 
 def refuse_start_of_prepared(mark: Mark | None) -> None:

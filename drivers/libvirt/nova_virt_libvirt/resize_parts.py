@@ -12,6 +12,7 @@ from nova_virt_api.model.leftover import Leftover
 from nova_virt_libvirt.checkpoint_notes import ROLE as CHECKPOINTS
 from nova_virt_libvirt.cpu import cpu_element
 from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.host_cpus import bound_cpus
 from nova_virt_libvirt.metadata import NOTE
 from nova_virt_libvirt.names import console_log_name, disk_name, guest_of, resize_copy_name, seed_name
 from nova_virt_libvirt.resize_definition import (
@@ -27,6 +28,8 @@ from nova_virt_libvirt.resize_disks import OwnDisk, new_sizes, own_disks, refuse
 from nova_virt_libvirt.resize_fetch import fetch_bytes, fetch_disk, grow
 from nova_virt_libvirt.resize_here import cards_of
 from nova_virt_libvirt.storage import Pool, Volume
+from nova_virt_libvirt.vif_note import ROLE as VIFS
+from nova_virt_libvirt.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +50,7 @@ UNMOVABLE: Final = {
     "devices/disk//auth": "a volume whose password only its host knows",
     "devices/disk//encryption": "a volume whose key only its host knows",
     f"metadata//{NOTE}[@role='{CHECKPOINTS}']": "checkpoints",
+    f"metadata//{NOTE}[@role='{VIFS}']": "ports that os-vif makes on its own host",
     "devices/filesystem": "a directory of its host",
 }
 """What of a guest that is off is on its host and in no storage pool."""
@@ -167,9 +171,10 @@ class PartsFromSource:
             definition.replace(cpu, new)
 
     def _check_networks(self, definition: Any) -> None:
-        for index, source in enumerate(definition.iterfind("devices/interface/source")):
-            if source.get("network") is not None:
-                self._places.network(f"nics[{index}].network", source.get("network"))
+        for index, interface in enumerate(definition.iterfind("devices/interface")):
+            wire = Wire.of_element(interface)
+            if wire is not None:
+                self._places.again(f"nics[{index}].network", wire.id)
 
     def _refuse_taken_name(self, name: str) -> None:
         connection = self._site.connection()
@@ -185,7 +190,11 @@ class PartsFromSource:
             )
 
     def _refuse_unmovable(self, definition: Any) -> None:
-        """Refuse a guest that has something on its host which libvirt cannot hand out."""
+        """Refuse a guest that has something on its host which libvirt cannot hand out, or others may have here."""
+        if bound_cpus(definition):
+            message = "the guest has processors of its host for itself, and others may have them here"
+            hint = "revert the resize, and make the guest anew here, e.g. from a snapshot"
+            raise MigrationError("finish_resize", message, hint=hint)
         for path, what in UNMOVABLE.items():
             if definition.find(path) is not None:
                 raise unmovable(what)

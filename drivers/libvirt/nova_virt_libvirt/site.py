@@ -9,8 +9,10 @@ from nova_virt_api.driver.endpoint import Manage
 from nova_virt_api.images.cache import ImageCache
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import Instance
+from nova_virt_libvirt.bridges import Bridges
 from nova_virt_libvirt.emulator import Emulator
 from nova_virt_libvirt.host_cpus import HostCpus
+from nova_virt_libvirt.vif import Vifs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +30,8 @@ class Site:
         manage: which guests may be removed.
         emulator: gives what the hypervisor offers.
         cpus: how the host's processors are divided.
+        bridges: the host's bridges that count as networks.
+        vifs: makes and removes the ports that os-vif knows.
         pool: the option that names the pool of records, and of disks that name none; None where it is obvious.
     """
 
@@ -41,4 +45,6 @@ class Site:
     manage: Manage
     emulator: Callable[[], Emulator]
     cpus: HostCpus
+    bridges: Bridges
+    vifs: Vifs
     pool: str | None

@@ -22,15 +22,16 @@ from nova_virt_libvirt.boot_disk import BootDisk, boot_disk_of
 from nova_virt_libvirt.definition import PARSER
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.foreign import is_base, paths_of_others
-from nova_virt_libvirt.names import BASE_PREFIX, guest_of, snapshot_key
+from nova_virt_libvirt.names import BASE_PREFIX, guest_of, live_name, snapshot_key
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.records import Records
-from nova_virt_libvirt.snapshot_live import LiveCopy
+from nova_virt_libvirt.snapshot_live import DiskCopy, LiveCopy
 from nova_virt_libvirt.storage import Pool, Volume
 from nova_virt_libvirt.verbs import OnDomains
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from uuid import UUID
 
     import libvirt
 
@@ -64,17 +65,17 @@ class LibvirtSnapshot(OnDomains, Snapshot):
         records = Records(pool, self.site.host())
         hold = records.acquire(snapshot_key(domain.uuid), record, op, f"a snapshot of guest {domain.uuid}")
         try:
-            copying = LiveCopy(domain, disk, live_name(hold.key), op)
+            live = live_name(domain.uuid)
+            wanted = DiskCopy(element=disk.element, source=disk.volume, pool=pool, name=live)
+            copying = LiveCopy(domain, [wanted], op)
             copying.clear()
-            snapping = Snapping(domain, disk.volume, hold.key, op, lambda: copying.make(self.agents, quiesce))
+            snapping = Snapping(domain, disk.volume, hold.key, op, lambda: copying.make(self.agents, quiesce)[0])
             if isinstance(target, LocalTarget):
                 return snapping.to_file(target)
             return snapping.to_pool(target, Places(connection, self.site.pool))
         finally:
             with suppress(VirtError):  # otherwise whoever wants it next sees that we are gone, and does it
-                for image_format in WRITTEN:
-                    pool.remove(snapping_name(hold.key, image_format))
-                pool.remove(live_name(hold.key))
+                remove_copies(domain.uuid, pool)
                 hold.remove()
             hold.end()
 
@@ -146,9 +147,11 @@ def snapping_name(key: str, image_format: ImageFormat) -> str:
     return f"{key}.{image_format.value}"
 
 
-def live_name(key: str) -> str:
-    """Volume that QEMU copies a running guest's disk to."""
-    return f"{key}.live.{ImageFormat.QCOW2.value}"
+def remove_copies(uuid: UUID, pool: Pool) -> None:
+    """Remove what a snapshot of a guest makes beside its disk. Whoever calls holds the claim ``snapshot_key``."""
+    for image_format in WRITTEN:
+        pool.remove(snapping_name(snapshot_key(uuid), image_format))
+    pool.remove(live_name(uuid))
 
 
 def boot_disk(connection: libvirt.virConnect, domain: Domain) -> BootDisk:

@@ -1,12 +1,13 @@
-"""A copy of a running guest's disk as it is at one moment: QEMU saves what is overwritten until it has copied it.
+"""Copies of a running guest's disks as they are at one moment: QEMU saves what is overwritten until it has copied it.
 
 That is a backup job in libvirt's words (``virDomainBackupBegin`` in push mode). The guest goes on writing to its own
-disk all the time, so nothing is to be merged back afterwards, and a job that dies leaves nothing but the copy.
+disks all the time, so nothing is to be merged back afterwards, and a job that dies leaves nothing but the copies.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import libvirt
@@ -20,16 +21,16 @@ from nova_virt_api.model.instance import PowerState
 from nova_virt_api.toolkit.unstoppable import Unstoppable
 from nova_virt_libvirt.at_rest import at_rest
 from nova_virt_libvirt.errors import HINTS, translated
+from nova_virt_libvirt.names import guest_of, is_disk, live_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from nova_virt_api.driver.operation import Operation
     from nova_virt_api.model.quiesce import Quiesce
-    from nova_virt_libvirt.boot_disk import BootDisk
     from nova_virt_libvirt.connection import Connection
     from nova_virt_libvirt.domain import Domain
-    from nova_virt_libvirt.storage import Volume
+    from nova_virt_libvirt.storage import Pool, Volume
 
 ENDING_SECONDS: Final = 60.0
 """Within this time QEMU ends a job that is to end."""
@@ -37,37 +38,53 @@ ENDING_SECONDS: Final = 60.0
 COMPLETED: Final = libvirt.VIR_DOMAIN_JOB_STATS_COMPLETED | libvirt.VIR_DOMAIN_JOB_STATS_KEEP_COMPLETED
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskCopy:
+    """What is to become a copy of a disk.
+
+    Args:
+        element: the disk's ``<disk>``, as the running guest has it.
+        source: the volume that it is.
+        pool: where the copy is to be.
+        name: what the copy is called; only we make volumes of this name.
+    """
+
+    element: Any
+    source: Volume
+    pool: Pool
+    name: str
+
+
 class LiveCopy:
-    """One copy of a running, or paused, guest's boot disk.
+    """Copies of disks of a running, or paused, guest. Whoever makes some holds the claim ``snapshot_key``.
 
     Args:
         domain: the guest.
-        disk: the disk that it boots from, as the running guest has it.
-        name: what the copy is called; only we make volumes of this name.
+        copies: what is to be made; at least one.
         op: the operation worked for.
     """
 
-    def __init__(self, domain: Domain, disk: BootDisk, name: str, op: Operation) -> None:
+    def __init__(self, domain: Domain, copies: Sequence[DiskCopy], op: Operation) -> None:
         self._domain = domain
-        self._disk = disk
-        self._name = name
+        self._copies = copies
         self._op = op
 
-    def make(self, agents: Connection, quiesce: Quiesce) -> Volume:
-        """The copy, complete, in qcow2, in the pool of the disk.
+    def make(self, agents: Connection, quiesce: Quiesce) -> list[Volume]:
+        """The copies, complete, in qcow2.
 
         Raises:
             Busy: another program copies the guest's disks.
             GuestAgentUnavailable: the guest was to be brought to rest, and cannot be.
-            StorageError: it could not be written.
+            StorageError: they could not be written.
         """
         self.clear()
-        volume = self._disk.volume
-        copy = volume.pool.create(self._name, volume.capacity_bytes(), ImageFormat.QCOW2)
         try:
+            made = [
+                copy.pool.create(copy.name, copy.source.capacity_bytes(), ImageFormat.QCOW2) for copy in self._copies
+            ]
             self._op.stage("begin to copy the disk")
             with at_rest(agents, self._domain, quiesce):
-                self._begin(copy.path())
+                self._begin([volume.path() for volume in made])
             self._op.stage("copy the disk", CancelMode.IMMEDIATE)
             self._op.on_cancel(self._abort)
             self._op.wait_until(self._is_over)
@@ -76,7 +93,7 @@ class LiveCopy:
             with suppress(VirtError):  # otherwise whoever wants the next snapshot does it
                 self.clear()
             raise
-        return copy
+        return made
 
     def clear(self) -> None:
         """End the job, ours or that of somebody who is gone, and remove what it wrote.
@@ -85,15 +102,22 @@ class LiveCopy:
             Busy: another program copies the guest's disks.
         """
         target = self._target()
-        if target is not None and target.rpartition("/")[2] != self._name:
+        if target is not None and not self._is_ours(target.rpartition("/")[2]):
             raise Busy("another program copies the guest's disks", hint="wait until it is done (virsh domjobinfo)")
         if target is not None:
             self._abort()
             Unstoppable(ENDING_SECONDS).wait_until(lambda: self._target() is None)
-        self._disk.volume.pool.remove(self._name)
+        for copy in self._copies:
+            copy.pool.remove(copy.name)
 
-    def _begin(self, path: str) -> None:
-        definition = etree.tostring(backup_of(self._disk, path), encoding="unicode")
+    def _is_ours(self, name: str) -> bool:
+        """Whether a volume is what we write to, or a disk of another guest: somebody made that, who is gone."""
+        another = guest_of(name) not in (None, self._domain.uuid) and is_disk(name)
+        return another or name == live_name(self._domain.uuid) or name in [copy.name for copy in self._copies]
+
+    def _begin(self, paths: Sequence[str]) -> None:
+        elements = [copy.element for copy in self._copies]
+        definition = etree.tostring(backup_of(elements, paths), encoding="unicode")
         with self._explained("begin to copy the guest's disk"):
             # The volume is the storage API's, so that pools know it and destroy finds it.
             self._domain.native.backupBegin(definition, None, libvirt.VIR_DOMAIN_BACKUP_BEGIN_REUSE_EXTERNAL)
@@ -153,19 +177,27 @@ def is_refusal(error: libvirt.libvirtError) -> bool:
     return bool(error.get_error_code() == libvirt.VIR_ERR_OPERATION_INVALID)
 
 
-def backup_of(disk: BootDisk, path: str) -> Any:
-    """The definition of a job that writes one disk to a qcow2 file that is there."""
-    others = disk.element.getparent().iterfind("disk")
+def backup_of(disks: Sequence[Any], paths: Sequence[str]) -> Any:
+    """The definition of a job that writes disks to qcow2 files that are there.
+
+    Args:
+        disks: the ``<disk>`` of each, all of one guest.
+        paths: the file for each.
+    """
+    others = [other for other in disks[0].getparent().iterfind("disk") if other not in disks]
     return E.domainbackup(
         E.disks(
-            E.disk(
-                E.driver(type=ImageFormat.QCOW2.value),
-                E.target(file=path),
-                name=target_of(disk.element),
-                backup="yes",
-                type="file",
+            *(
+                E.disk(
+                    E.driver(type=ImageFormat.QCOW2.value),
+                    E.target(file=path),
+                    name=target_of(disk),
+                    backup="yes",
+                    type="file",
+                )
+                for disk, path in zip(disks, paths, strict=True)
             ),
-            *(E.disk(name=target_of(other), backup="no") for other in others if other is not disk.element),
+            *(E.disk(name=target_of(other), backup="no") for other in others),
         ),
         mode="push",
     )

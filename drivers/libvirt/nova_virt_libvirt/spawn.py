@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from nova_virt_api.driver.endpoint import Manage
 from nova_virt_api.driver.operation import CancelMode, Stage
-from nova_virt_api.errors import InstanceExists, StateAfter, VirtError
+from nova_virt_api.errors import Busy, InstanceExists, StateAfter, VirtError
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.record import Phase, Record, fingerprint
 from nova_virt_libvirt.build import Build
 from nova_virt_libvirt.errors import translated
-from nova_virt_libvirt.foreign import looks_like
 from nova_virt_libvirt.names import claim_key
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.records import Records
@@ -41,26 +40,57 @@ class Spawner:
 
     def spawn(self, spec: InstanceSpec, op: Operation) -> Instance:
         """See ``Driver.spawn``."""
-        return Spawn(self._site, spec, op).run()
+        connection = self._site.connection()
+        places = Places(connection, self._site.pool, self._site.bridges)
+        build = Build(self._site, connection, places, spec, op)
+        record = new_record(self._site, spec.uuid, fingerprint(spec))
+        return Spawn(self._site, connection, places, build, record, op).run()
+
+
+class Making(Protocol):
+    """The work of making one guest."""
+
+    made: list[Leftover]
+    """What was made so far, in case that it cannot be removed again."""
+
+    def plan(self) -> None:
+        """Refuse what cannot be, before anything is made."""
+
+    def make(self, record: Record, hold: Hold) -> None:
+        """Make the guest and start it if that was asked for. Whoever calls undoes it if this fails."""
+
+    def resembles(self, domain: libvirt.virDomain) -> bool:
+        """Whether a guest without a mark is the one that is wanted, as far as a definition tells."""
 
 
 class Spawn:
-    """One spawn.
+    """One guest that is made, or found made, whatever it is made from.
 
     Args:
         site: the endpoint.
-        spec: what was asked for.
+        connection: the connection to use throughout.
+        places: what names of places mean.
+        build: makes it.
+        record: the guest's record.
         op: the operation worked for.
     """
 
-    def __init__(self, site: Site, spec: InstanceSpec, op: Operation) -> None:
+    def __init__(
+        self,
+        site: Site,
+        connection: libvirt.virConnect,
+        places: Places,
+        build: Making,
+        record: Record,
+        op: Operation,
+    ) -> None:
         self._site = site
-        self._spec = spec
+        self._connection = connection
+        self._places = places
+        self._build = build
+        self._record = record
+        self._uuid = record.uuid
         self._op = op
-        self._connection = site.connection()
-        self._places = Places(self._connection, site.pool)
-        self._build = Build(site, self._connection, self._places, spec, op)
-        self._record = Record(uuid=spec.uuid, owner=site.owner, fingerprint=fingerprint(spec), native_id=str(spec.uuid))
 
     def run(self) -> Instance:
         """Return the guest, made now or before."""
@@ -69,7 +99,7 @@ class Spawn:
         hold = self._take(records)
         if hold is not None:
             self._make(hold)
-        return self._site.instance(InstanceRef(uuid=self._spec.uuid))
+        return self._site.instance(InstanceRef(uuid=self._uuid))
 
     def _make(self, hold: Hold) -> None:
         try:
@@ -87,7 +117,7 @@ class Spawn:
 
     def _take(self, records: Records) -> Hold | None:
         """The claim, with nothing of the guest made yet; None if the guest is there as asked for."""
-        key = claim_key(self._spec.uuid)
+        key = claim_key(self._uuid)
         while True:
             hold = records.create(key, self._record)
             if hold is not None:
@@ -98,7 +128,7 @@ class Spawn:
             refuse_other(chain.claim, self._record, self._site.host())
             if (holder := records.holder(chain)) is not None:
                 self._op.stage(f"wait for {holder}", CancelMode.IMMEDIATE)
-                records.wait(key, self._op, f"guest {self._spec.uuid}")
+                records.wait(key, self._op, f"guest {self._uuid}")
             elif self._is_there(chain.claim):
                 return None
             elif (hold := self._succeed(records, chain)) is not None:
@@ -139,7 +169,7 @@ class Spawn:
     def _start_over(self, hold: Hold, *, keep_disks: bool) -> None:
         """Remove what an interrupted verb left; only then is the claim one on a guest in the making."""
         try:
-            remove_guest(self._connection, self._places, self._spec.uuid, hold, keep_disks=keep_disks)
+            remove_guest(self._connection, self._places, self._uuid, hold, keep_disks=keep_disks, vifs=self._site.vifs)
         except BaseException:
             with suppress(VirtError):
                 hold.release()
@@ -161,14 +191,14 @@ class Spawn:
         domain = self._domain()
         if domain is None and phase is Phase.READY:
             raise InstanceExists(
-                f"the definition of guest {self._spec.uuid} was removed by other means, its disks were not",
+                f"the definition of guest {self._uuid} was removed by other means, its disks were not",
                 hint="destroy the guest to remove them",
             )
         return domain is not None and self._is_finished(domain)
 
     def _domain(self) -> libvirt.virDomain | None:
-        with translated(f"look for guest {self._spec.uuid}"):
-            return find_domain(self._connection, self._spec.uuid)
+        with translated(f"look for guest {self._uuid}"):
+            return find_domain(self._connection, self._uuid)
 
     def _is_finished(self, domain: libvirt.virDomain) -> bool:
         """Whether a domain is the guest that is wanted, complete; False if it is one in the making.
@@ -178,14 +208,25 @@ class Spawn:
         """
         mark = mark_of(domain)
         if mark is None and self._site.manage is Manage.ALL:
-            if looks_like(domain, self._spec):
+            if self._build.resembles(domain):
                 return True
-            raise other_spec(self._spec.uuid)
+            raise other_spec(self._uuid)
         if mark is None or mark.record.owner != self._site.owner:
-            raise InstanceExists(f"a guest of other making, {domain.name()}, has the uuid {self._spec.uuid}")
+            raise InstanceExists(f"a guest of other making, {domain.name()}, has the uuid {self._uuid}")
         if mark.record.fingerprint != self._record.fingerprint:
-            raise other_spec(self._spec.uuid)
+            raise other_spec(self._uuid)
         return mark.record.phase is Phase.READY
+
+
+def new_record(site: Site, uuid: UUID, print_: str) -> Record:
+    """The record of a guest that is to be made.
+
+    Args:
+        site: the endpoint.
+        uuid: the guest.
+        print_: fingerprint of what was asked for.
+    """
+    return Record(uuid=uuid, owner=site.owner, fingerprint=print_, native_id=str(uuid))
 
 
 def refuse_other(claim: Claim | None, wanted: Record, host: str) -> None:
@@ -218,8 +259,10 @@ def undo(site: Site, hold: Hold, op: Operation, error: BaseException, made: list
     try:
         connection = site.connection()  # perhaps a new one
         places = Places(connection, site.pool)
-        remove_guest(connection, places, uuid, hold, keep_disks=False)
+        remove_guest(connection, places, uuid, hold, keep_disks=False, vifs=site.vifs)
         hold.remove(places.records_pool())
+    except Busy:  # what is there now is made, or removed, by whoever took over
+        hold.end()
     except VirtError as second:
         hold.end()
         if isinstance(error, VirtError):

@@ -20,6 +20,9 @@ from nova_virt_libvirt.transfer import receive_bytes, receive_file, send_bytes, 
 OVERLAY_KINDS: Final = frozenset({"dir", "fs", "netfs"})
 """Pools whose volumes are files, made exclusively, sparse, and able to be based on one another."""
 
+ASYNCHRONOUS: Final = "has asynchronous jobs running"
+"""What libvirt says of a pool in which a volume is being filled."""
+
 PATIENCE: Final = 15.0
 """Seconds for which a volume or pool may be busy with what a process that is gone had begun."""
 
@@ -164,7 +167,7 @@ class Pool:
     def names(self) -> list[str]:
         """Names of all volumes, as far as libvirt knows the pool's content."""
         with storage_errors("list", self.name):
-            return list(self.native.listVolumes())
+            return [volume.name() for volume in self.native.listAllVolumes(0)]  # listVolumes() counts first, then lists
 
     def create(
         self, name: str, capacity_bytes: int, image_format: ImageFormat, *, base: Backing | None = None
@@ -211,12 +214,30 @@ class Pool:
         volume = self.find(name)
         return volume is not None and volume.remove()
 
-    def refresh(self) -> None:
-        """Let libvirt look at the storage again: files that it did not make itself are volumes afterwards."""
+    def refresh(self, op: Operation | None = None) -> None:
+        """Let libvirt look at the storage again: files that it did not make itself are volumes afterwards.
+
+        It does not while a volume is being filled there.
+
+        Args:
+            op: waits for that until its deadline; None for a short while.
+        """
         with storage_errors("refresh", self.name):
+            if op is not None:
+                op.wait_until(self._is_refreshed)
+                return
             for attempt in patiently(libvirt.VIR_ERR_INTERNAL_ERROR):  # it has asynchronous jobs running
                 with attempt:
                     self.native.refresh(0)
+
+    def _is_refreshed(self) -> bool:
+        try:
+            self.native.refresh(0)
+        except libvirt.libvirtError as error:
+            if ASYNCHRONOUS not in str(error):
+                raise
+            return False
+        return True
 
     def _refuse_twice(self, name: str, error: libvirt.libvirtError) -> None:
         taken = error.get_error_code() == libvirt.VIR_ERR_STORAGE_VOL_EXIST

@@ -4,6 +4,7 @@ from contextlib import suppress
 
 import libvirt
 
+from nova_virt_api.capability import Capability
 from nova_virt_api.driver.operation import CancelMode, Operation, Stage
 from nova_virt_api.driver.suspend import Suspend
 from nova_virt_api.errors import BackendError, NoCapacity, StorageError, VirtError
@@ -11,17 +12,23 @@ from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import PowerState
 from nova_virt_libvirt.domain import Domain
 from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.power import plug_again
+from nova_virt_libvirt.share_ties import refuse_shares
+from nova_virt_libvirt.site import Site
 from nova_virt_libvirt.verbs import OnDomains
 
 
 class LibvirtSuspend(OnDomains, Suspend):
     """The role Suspend."""
 
+    site: Site
+
     def suspend(self, guest: InstanceRef, op: Operation) -> None:
         domain = self.domains.owned(guest)
         state = domain.require(PowerState.RUNNING, PowerState.PAUSED, PowerState.SUSPENDED)
         if state is PowerState.SUSPENDED:
             return
+        refuse_shares(domain, Capability.SUSPEND)
         native = domain.native
         op.stage("save memory", CancelMode.IMMEDIATE)
         op.on_cancel(lambda: abort(domain))
@@ -41,6 +48,7 @@ class LibvirtSuspend(OnDomains, Suspend):
             return
         op.stage(Stage.BEFORE_START)
         op.stage("restore memory", CancelMode.NONE)
+        plug_again(self.site.vifs, domain)
         with translated("restore the guest's memory"):
             domain.native.create()  # goes on from the managed save image
         self.domains.forget(guest.uuid)

@@ -169,6 +169,8 @@ class VolumeDisks:
             if disk is None:
                 return
             disk.find("alias").set("name", label.alias())
+            for part in disk.findall("source/slices"):  # of a swap to a larger volume; the next start takes all of it
+                part.getparent().remove(part)
             self._domain.native.updateDeviceFlags(etree.tostring(disk, encoding="unicode"), CONFIG)
 
     def parts(self) -> list[int]:

@@ -23,6 +23,8 @@ HINTS: Final = (
     ("is not in luks format", "the volume was not formatted with LUKS: attach it without encryption, or format it"),
     ('"write" lock', "another guest uses it: detach it there, or attach it to each with shared=True"),
     ("consistent read", "another guest uses it: detach it there, or attach it to each with shared=True"),
+    ("fixed-size raw", "it was swapped to a larger volume: the guest sees all of it when it is stopped and started"),
+    ("has to be smaller or equal", "the new volume is smaller: see that it is as large as the old one, or larger"),
     ("Cannot grow device", "let the storage service make the volume larger first"),
     ("log in to target", "see that user name and password are those of the target, and that it lets this host in"),
     ("Failed to connect", "see that the storage service exports the volume to this host, and under this address"),

@@ -33,6 +33,7 @@ def grow(domain: Domain, held: Held, size_bytes: int) -> None:
         native = domain.native
         seen: int = native.blockInfo(held.target)[0]
     wanted = size_bytes - payload_offset(domain, held) if held.shown().encrypted else size_bytes
+    wanted = -(-wanted // SECTOR) * SECTOR  # guests see whole sectors
     if seen > wanted:
         raise InvalidSpec("size_bytes", size_bytes, f"at least {size_bytes - wanted + seen}: a volume only grows")
     if seen < wanted:

@@ -10,9 +10,11 @@ from lxml import etree
 
 from nova_virt_api.driver.operation import CancelMode
 from nova_virt_api.errors import InvalidSpec, StateAfter, VirtError, VolumeError
+from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.record import Record
-from nova_virt_libvirt.devices.volume_disk import Label, digest_of, mirror_element
+from nova_virt_libvirt.devices.volume_disk import Label, digest_of, mirror_element, part_element
 from nova_virt_libvirt.names import volumes_key
+from nova_virt_libvirt.native_call import in_time
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.records import Records
 from nova_virt_libvirt.volume_disks import VolumeDisks
@@ -110,6 +112,7 @@ class Swap:
         self._source = source
         self._op = op
         self._disks = VolumeDisks(domain)
+        self._has_progress = False
 
     def run(self) -> AttachedVolume:
         """Return the volume that the guest uses then."""
@@ -145,9 +148,16 @@ class Swap:
         op, target = self._op, old.target
         try:
             if old.mirror is None:
-                self._begin(old)
+                self._label(old)
+                self._begin(target, mirror_element(self._volume, self._source))
             op.stage("copy the volume", CancelMode.IMMEDIATE)
-            op.wait_until(lambda: self._is_ready(target))
+            try:
+                op.wait_until(lambda: self._is_ready(target))
+            except VolumeError:  # QEMU copies to a disk of the same size only; that a part of a larger one can be
+                if self._has_progress or not self._may_be_part():
+                    raise
+                self._begin(target, part_element(self._volume, self._source, self._size(target)))
+                op.wait_until(lambda: self._is_ready(target))
             op.stage("switch to the new volume", CancelMode.NONE)
             with volume_errors(f"switch to volume {self._volume.id}"):
                 self._domain.native.blockJobAbort(target, libvirt.VIR_DOMAIN_BLOCK_JOB_ABORT_PIVOT)
@@ -156,14 +166,28 @@ class Swap:
             raise
         end_swap(self._site, self._domain, self._disks, target)
 
-    def _begin(self, old: Held) -> None:
-        op = self._op
-        op.stage("open the new volume", CancelMode.NONE)
+    def _label(self, old: Held) -> None:
+        """Note what is begun."""
+        self._op.stage("note the new volume", CancelMode.NONE)
         self._disks.relabel(old, Label(id=self._from, into=self._volume.id, at=digest_of(self._source)))
         define_secrets(self._site.connection(), self._domain.uuid, self._volume)
-        mirror = mirror_element(self._volume, self._source)
+
+    def _begin(self, target: str, mirror: Any) -> None:
+        """Begin to copy."""
+        self._op.stage("open the new volume", CancelMode.IMMEDIATE)
+        definition = etree.tostring(mirror, encoding="unicode")
         with volume_errors(f"copy volume {self._from} to volume {self._volume.id}"):
-            self._domain.native.blockCopy(old.target, etree.tostring(mirror, encoding="unicode"), SPEED, COPY)
+            in_time(lambda: self._domain.native.blockCopy(target, definition, SPEED, COPY), self._op)
+
+    def _may_be_part(self) -> bool:
+        """Whether the guest can use the beginning of the new volume: if nothing stands there but its own bytes."""
+        shape = getattr(self._volume.connection, "format", ImageFormat.RAW)
+        return shape is ImageFormat.RAW and self._volume.encryption is None
+
+    def _size(self, target: str) -> int:
+        """How large the guest sees the volume."""
+        with volume_errors(f"look how large volume {self._from} is"):
+            return int(self._domain.native.blockInfo(target)[0])
 
     def _is_ready(self, target: str) -> bool:
         held = self._disks.at(target)
@@ -174,6 +198,7 @@ class Swap:
         with volume_errors(f"look how far the copy of volume {self._from} has got"):
             told = self._domain.native.blockJobInfo(target, 0)
         if told and told["end"]:
+            self._has_progress |= bool(told["cur"])
             self._op.progress(min(told["cur"], told["end"]), told["end"])
         return False
 

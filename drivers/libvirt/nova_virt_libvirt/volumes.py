@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.driver.volumes import Volumes
 from nova_virt_api.errors import InvalidSpec, StateAfter, VirtError, VolumeError
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.volume import VolumeConnector
+from nova_virt_libvirt.guest_claim import claimed_at_rest
 from nova_virt_libvirt.letting_go import lets_go
+from nova_virt_libvirt.native_call import in_time
 from nova_virt_libvirt.verbs import OnDomains
 from nova_virt_libvirt.volume_disks import CONFIG, LIVE, VolumeDisks
 from nova_virt_libvirt.volume_secrets import define_secrets, remove_secrets
@@ -50,23 +52,18 @@ class LibvirtVolumes(OnDomains, Volumes):
         domain = self._changeable(guest, *CHANGEABLE)
         if volume.boot:
             raise InvalidSpec("volume.boot", True, "False: a guest's system is chosen when the guest is made")
-        disks = VolumeDisks(domain)
         wanted, source = described(self.site, guest.uuid, volume, "volume.connection")
         op.stage(Stage.DISKS_READY)
-        settle(self.site, domain, disks, op)
-        op.stage("attach the volume", CancelMode.NONE)
         try:
-            if not disks.has(volume.id):
-                define_secrets(self.site.connection(), guest.uuid, wanted)
-                disks.attach(wanted, source)
-        except BaseException:
-            with suppress(VirtError):  # a repeated call, a detach or a destroy removes them
-                if disks.find(volume.id) is None:
-                    remove_secrets(self.site.connection(), guest.uuid, volume.id)
-            raise
+            with claimed_at_rest(self.site, domain, op):
+                domain = self._changeable(guest, *CHANGEABLE)
+                disks = VolumeDisks(domain)
+                settle(self.site, domain, disks, op)
+                op.stage("attach the volume", CancelMode.IMMEDIATE)
+                self._attach(disks, guest, wanted, source, op)
+                return found(disks, volume.id).shown()
         finally:
             self.domains.forget(guest.uuid)
-        return found(disks, volume.id).shown()
 
     def detach_volume(self, guest: InstanceRef, volume_id: str, op: Operation) -> None:
         domain = self._changeable(guest, *CHANGEABLE)
@@ -77,7 +74,9 @@ class LibvirtVolumes(OnDomains, Volumes):
             if (held := disks.find(volume_id)) is not None:
                 if held.live is not None:
                     unplug(domain, disks, held.target, volume_id, op)
-                disks.detach(held.target, CONFIG)  # last: until then a repeated call finds it
+                with claimed_at_rest(self.site, domain, op):
+                    self._changeable(guest, *CHANGEABLE)
+                    disks.detach(held.target, CONFIG)  # last: until then a repeated call finds it
             remove_secrets(self.site.connection(), guest.uuid, volume_id)
         finally:
             self.domains.forget(guest.uuid)
@@ -101,6 +100,20 @@ class LibvirtVolumes(OnDomains, Volumes):
             return Swap(self.site, domain, volume_id, wanted, source, op).run()
         finally:
             self.domains.forget(guest.uuid)
+
+    def _attach(self, disks: VolumeDisks, guest: InstanceRef, volume: Volume, source: Any, op: Operation) -> None:
+        """Let the guest have a volume with a connection that this driver makes, or leave nothing of it."""
+        if disks.has(volume.id):
+            return
+        define_secrets(self.site.connection(), guest.uuid, volume)
+        try:
+            in_time(lambda: disks.attach(volume, source), op)
+        except BaseException as error:
+            left_behind = isinstance(error, VirtError) and error.state_after is StateAfter.UNKNOWN
+            with suppress(VirtError):  # a repeated call, a detach or a destroy removes them
+                if not left_behind and disks.find(volume.id) is None:
+                    remove_secrets(self.site.connection(), guest.uuid, volume.id)
+            raise
 
     def _changeable(self, guest: InstanceRef, *states: PowerState) -> Domain:
         domain = self.domains.owned(guest)

@@ -9,10 +9,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import libvirt
 import pytest
@@ -25,6 +26,11 @@ POOL = "nova-virt"
 CABLE = "cable"
 ADDRESSES = ("10.77.0.1", "10.77.0.2")
 """Of the two hosts on their cable."""
+
+OVS_BRIDGE: Final = "nvovs0"
+OVS_ADDRESS: Final = "192.168.77.1/24"
+OVS_SCHEMA: Final = "/usr/share/openvswitch/vswitch.ovsschema"
+PATIENCE: Final = 30.0
 
 NEEDED = ("libvirtd", "virtlogd", "qemu-system-x86_64", "unshare", "nsenter", "ip")
 NETWORK = """
@@ -172,3 +178,74 @@ def answers(native: Any) -> bool:
     except libvirt.libvirtError:
         return False
     return True
+
+
+class Inside:
+    """Runs commands where the private libvirtd is: in its network and with its mounts."""
+
+    def __init__(self, process_id: int) -> None:
+        self.enter = ("nsenter", "-t", str(process_id), "-m", "-n")
+
+    def run(self, *command: str, check: bool = True) -> str:
+        """What a command prints."""
+        done = subprocess.run([*self.enter, *command], capture_output=True, text=True, timeout=60, check=False)
+        assert not check or done.returncode == 0, f"{command}: {done.stderr}"
+        return done.stdout
+
+    def start(self, *command: str, log: Path) -> "subprocess.Popen[bytes]":
+        """A command that goes on until it is ended, or these tests are."""
+        with log.open("wb") as output:
+            dying = ("setpriv", "--pdeathsig", "TERM")
+            return subprocess.Popen(
+                [*self.enter, *dying, *command], stdin=subprocess.DEVNULL, stdout=output, stderr=output
+            )
+
+    def links(self) -> dict[str, str | None]:
+        """The network devices, each with the bridge that it is a port of."""
+        shown = json.loads(self.run("ip", "-json", "link"))
+        return {link["ifname"]: link.get("master") for link in shown}
+
+
+@pytest.fixture(scope="session")
+def inside(daemon: Any, raw: Callable[[], Any]) -> Inside:
+    """Runs commands where the private libvirtd is, once that is ready."""
+    raw()
+    return Inside(daemon.inside)
+
+
+@pytest.fixture(scope="session")
+def open_vswitch(daemon: Any, inside: Inside) -> Iterator[Path]:
+    """An Open vSwitch of the tests' own, where libvirt's daemon looks for it; the directory of its sockets."""
+    home = Path(daemon.directory) / "ovs"
+    home.mkdir()
+    Path("/run/openvswitch").mkdir(exist_ok=True)
+    inside.run("mount", "--bind", str(home), "/run/openvswitch")
+    inside.run("ovsdb-tool", "create", f"{home}/conf.db", OVS_SCHEMA)
+    server = ("ovsdb-server", f"{home}/conf.db", "--remote=punix:/run/openvswitch/db.sock")
+    with ExitStack() as ending:
+        for command, control in ((server, "server"), (("ovs-vswitchd",), "switch")):
+            log = Path(daemon.directory) / "log" / f"{command[0]}.log"
+            process = inside.start(*command, f"--unixctl=/run/openvswitch/{control}", log=log)
+            ending.callback(process.wait, PATIENCE)
+            ending.callback(process.terminate)
+            wait_for((home / control).is_socket, f"{command[0]} answers, see {log}")
+            inside.run("ovs-vsctl", "--no-wait", "init")
+        yield home
+    inside.run("umount", "/run/openvswitch")
+
+
+@pytest.fixture(scope="session")
+def ovs_bridge(open_vswitch: Path, inside: Inside) -> str:
+    """A bridge of Open vSwitch."""
+    inside.run("ovs-vsctl", "add-br", OVS_BRIDGE, "--", "set", "bridge", OVS_BRIDGE, "datapath_type=netdev")
+    inside.run("ip", "address", "add", OVS_ADDRESS, "dev", OVS_BRIDGE)
+    inside.run("ip", "link", "set", OVS_BRIDGE, "up")
+    return OVS_BRIDGE
+
+
+def wait_for(condition: Callable[[], object], what: str) -> None:
+    """Wait until it holds."""
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, f"not within {PATIENCE} s: {what}"
+        time.sleep(0.02)

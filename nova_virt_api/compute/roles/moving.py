@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from nova_virt_api.capability import Feature
 from nova_virt_api.compute import admission
@@ -15,7 +15,7 @@ from nova_virt_api.driver.resize import Resize
 from nova_virt_api.errors import InvalidSpec, StateAfter, VirtError
 from nova_virt_api.model.check import check
 from nova_virt_api.model.identity import InstanceRef
-from nova_virt_api.model.instance import Instance
+from nova_virt_api.model.instance import Instance, Lifecycle
 from nova_virt_api.model.nic import Nic
 from nova_virt_api.model.size import Size
 from nova_virt_api.model.ticket import Ticket
@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
     from nova_virt_api.compute.face import GuestLike, Hooks, OnProgress
     from nova_virt_api.model.spec import InstanceSpec
+
+WAITED: Final = (
+    "and the guest waits at its source, as it did before: an earlier call may have finished it elsewhere, so it was not"
+    " taken back; revert_resize() it if not"
+)
 
 Destination: TypeAlias = "ComputeMoving | AsyncMoving"
 """What a guest is moved to: another ``Compute``, or for ``AsyncCompute`` another of these."""
@@ -172,7 +177,8 @@ class ComputeMoving(ComputeFace):
 
         Here it waits until :meth:`confirm_resize`, which removes it, or :meth:`revert_resize`, before which it is to be
         destroyed there. If this fails the guest is here as it was, and nothing is there; if it is not known
-        whether it failed (``state_after`` UNKNOWN), the guest waits here.
+        whether it failed (``state_after`` UNKNOWN), the guest waits here, and so does one that waited when this was
+        called: it may have been finished elsewhere.
 
         Args:
             guest: the guest.
@@ -185,12 +191,15 @@ class ComputeMoving(ComputeFace):
         if not isinstance(to, ComputeMoving) or to is self:
             raise InvalidSpec("to", to, "another Compute; resize() is for this one")
         end = None if timeout is None else time.monotonic() + timeout
+        waited = self._waits(guest)
         ticket = self.prepare_resize(guest, size or Size(), timeout=timeout, on_progress=on_progress)
         left = None if end is None else max(0.0, end - time.monotonic())
         try:
             return to.finish_resize(ticket, spec=spec, timeout=left, on_progress=on_progress)
         except VirtError as error:
-            if may_take_back(error):
+            if waited:
+                error.add_note(WAITED)
+            elif may_take_back(error):
                 self._take_back(guest, error)
             raise
 
@@ -272,6 +281,12 @@ class ComputeMoving(ComputeFace):
         )
         outcome_of(operation)
 
+    def _waits(self, guest: GuestLike) -> bool:
+        """Whether the guest waits by an earlier call, which may have finished it elsewhere."""
+        ref = reference(guest)
+        found = self._read("prepare_resize", ref, lambda: self._driver.instance(ref, fresh=True))
+        return found.lifecycle is Lifecycle.RESIZE_PENDING
+
     def _take_back(self, guest: GuestLike, error: VirtError) -> None:
         try:
             self.revert_resize(guest)
@@ -308,12 +323,15 @@ class AsyncMoving(AsyncFace):
         if not isinstance(to, AsyncMoving) or to is self:
             raise InvalidSpec("to", to, "another AsyncCompute; resize() is for this one")
         end = None if timeout is None else time.monotonic() + timeout
+        waited = await self._read(lambda: self.compute._waits(guest))
         ticket = await self.prepare_resize(guest, size or Size(), timeout=timeout, on_progress=on_progress)
         left = None if end is None else max(0.0, end - time.monotonic())
         try:
             return await to.finish_resize(ticket, spec=spec, timeout=left, on_progress=on_progress)
         except (VirtError, asyncio.CancelledError) as error:
-            if may_take_back(error):
+            if waited:
+                error.add_note(WAITED)
+            elif may_take_back(error):
                 await self._take_back(guest, error)
             raise
 

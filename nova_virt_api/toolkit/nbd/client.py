@@ -11,6 +11,7 @@ from typing import Final
 
 from nova_virt_api.toolkit.nbd.wire import (
     BLOCK_STATUS,
+    BROKEN,
     CMD_BLOCK_STATUS,
     CMD_READ,
     INFO_EXPORT,
@@ -24,6 +25,7 @@ from nova_virt_api.toolkit.nbd.wire import (
     Chunk,
     NbdError,
     Wire,
+    unpacked,
 )
 
 ALLOCATION: Final = "base:allocation"
@@ -90,13 +92,13 @@ class Export:
         data, found = bytearray(length), 0
         for chunk in chunks:
             if chunk.kind == OFFSET_DATA:
-                (at,) = struct.unpack_from(">Q", chunk.payload)
+                (at,) = unpacked(">Q", chunk.payload)
                 part = memoryview(chunk.payload)[8:]
                 check_within(at, len(part), offset, length)
                 data[at - offset : at - offset + len(part)] = part
                 found += len(part)
             elif chunk.kind == OFFSET_HOLE:
-                at, size = struct.unpack(">QI", chunk.payload)
+                at, size = unpacked(">QI", chunk.payload)
                 check_within(at, size, offset, length)
                 found += size
         if found != length:
@@ -128,7 +130,7 @@ class Export:
         data = prefixed(name) + struct.pack(">I", len(contexts)) + queries
         replies = self._wire.negotiate(OPT_SET_META_CONTEXT, data)
         found = {
-            payload[4:].decode(): struct.unpack_from(">I", payload)[0]
+            payload[4:].decode(errors="replace"): unpacked(">I", payload)[0]
             for kind, payload in replies
             if kind == REP_META_CONTEXT
         }
@@ -140,8 +142,8 @@ class Export:
     def _open(self, name: str) -> int:
         replies = self._wire.negotiate(OPT_GO, prefixed(name) + struct.pack(">H", 0))
         for kind, payload in replies:
-            if kind == REP_INFO and struct.unpack_from(">H", payload)[0] == INFO_EXPORT:
-                return int(struct.unpack_from(">Q", payload, 2)[0])
+            if kind == REP_INFO and unpacked(">H", payload)[0] == INFO_EXPORT:
+                return int(unpacked(">Q", payload, 2)[0])
         raise NbdError(f"the server does not tell the size of export {name}")
 
 
@@ -162,7 +164,13 @@ Run = tuple[int, int]
 
 
 def runs_of(chunk: Chunk) -> tuple[int, list[Run]]:
-    """A context's number and what it says, from where was asked on."""
+    """A context's number and what it says, from where was asked on.
+
+    Raises:
+        NbdError: it says something else.
+    """
+    if len(chunk.payload) % 8 != 4:  # a number, and pairs of numbers
+        raise NbdError(BROKEN)
     numbers = struct.unpack(f">{len(chunk.payload) // 4}I", chunk.payload)
     return numbers[0], list(zip(numbers[1::2], numbers[2::2], strict=True))
 

@@ -2,9 +2,10 @@
 
 import socket
 import struct
+from collections.abc import Sized
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 GREETING: Final = struct.Struct(">QQH")
 MAGIC: Final = 0x4E42444D41474943
@@ -43,6 +44,11 @@ CHUNK_ERROR: Final = 1 << 15
 
 LONGEST_REPLY: Final = 64 * 1024**2
 """Bytes of a message that is still believed."""
+
+MOST_PARTS: Final = 1 << 17
+"""Messages of one answer that are still believed: a read of 32 MiB in sectors has half as many."""
+
+BROKEN: Final = "the server broke the protocol"
 
 
 class NbdError(Exception):
@@ -104,6 +110,7 @@ class Wire:
             if kind == REP_ACK:
                 return replies
             replies.append((kind, payload))
+            refuse_endless(replies)
 
     def request(self, command: int, offset: int, length: int) -> list[Chunk]:
         """Send a request and gather its answer.
@@ -116,9 +123,10 @@ class Wire:
         chunks: list[Chunk] = []
         while not chunks or not chunks[-1].last:
             chunks.append(self._chunk(cookie))
+            refuse_endless(chunks)
         for chunk in chunks:
             if chunk.kind & CHUNK_ERROR:
-                number, size = struct.unpack_from(">IH", chunk.payload)
+                number, size = unpacked(">IH", chunk.payload)
                 text = chunk.payload[6 : 6 + size].decode(errors="replace")
                 raise NbdError(f"error {number} at byte {offset}" + (f": {text}" if text else ""))
         return chunks
@@ -130,7 +138,7 @@ class Wire:
     def _chunk(self, cookie: int) -> Chunk:
         magic, flags, kind, of, length = CHUNK.unpack(self._receive(CHUNK.size))
         if magic != CHUNK_MAGIC or of != cookie:
-            raise NbdError("the server broke the protocol")
+            raise NbdError(BROKEN)
         return Chunk(kind, bool(flags & DONE), self._receive(bounded(length)))
 
     def _send(self, data: bytes) -> None:
@@ -151,6 +159,24 @@ class Wire:
                 raise NbdError("the server closed the connection")
             done += count
         return bytes(data)
+
+
+def unpacked(layout: str, payload: bytes, offset: int = 0) -> tuple[Any, ...]:
+    """The numbers at a place of a message.
+
+    Raises:
+        NbdError: the message ends before.
+    """
+    try:
+        return struct.unpack_from(layout, payload, offset)
+    except struct.error:
+        raise NbdError(BROKEN) from None
+
+
+def refuse_endless(parts: Sized) -> None:
+    """Refuse an answer of more messages than any has."""
+    if len(parts) > MOST_PARTS:
+        raise NbdError("the server goes on answering for ever")
 
 
 def bounded(length: int) -> int:

@@ -5,8 +5,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from castellan import key_manager
 from nova import exception
 from nova.compute import task_states
+from os_brick import encryptors
 
 import nova_virt_api as virt
 from nova_virt_api.fake.steps import Step
@@ -92,7 +94,7 @@ def test_the_passphrase_is_the_key_in_hexadecimal(
             asked.append((context, key_id))
             return type("Key", (), {"get_encoded": staticmethod(lambda: KEY)})
 
-    monkeypatch.setattr(volumes.key_manager, "API", Keys)
+    monkeypatch.setattr(key_manager, "API", Keys)
     told = {"provider": "luks", "encryption_key_id": "k"}
     volume = volumes.volume_of(reached(OLD), encryption=told, context=request_context)
     assert volume.encryption == virt.LuksEncryption(passphrase=virt.Secret(KEY.hex()))
@@ -156,6 +158,7 @@ def test_volumes_at_spawn_are_told_as_those_that_come_later(driver: Any, request
     device = {"connection_info": reached(OLD, multiattach=True), "boot_index": None, "disk_bus": "sata"}
     (volume,) = volumes.volumes_of({"block_device_mapping": [device]}, request_context)
     assert (volume.id, volume.bus, volume.shared, volume.boot) == (OLD, virt.DiskBus.SATA, True, False)
+    assert isinstance(volume.connection, virt.OpaqueVolume)
     assert json.loads(volume.connection.properties.reveal())["auth_password"] == "hunter2"
     assert "hunter2" not in repr(volume)
 
@@ -167,7 +170,7 @@ def test_only_of_an_encrypted_volume_cinder_is_asked(monkeypatch: pytest.MonkeyP
         asked.append(volume_id)
         return {"provider": "luks"}
 
-    monkeypatch.setattr(volumes.encryptors, "get_encryption_metadata", metadata)
+    monkeypatch.setattr(encryptors, "get_encryption_metadata", metadata)
     assert volumes.encryption_of(reached(OLD), None) == {}
     assert volumes.encryption_of(reached(NEW, data={"encrypted": True}), None) == {"provider": "luks"}
     assert asked == [NEW]

@@ -86,6 +86,48 @@ def test_firmware(make_spec: Any, instance: Any, kind: str, firmware: virt.Firmw
     assert make_spec(instance, image_meta=image_with(hw_firmware_type=kind)).firmware is firmware
 
 
+UEFI = {"hw_firmware_type": "uefi", "hw_machine_type": "q35"}
+
+
+@pytest.mark.parametrize(
+    ("extra", "properties", "secure"),
+    [
+        ({"os:secure_boot": "required"}, UEFI, True),
+        ({}, UEFI | {"os_secure_boot": "required"}, True),
+        ({"os:secure_boot": "optional"}, UEFI, False),
+        ({}, UEFI, False),
+    ],
+)
+def test_secure_boot(make_spec: Any, make_instance: Any, extra: Any, properties: Any, secure: bool) -> None:
+    spec = make_spec(make_instance(flavor={"extra_specs": extra}), image_meta=image_with(**properties))
+    assert spec.secure_boot is secure
+
+
+@pytest.mark.parametrize(("properties", "stateless"), [({"hw_firmware_stateless": True}, True), ({}, False)])
+def test_firmware_that_keeps_nothing(make_spec: Any, instance: Any, properties: Any, stateless: bool) -> None:
+    assert make_spec(instance, image_meta=image_with(**UEFI | properties)).stateless_firmware is stateless
+
+
+@pytest.mark.parametrize(
+    ("extra", "properties", "tpm"),
+    [
+        ({"hw:tpm_version": "1.2"}, {}, virt.Tpm(version=virt.TpmVersion.V1_2, model=virt.TpmModel.TIS)),
+        ({"hw:tpm_version": "2.0", "hw:tpm_model": "tpm-crb"}, {}, virt.Tpm(model=virt.TpmModel.CRB)),
+        ({}, {"hw_tpm_version": "2.0"}, virt.Tpm(model=virt.TpmModel.TIS)),
+        ({}, {}, None),
+    ],
+)
+def test_a_trusted_platform_module(make_spec: Any, make_instance: Any, extra: Any, properties: Any, tpm: Any) -> None:
+    spec = make_spec(make_instance(flavor={"extra_specs": extra}), image_meta=image_with(**properties))
+    assert spec.tpm == tpm
+
+
+def test_flavor_and_image_that_disagree(make_spec: Any, make_instance: Any) -> None:
+    instance = make_instance(flavor={"extra_specs": {"hw:tpm_version": "2.0"}})
+    with pytest.raises(exception.FlavorImageConflict):
+        make_spec(instance, image_meta=image_with(hw_tpm_version="1.2"))
+
+
 def test_a_name_with_control_characters_becomes_a_label(make_spec: Any, make_instance: Any) -> None:
     spec = make_spec(make_instance(display_name="w\te\nb" + "x" * 300))
     assert spec.labels["nova.display-name"] == ("web" + "x" * 300)[:255]
@@ -95,11 +137,10 @@ def test_a_name_with_control_characters_becomes_a_label(make_spec: Any, make_ins
     ("changes", "named"),
     [
         (lambda: {"flavor": {"extra_specs": {"hw:cpu_policy": "dedicated"}}}, "hw:cpu_policy=dedicated"),
-        (lambda: {"flavor": {"extra_specs": {"os:secure_boot": "required"}}}, "secure boot"),
         (lambda: {"numa_topology": objects.InstanceNUMATopology(cells=[])}, "NUMA"),
         (lambda: {"pci_requests": objects.InstancePCIRequests(requests=[objects.InstancePCIRequest()])}, "PCI devices"),
     ],
-    ids=["pinned-cpus", "secure-boot", "numa", "pci"],
+    ids=["pinned-cpus", "numa", "pci"],
 )
 def test_what_has_no_word_is_refused_and_may_go_elsewhere(
     make_spec: Any, make_instance: Any, changes: Callable[[], dict[str, Any]], named: str
@@ -113,10 +154,9 @@ def test_what_has_no_word_is_refused_and_may_go_elsewhere(
     [
         (lambda: {"accelerators": ("fpga",)}, "accelerators"),
         (lambda: {"block_devices": {"ephemerals": [{"size": 1, "encrypted": True}]}}, "encrypted disks"),
-        (lambda: {"image_meta": image_with(hw_tpm_version="2.0")}, "hw_tpm_version"),
-        (lambda: {"image_meta": image_with(os_secure_boot="required")}, "secure boot"),
+        (lambda: {"image_meta": image_with(hw_mem_page_size="large")}, "hw_mem_page_size"),
     ],
-    ids=["accelerators", "encryption", "tpm", "secure-boot"],
+    ids=["accelerators", "encryption", "huge-pages"],
 )
 def test_what_an_image_or_a_device_demands_is_refused_too(
     make_spec: Any, instance: Any, more: Callable[[], dict[str, Any]], named: str

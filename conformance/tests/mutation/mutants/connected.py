@@ -15,6 +15,7 @@ from nova_virt_api.model.image import BackendUrl
 from nova_virt_api.model.instance import Instance
 from nova_virt_api.model.interface import Interface
 from nova_virt_api.model.nic import Nic
+from nova_virt_api.model.nic_binding import OvsPort
 from nova_virt_api.model.spec import InstanceSpec
 from nova_virt_api.model.volume import AttachedVolume, Volume, VolumeConnector
 from nova_virt_api.model.volume_connection import IscsiVolume
@@ -44,6 +45,28 @@ class AttachesVifsAnew(FakeDriver):
     def attach_interface(self, guest: InstanceRef, nic: Nic, op: Operation) -> Interface:
         taken = nic.vif_id is not None and any(one.vif_id == nic.vif_id for one in super().interfaces(guest))
         return super().attach_interface(guest, Nic(network=nic.network) if taken else nic, op)
+
+
+class KnowsNetworksAlone(FakeDriver):
+    """A guest that was asked for on a port of a bridge is on the first network."""
+
+    caught_by = "test_guest_is_made_on_open_vswitch"
+
+    def spawn(self, spec: InstanceSpec, op: Operation) -> Instance:
+        network = self.networks()[0].name
+        nics = [nic if nic.binding is None else replace(nic, binding=None, network=network) for nic in spec.nics]
+        return super().spawn(replace(spec, nics=nics), op)
+
+
+class AttachesWithoutVlan(FakeDriver):
+    """A port of Open vSwitch is attached outside of the VLAN that was asked for."""
+
+    caught_by = "test_port_of_open_vswitch_comes_and_goes"
+
+    def attach_interface(self, guest: InstanceRef, nic: Nic, op: Operation) -> Interface:
+        if isinstance(nic.binding, OvsPort):
+            nic = replace(nic, binding=replace(nic.binding, vlan=None))
+        return super().attach_interface(guest, nic, op)
 
 
 class AttachesOnPaper(FakeDriver):

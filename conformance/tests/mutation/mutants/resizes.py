@@ -1,7 +1,10 @@
 """Drivers that are wrong about giving guests another size."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
+from uuid import UUID
 
 from nova_virt_api.driver.operation import Operation
 from nova_virt_api.fake.driver import FakeDriver
@@ -59,3 +62,50 @@ class MovedGuestsGoOnWaiting(FakeDriver):
             waits = any(found.resizing and not found.resizing.done for found in state.claimants(guest.uuid))
         if not waits:
             super().confirm_resize(guest, op)
+
+
+class CpusGoWithTheNextStart(FakeDriver):
+    """What a guest was given while it ran is gone when it is started."""
+
+    caught_by = "test_running_guest_gets_cpus_for_good"
+    before: Mapping[UUID, int] = MappingProxyType({})
+
+    def resize_live(self, guest: InstanceRef, size: Size, op: Operation) -> Instance:
+        with self.connection.world.reading() as state:
+            self.before = {found.uuid: found.vcpus for found in state.claimants(guest.uuid)} | self.before
+        return super().resize_live(guest, size, op)
+
+    def power_on(self, guest: InstanceRef, op: Operation) -> None:
+        super().power_on(guest, op)
+        with self.connection.world.changing() as state:
+            for found in state.claimants(guest.uuid):
+                state.put(replace(found, vcpus=self.before.get(found.uuid, found.vcpus)))
+
+
+class CeilingsAreNotLookedAt(FakeDriver):
+    """A running guest is given more CPUs than its spec allowed."""
+
+    caught_by = "test_ceiling_of_cpus"
+
+    def resize_live(self, guest: InstanceRef, size: Size, op: Operation) -> Instance:
+        with self.connection.world.changing() as state:
+            for found in state.claimants(guest.uuid):
+                state.put(replace(found, machine=replace(found.machine, max_vcpus=size.vcpus)))
+        return super().resize_live(guest, size, op)
+
+
+class GuestsKeepWhatTheyWereGiven(FakeDriver):
+    """Memory is never taken away, though it is said to be."""
+
+    caught_by = "test_memory_is_taken_away"
+
+    def resize_live(self, guest: InstanceRef, size: Size, op: Operation) -> Instance:
+        with self.connection.world.reading() as state:
+            before = {found.native_id: found for found in state.claimants(guest.uuid)}
+        changed = super().resize_live(guest, size, op)
+        with self.connection.world.changing() as state:
+            for found in state.claimants(guest.uuid):
+                old = before[found.native_id]
+                if found.memory_bytes < old.memory_bytes:
+                    state.put(replace(found, memory_bytes=old.memory_bytes, plugged_bytes=old.plugged_bytes))
+        return changed

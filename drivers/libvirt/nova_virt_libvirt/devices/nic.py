@@ -1,24 +1,31 @@
 """Network interfaces."""
 
 import hashlib
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from lxml import etree
 from lxml.builder import E
 
 from nova_virt_api.model.nic import Nic, NicModel
 from nova_virt_libvirt.devices.limits import nic_limit_elements
-from nova_virt_libvirt.user_network import USER_MODE
+from nova_virt_libvirt.wire import TYPES, Wire, wiring
 
 
-def nic_element(nic: Nic, network: str, uuid: UUID, index: int) -> etree._Element:
-    """An interface on a network of libvirt, or on QEMU's own."""
-    own = network == USER_MODE
+def nic_element(nic: Nic, wire: Wire, uuid: UUID, index: int) -> etree._Element:
+    """An interface.
+
+    Args:
+        nic: what was asked for.
+        wire: what it is plugged into.
+        uuid: the guest.
+        index: which of the guest's it is; without an address of its own it gets one that follows from this.
+    """
+    mac = nic.mac or stable_mac(uuid, index)
     element = E.interface(
-        E.mac(address=nic.mac or stable_mac(uuid, index)),
-        *(() if own else (E.source(network=network),)),
+        E.mac(address=mac),
+        *wiring(wire, uuid5(uuid, mac)),
         E.model(type=(nic.model or NicModel.VIRTIO).value),
-        type="user" if own else "network",
+        type=TYPES[wire.kind],
     )
     element.extend(nic_limit_elements(nic.limits))
     if nic.queues is not None:

@@ -9,7 +9,7 @@ from lxml.builder import E
 SPARE_PORTS: Final = 8
 """Free slots of a new guest; libvirt itself would leave it one. A slot costs nothing that could be measured."""
 
-CARDS: Final = frozenset({"interface", "controller", "channel", "input", "memballoon", "rng", "watchdog"})
+CARDS: Final = frozenset({"interface", "controller", "channel", "input", "memballoon", "memory", "rng", "watchdog"})
 """Devices that have a slot each; for the only channel and the only input libvirt adds a controller that has one."""
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -159,6 +160,13 @@ def mirror_element(volume: Volume, source: etree._Element) -> etree._Element:
     """The disk that a block copy writes to."""
     shape = volume.connection.format if isinstance(volume.connection, FileVolume | NfsVolume) else ImageFormat.RAW
     return E.disk(E.driver(name="qemu", type=shape.value), source, type=kind_of(source), device="disk")
+
+
+def part_element(volume: Volume, source: etree._Element, size_bytes: int) -> etree._Element:
+    """As :func:`mirror_element`, of which only the beginning is used: until the guest is started next."""
+    part = deepcopy(source)
+    part.insert(0, E.slices(E.slice(type="storage", offset="0", size=str(size_bytes))))
+    return mirror_element(volume, part)
 
 
 def kind_of(source: etree._Element) -> str:

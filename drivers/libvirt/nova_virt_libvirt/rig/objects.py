@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 BASE_IMAGE: Final = re.compile(r"nova-virt-base-[0-9a-f]+\.\w+")
 """Images that are kept on purpose, for the next guest made from them."""
 
+OF_OWNER: Final = re.compile(r"nova-virt-volume\+[0-9a-f-]{36}\+(?P<owner>[^+]+)\+.*")
+"""Volumes that no guest owns say whose they are."""
+
 CLAIM: Final = re.compile(r"[0-9a-f-]{36}\.claim(\..*)?")
 NAMESPACE: Final = "https://nova-virt.org/libvirt/1"
 STATE_KINDS: Final = ("nvram", "save", "snapshot", "checkpoint", "dump")
@@ -61,7 +64,8 @@ class Objects:
         volumes = {volume.name(): volume for volume in pool.listAllVolumes(0)}
         claimed = {name[:36] for name, volume in volumes.items() if CLAIM.fullmatch(name) and self._is_claimed(volume)}
         for name in volumes:
-            kept = BASE_IMAGE.fullmatch(name) or name.startswith(PREFIX)
+            said = OF_OWNER.fullmatch(name)
+            kept = BASE_IMAGE.fullmatch(name) or name.startswith(PREFIX) or (said and self._is_others(said["owner"]))
             if not kept and name[:36] not in claimed and name[:36] not in others:
                 yield f"volume {pool.name()}/{name}"
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import libvirt
 
-from nova_virt_api.errors import Busy, NetworkError, NoCapacity, StorageError, VirtError, VolumeError
+from nova_virt_api.errors import Busy, NetworkError, NoCapacity, StorageError, Timeout, VirtError, VolumeError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,6 +35,8 @@ DOMAIN_SET_METADATA: Final = frozenset({264})
 AUTH_LIST: Final = frozenset({66})
 VOLUME_CREATE: Final = frozenset({93})
 VOLUME_DELETE: Final = frozenset({94})
+VOLUME_DOWNLOAD: Final = frozenset({209})
+VOLUME_RESIZE: Final = frozenset({260})
 VOLUME_COPY: Final = frozenset({125})
 DOMAIN_JOB_INFO: Final = frozenset({163})
 DEVICE_ATTACH: Final = frozenset({160})
@@ -42,6 +44,7 @@ DEVICE_DETACH: Final = frozenset({161})
 BLOCK_RESIZE: Final = frozenset({251})
 BLOCK_COPY: Final = frozenset({345})
 BLOCK_COMMIT: Final = frozenset({290})
+SET_VCPUS: Final = frozenset({199})
 INJECT_NMI: Final = frozenset({210})
 FREEZE: Final = frozenset({335})
 THAW: Final = frozenset({336})
@@ -120,6 +123,21 @@ def out_of_memory(procedures: frozenset[int]) -> Refusal:
     return Refusal(procedures=procedures, code=libvirt.VIR_ERR_INTERNAL_ERROR, text=text)
 
 
+def no_memory_for_cpu(procedures: frozenset[int]) -> Refusal:
+    """QEMU gets no memory for another virtual CPU."""
+    text = "internal error: unable to execute QEMU command 'device_add': kvm_init_vcpu failed: Cannot allocate memory"
+    return Refusal(procedures=procedures, code=libvirt.VIR_ERR_INTERNAL_ERROR, text=text)
+
+
+def unwilling(procedures: frozenset[int]) -> Refusal:
+    """The guest does not give a virtual CPU back."""
+    text = (
+        "Timed out during operation: vcpu unplug request timed out. "
+        "Unplug result must be manually inspected in the domain"
+    )
+    return Refusal(procedures=procedures, code=libvirt.VIR_ERR_OPERATION_TIMEOUT, text=text)
+
+
 def busy_pool(procedures: frozenset[int]) -> Refusal:
     """Something else is going on in the pool."""
     text = "internal error: pool 'nova-virt' has asynchronous jobs running."
@@ -161,6 +179,14 @@ REFUSALS: Final[Mapping[tuple[str, type[VirtError]], Refusal]] = {
     ("Checkpoint.revert_to_checkpoint", Busy): busy(DOMAIN_DESTROY),
     ("Checkpoint.revert_to_checkpoint", NoCapacity): full_storage(VOLUME_CREATE, DISK),
     ("Checkpoint.revert_to_checkpoint", StorageError): broken_storage(VOLUME_CREATE, DISK),
+    ("Clone.clone", Busy): Refusal(
+        procedures=VOLUME_COPY,
+        code=libvirt.VIR_ERR_OPERATION_INVALID,
+        part=libvirt.VIR_FROM_STORAGE,
+        text="Requested operation is not valid: volume 'disk0.qcow2' is still in use.",
+    ),
+    ("Clone.clone", NoCapacity): full_storage(VOLUME_COPY),
+    ("Clone.clone", StorageError): broken_storage(VOLUME_COPY),
     ("CrashDump.trigger_crash_dump", Busy): busy(INJECT_NMI),
     ("Driver.destroy", StorageError): broken_storage(VOLUME_DELETE, DISK),
     ("Driver.power_off", Busy): busy(DOMAIN_DESTROY),
@@ -182,6 +208,16 @@ REFUSALS: Final[Mapping[tuple[str, type[VirtError]], Refusal]] = {
         about=DISK,
     ),
     ("Driver.spawn", StorageError): broken_storage(VOLUME_CREATE, DISK),
+    ("StorageVolumes.create_volume", Busy): busy(VOLUME_CREATE),
+    ("StorageVolumes.create_volume", NoCapacity): full_storage(VOLUME_CREATE, b".raw</name>"),
+    ("StorageVolumes.create_volume", StorageError): broken_storage(VOLUME_CREATE, b".raw</name>"),
+    ("StorageVolumes.delete_volume", StorageError): broken_storage(VOLUME_DELETE, b".raw"),
+    ("StorageVolumes.download_volume", StorageError): broken_storage(VOLUME_DOWNLOAD, b".raw"),
+    ("StorageVolumes.resize_volume", NoCapacity): full_storage(VOLUME_RESIZE),
+    ("StorageVolumes.resize_volume", StorageError): broken_storage(VOLUME_RESIZE),
+    ("StorageVolumes.upload_volume", Busy): busy(VOLUME_CREATE),
+    ("StorageVolumes.upload_volume", NoCapacity): full_storage(VOLUME_CREATE, b".raw</name>"),
+    ("StorageVolumes.upload_volume", StorageError): broken_storage(VOLUME_CREATE, b".raw</name>"),
     ("ImageCache.prefetch_image", Busy): busy(VOLUME_CREATE),
     ("ImageCache.prefetch_image", NoCapacity): full_storage(VOLUME_CREATE),
     ("ImageCache.prefetch_image", StorageError): broken_storage(VOLUME_CREATE),
@@ -200,6 +236,9 @@ REFUSALS: Final[Mapping[tuple[str, type[VirtError]], Refusal]] = {
     ("Resize.prepare_resize", Busy): busy(DOMAIN_SET_METADATA),
     ("Resize.resize", Busy): busy(DOMAIN_DEFINE),
     ("Resize.resize", StorageError): broken_storage(VOLUME_CREATE, DISK),
+    ("Resize.resize_live", Busy): busy(SET_VCPUS),
+    ("Resize.resize_live", NoCapacity): no_memory_for_cpu(SET_VCPUS),
+    ("Resize.resize_live", Timeout): unwilling(SET_VCPUS),
     ("Resize.revert_resize", Busy): busy(DOMAIN_DEFINE),
     ("Resize.revert_resize", NoCapacity): out_of_memory(DOMAIN_CREATE),
     ("Rescue.rescue", Busy): busy(DOMAIN_DESTROY),
@@ -234,6 +273,24 @@ REFUSALS: Final[Mapping[tuple[str, type[VirtError]], Refusal]] = {
         procedures=DEVICE_DETACH,
         code=libvirt.VIR_ERR_INTERNAL_ERROR,
         text="internal error: unable to remove the interface from the bridge 'virbr0'",
+    ),
+    ("Shares.attach_share", Busy): busy(DEVICE_ATTACH),
+    ("Shares.attach_share", NoCapacity): Refusal(
+        procedures=DEVICE_ATTACH,
+        code=libvirt.VIR_ERR_INTERNAL_ERROR,
+        part=libvirt.VIR_FROM_DOMAIN,
+        text="internal error: No more available PCI slots",
+    ),
+    ("Shares.attach_share", StorageError): Refusal(
+        procedures=DEVICE_ATTACH,
+        code=libvirt.VIR_ERR_OPERATION_FAILED,
+        text="operation failed: virtiofsd died unexpectedly",
+    ),
+    ("Shares.detach_share", Busy): busy(DEVICE_DETACH),
+    ("Shares.detach_share", StorageError): Refusal(
+        procedures=DEVICE_DETACH,
+        code=libvirt.VIR_ERR_INTERNAL_ERROR,
+        text="internal error: unable to execute QEMU command 'device_del': Bus does not support hotplugging",
     ),
     ("Volumes.attach_volume", Busy): busy(DEVICE_ATTACH),
     ("Volumes.attach_volume", NoCapacity): Refusal(

@@ -23,6 +23,8 @@ from nova_virt_api.capability import Feature
 from nova_virt_api.config.secret_reference import resolve
 from nova_virt_api.errors import AuthenticationFailed, Busy, InvalidState, Unavailable
 from nova_virt_api.model.instance import PowerState
+from nova_virt_api.model.nic import Nic
+from nova_virt_api.model.nic_binding import BridgePort, OvsPort
 from nova_virt_conformance.outcome import NotApplicable, NotVerified
 from nova_virt_conformance.rig import Rig
 from nova_virt_libvirt import event_loop
@@ -34,6 +36,7 @@ from nova_virt_libvirt.rig.objects import Objects
 from nova_virt_libvirt.rig.refusal import CREDENTIALS, REFUSALS
 from nova_virt_libvirt.rig.relay import Relay
 from nova_virt_libvirt.rig.scribble import Scribble
+from nova_virt_libvirt.rig.shares import SharedDirectories
 from nova_virt_libvirt.rig.trial import lacking
 from nova_virt_libvirt.rig.volumes import Exports, PoolVolumes
 
@@ -43,6 +46,7 @@ if TYPE_CHECKING:
     from nova_virt_api.compute.compute import Compute
     from nova_virt_api.errors import VirtError
     from nova_virt_api.model.instance import Instance
+    from nova_virt_api.model.share import Share
     from nova_virt_api.model.volume import Volume
     from nova_virt_conformance.hardware import Hardware
 
@@ -87,10 +91,12 @@ class LibvirtRig(Rig):
         owners = (self.target.owner, self.target.other_owner)
         self._volumes = PoolVolumes(self._native, self.target.pools[0])
         self._exports = Exports(self._directory)
+        self._shares = SharedDirectories(self.target.options, self._directory, local=self._socket is not None)
         self._objects = Objects(self._native, self.target.pools, owners, self._state_directory)
 
     def close(self) -> None:
         self._exports.close()
+        self._shares.remove_all()
         self._volumes.remove_all()
         self._boots.stop()
         self._refused.close()
@@ -278,6 +284,16 @@ class LibvirtRig(Rig):
     def claim_twice(self, guest: Instance) -> Any:
         raise NotApplicable("a guest's uuid is the uuid of its domain, of which libvirt has no two")
 
+    # --- ports outside of libvirt's networks ---------------------------------------------------------------------
+
+    def new_port(self, feature: Feature) -> Nic:
+        """On the bridge below the target's network, or the one that the setting ``ovs_bridge`` names."""
+        if feature is Feature.NIC_BRIDGE and self.target.network is not None:
+            return Nic(binding=BridgePort(bridge=self._native.networkLookupByName(self.target.network).bridgeName()))
+        if feature is Feature.NIC_OVS and "ovs_bridge" in self.target.settings:
+            return Nic(binding=OvsPort(bridge=self.target.settings["ovs_bridge"], interface_id=uuid4(), vlan=7))
+        return super().new_port(feature)
+
     # --- volumes of a storage service -----------------------------------------------------------------------------
 
     def volume(self) -> Volume:
@@ -294,6 +310,23 @@ class LibvirtRig(Rig):
 
     def has_volume(self, volume: Volume) -> bool:
         return self._volumes.has(volume)
+
+    # --- shared directories ---------------------------------------------------------------------------------------
+
+    def share(self) -> Share:
+        return self._shares.new()
+
+    def forbidden_shares(self) -> Sequence[Share]:
+        return self._shares.forbidden()
+
+    def missing_share(self) -> Share:
+        return self._shares.missing()
+
+    def write_share(self, share: Share, name: str, content: bytes) -> None:
+        self._shares.write(share, name, content)
+
+    def read_share(self, share: Share, name: str) -> bytes | None:
+        return self._shares.read(share, name)
 
     # --- losses ---------------------------------------------------------------------------------------------------
 

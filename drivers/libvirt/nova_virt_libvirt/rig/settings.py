@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
 
 import libvirt
 
 from nova_virt_api.model.disk import DiskCache
 from nova_virt_api.model.limits import DiskLimits, DiskRate, NicLimits, NicRate
+from nova_virt_api.model.nic_binding import BridgePort, OvsPort
 from nova_virt_conformance.hardware import DiskSettings, NicSettings
+
+if TYPE_CHECKING:
+    from nova_virt_api.model.nic_binding import NicBinding
 
 UNITS: Final = {"bytes": "bytes", "operations": "iops"}
 WAYS: Final = ("total", "read", "write")
@@ -51,6 +56,21 @@ def nic_settings(card: Any) -> NicSettings:
         queues=1 if driver is None else int(driver.get("queues", "1")),
         mtu=None if mtu is None else int(mtu.get("size")),
         link_up=card.find("link[@state='down']") is None,
+        binding=nic_binding(card),
+    )
+
+
+def nic_binding(card: Any) -> NicBinding | None:
+    """The port that an interface is plugged into, if it is on none of libvirt's networks."""
+    if card.get("type") != "bridge":
+        return None
+    bridge, known, tag = card.find("source").get("bridge"), card.find("virtualport/parameters"), card.find("vlan/tag")
+    if card.find("virtualport") is None:
+        return BridgePort(bridge=bridge)
+    return OvsPort(
+        bridge=bridge,
+        interface_id=UUID(known.get("interfaceid")),
+        vlan=None if tag is None else int(tag.get("id")),
     )
 
 

@@ -1,9 +1,14 @@
 """Consoles of real guests: tickets that open and tickets that do not, and logs."""
 
-from collections.abc import Callable
+import os
+import select
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import libvirt
 import pytest
 from lxml.builder import E
 
@@ -35,12 +40,101 @@ def test_a_vnc_console_has_a_fresh_ticket_each_time(driver: LibvirtDriver, nativ
     assert first.ticket is not None
     assert second.ticket is not None
     assert first.ticket != second.ticket
-    import libvirt
-
     xml = native.lookupByUUID(guest.uuid.bytes).XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE)
     assert f"passwd='{second.ticket.reveal()}'" in xml
     assert first.ticket.reveal() not in xml
     assert first.ticket.reveal() not in repr(first)
+
+
+@pytest.fixture
+def knock(daemon: Any) -> Iterator[Callable[[TcpConsole, str], str]]:
+    """Knocks at a screen with a ticket: ``taken`` or ``refused``."""
+    script = Path(__file__).with_name("screen_client.py")
+    command = ["nsenter", "-t", str(daemon.inside), "-n", sys.executable, str(script)]
+    client = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert client.stdin is not None
+    assert client.stdout is not None
+
+    def knock(console: TcpConsole, ticket: str) -> str:
+        client.stdin.write(f"{console.kind.value} {console.host} {console.port} {ticket}\n")  # type: ignore[union-attr]
+        client.stdin.flush()  # type: ignore[union-attr]
+        return client.stdout.readline().strip()  # type: ignore[union-attr]
+
+    yield knock
+    client.stdin.close()
+    client.wait(60)
+    client.stdout.close()
+
+
+@pytest.mark.parametrize("kind", [ConsoleKind.VNC, ConsoleKind.SPICE], ids=lambda kind: kind.value)
+def test_a_screen_opens_to_its_guests_last_ticket_alone(
+    kind: ConsoleKind,
+    driver: LibvirtDriver,
+    make_driver: Any,
+    blank: MakeGuest,
+    knock: Any,
+    eventually: Any,
+    caplog: Any,
+) -> None:
+    caplog.set_level(0)
+    guest = blank("one", on=True, devices=(screen(kind.value),))
+    other = blank("two", on=True, devices=(screen(kind.value),))
+    first = tcp(driver.console(guest, kind))
+    assert knock(first, "nobody-1") == "refused"
+    assert knock(first, revealed(first)) == "taken"
+    second, others = tcp(driver.console(guest, kind)), tcp(driver.console(other, kind))
+    assert (second.host, second.port) == (first.host, first.port) != (others.host, others.port)
+    assert knock(second, revealed(first)) == "refused"
+    assert knock(second, revealed(others)) == "refused"
+    assert knock(others, revealed(second)) == "refused"
+    assert knock(second, revealed(second)) == "taken"
+    brief = make_driver(console_ticket_seconds=1)
+    expiring = tcp(brief.console(guest, kind))
+    assert expiring.expires_seconds == 1.0
+    eventually(lambda: knock(expiring, revealed(expiring)) == "refused", "the ticket has expired")
+    for console in (first, second, others, expiring):
+        assert revealed(console) not in f"{console!r}{console}{caplog.text}"
+
+
+@pytest.mark.parametrize("kind", [ConsoleKind.VNC, ConsoleKind.SPICE], ids=lambda kind: kind.value)
+def test_a_screen_that_takes_no_tickets_has_none(
+    kind: ConsoleKind, driver: LibvirtDriver, blank: MakeGuest, native: Any
+) -> None:
+    open_to_all = E.graphics(E.listen(type="address", address="127.0.0.1"), type=kind.value, port="-1", autoport="yes")
+    guest = blank(on=True, devices=(open_to_all,))
+    console = tcp(driver.console(guest, kind))
+    assert (console.ticket, console.expires_seconds) == (None, None)
+
+
+def tcp(console: object) -> TcpConsole:
+    """A screen."""
+    assert isinstance(console, TcpConsole)
+    return console
+
+
+def revealed(console: TcpConsole) -> str:
+    """A screen's ticket."""
+    assert console.ticket is not None
+    return console.ticket.reveal()
+
+
+def test_a_serial_console_speaks(driver: LibvirtDriver, native: Any, daemon: Any, blank: MakeGuest) -> None:
+    guest = blank(devices=(E.serial(type="pty"),))
+    domain = native.lookupByUUID(guest.uuid.bytes)
+    xml = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    native.defineXML(xml.replace("<boot dev='hd'/>", "<boot dev='hd'/><bios useserial='yes'/>"))
+    domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+    console = driver.console(guest, ConsoleKind.SERIAL)
+    assert isinstance(console, PtyConsole)
+    terminal = os.open(f"/proc/{daemon.inside}/root{console.path}", os.O_RDWR | os.O_NOCTTY)
+    try:
+        domain.resume()
+        said = b""
+        while b"SeaBIOS" not in said:
+            assert select.select([terminal], [], [], 60.0)[0], f"it said {said!r} and no more"
+            said += os.read(terminal, 4096)
+    finally:
+        os.close(terminal)
 
 
 def test_a_serial_console_is_a_terminal_device(driver: LibvirtDriver, blank: MakeGuest) -> None:

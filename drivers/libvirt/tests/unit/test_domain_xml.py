@@ -15,6 +15,7 @@ from nova_virt_api.model.units import MiB
 from nova_virt_libvirt.devices.disk import DiskFile, letters
 from nova_virt_libvirt.devices.nic import stable_mac
 from nova_virt_libvirt.domain_xml import Parts, domain_xml
+from nova_virt_libvirt.wire import Wire
 
 
 def defined(*buses: DiskBus, virt_type: str = "qemu", seed: str | None = None, **fields: Any) -> Any:
@@ -25,7 +26,7 @@ def defined(*buses: DiskBus, virt_type: str = "qemu", seed: str | None = None, *
         disks=disks,
         seed=seed,
         console_log="/pool/log",
-        networks=["net<&\"'>"] * len(spec.nics),
+        networks=[Wire.of_id("net<&\"'>")] * len(spec.nics),
         metadata=etree.Element("mark"),
     )
     return etree.fromstring(domain_xml(spec, parts))

@@ -13,6 +13,7 @@ from nova_virt_api.errors import ConfigError, InvalidSpec, NoCapacity
 from nova_virt_api.model.cpu import Cpu, NumaCell
 from nova_virt_api.model.disk import Blank, Disk, DiskBus
 from nova_virt_api.model.image import ImageFormat
+from nova_virt_api.model.limits import DiskLimits, DiskRate
 from nova_virt_api.model.memory import MemoryBacking, MemoryEncryption
 from nova_virt_api.model.nic import Nic
 from nova_virt_api.model.place import HostCell, HostPages
@@ -31,6 +32,7 @@ from nova_virt_libvirt.host_cells import as_text, cells_of, cpu_set, with_free_p
 from nova_virt_libvirt.host_cpus import floating, pick
 from nova_virt_libvirt.refused_hardware import refuse_hardware
 from nova_virt_libvirt.traits import traits_of
+from nova_virt_libvirt.wire import Wire
 
 HUGE = HostPages(size_bytes=MiB(2), total=512, free=512)
 CELLS = (
@@ -221,6 +223,11 @@ def test_huge_pages_that_are_free_are_given() -> None:
     assert caught.value.resource == "memory_bytes"
 
 
+def limited(**rates: DiskRate) -> Disk:
+    """A disk with limits."""
+    return Disk(source=Blank(), size_bytes=1, limits=DiskLimits(**rates))
+
+
 @pytest.mark.parametrize(
     ("fields", "field"),
     [
@@ -229,6 +236,15 @@ def test_huge_pages_that_are_free_are_given() -> None:
         ({"backing": MemoryBacking(encryption=MemoryEncryption.SEV)}, "backing.encryption"),
         ({"tpm": Tpm(version=TpmVersion.V1_2)}, "tpm.version"),
         ({"extras": [LibvirtMachine(machine="pc-q35-1.0")]}, "extras.machine"),
+        ({"disks": [limited(read_bytes=DiskRate(per_second=10**15 + 1))]}, "disks[0].limits.read_bytes.per_second"),
+        (
+            {"disks": [limited(total_bytes=DiskRate(per_second=1, burst_per_second=2**50))]},
+            "disks[0].limits.total_bytes.burst_per_second",
+        ),
+        (
+            {"disks": [limited(write_operations=DiskRate(per_second=1, burst_per_second=10**14, burst_seconds=11))]},
+            "disks[0].limits.write_operations.burst_seconds",
+        ),
         ({"disks": [Disk(source=Blank(), size_bytes=1, bus=DiskBus.NVME)]}, "disks[0].bus"),
         (
             {
@@ -274,7 +290,7 @@ def defined(**fields: Any) -> Any:
         disks=[DiskFile(path="/pool/disk", format=ImageFormat.QCOW2, bus=DiskBus.VIRTIO)],
         seed=None,
         console_log="/pool/log",
-        networks=["default"] * len(wanted.nics),
+        networks=[Wire.of_id("default")] * len(wanted.nics),
         metadata=etree.Element("mark"),
     )
     return etree.fromstring(domain_xml(wanted, parts))

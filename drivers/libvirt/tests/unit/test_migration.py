@@ -3,17 +3,23 @@
 import json
 import uuid
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
 
+import libvirt
 import pytest
 from lxml import etree
 
-from nova_virt_api.errors import MigrationError
+from nova_virt_api.errors import Busy, MigrationError
 from nova_virt_api.model.image import ImageFormat
+from nova_virt_api.model.instance import Lifecycle
+from nova_virt_api.model.record import Phase, Record
 from nova_virt_api.model.ticket import Move, Ticket
 from nova_virt_api.model.units import GiB
+from nova_virt_libvirt.metadata import Mark
 from nova_virt_libvirt.migration_peer import check_uri
-from nova_virt_libvirt.migration_run import Policy
-from nova_virt_libvirt.migration_ticket import Journey, Offer, Piece, Plan, Room, read_ticket
+from nova_virt_libvirt.migration_run import Policy, failure
+from nova_virt_libvirt.migration_ticket import NOTE, Journey, Offer, Piece, Plan, Room, read_ticket, refuse_departed
 from nova_virt_libvirt.migration_xml import patched
 
 GUEST = uuid.UUID("0b8e8a5c-5f0a-4c8e-9a3d-0d6f5a3f7c11")
@@ -114,7 +120,7 @@ def test_uris_that_do_more_are_not(uri: str) -> None:
 
 
 def test_a_definition_is_patched_and_else_kept() -> None:
-    before = """<domain><name>web</name><devices>
+    before = """<domain><name>web</name><uuid>7c5a1de2-0a54-4d1c-9a7b-5a1b6f6a2f11</uuid><devices>
       <disk type='file'><source file='/one/a'/><backingStore type='file'><source file='/one/b'/></backingStore>
         <mirror file='/x'/><target dev='vda'/></disk>
       <disk type='file'><source file='/else/c'/><target dev='vdb'/></disk>
@@ -142,3 +148,34 @@ def test_time_grows_with_what_is_to_be_copied(gibibytes: int, seconds: int) -> N
     policy = Policy(bandwidth_mib=0, auto_converge=True, post_copy=False, seconds_per_gib=10, complete=False)
     assert policy.seconds_for(GiB(gibibytes)) == seconds
     assert replace(policy, seconds_per_gib=0).seconds_for(GiB(100)) is None
+
+
+def test_a_paused_guest_that_qemu_takes_for_one_that_has_gone() -> None:
+    error = libvirt.libvirtError("unable to migrate: Can't migrate the vm that was paused due to previous migration")
+    assert "unpause" in failure(error).hint
+    assert "log" in failure(libvirt.libvirtError("something else")).hint
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "refused"),
+    [
+        (libvirt.VIR_DOMAIN_RUNNING, libvirt.VIR_DOMAIN_RUNNING_BOOTED, False),
+        (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_USER, False),
+        (libvirt.VIR_DOMAIN_PAUSED, libvirt.VIR_DOMAIN_PAUSED_MIGRATION, True),
+        (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_SHUTOFF_CRASHED, True),
+    ],
+    ids=["runs", "paused", "stopped to be moved", "off"],
+)
+@pytest.mark.parametrize("shared", [False, True])
+def test_disks_that_a_guest_may_use_elsewhere_are_not_removed(
+    state: int, reason: int, refused: bool, shared: bool
+) -> None:
+    journey = Journey(guest=GUEST, offer=OFFER, plan=replace(PLAN, shared=shared))
+    record = Record(uuid=GUEST, owner="me", fingerprint="f", phase=Phase.READY)
+    mark = Mark(record, standing=Lifecycle.MIGRATING, notes={NOTE: journey.ticket().encode()})
+    domain: Any = SimpleNamespace(state=lambda: (state, reason))
+    if refused and shared:
+        with pytest.raises(Busy, match="may run at two"):
+            refuse_departed(domain, mark)
+    else:
+        refuse_departed(domain, mark)

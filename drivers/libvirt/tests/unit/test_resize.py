@@ -1,21 +1,29 @@
 """What a resize makes of definitions, and what it writes down."""
 
+from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from lxml import etree
 
-from nova_virt_api.errors import BackendError, MigrationError
+from nova_virt_api.errors import BackendError, InvalidSpec, MigrationError
 from nova_virt_api.model.instance import Lifecycle
+from nova_virt_api.model.nic import Nic
 from nova_virt_api.model.record import Phase, Record
 from nova_virt_api.model.size import Size
 from nova_virt_api.model.ticket import Move, Ticket
 from nova_virt_api.model.units import GiB, MiB
+from nova_virt_libvirt.definition import size_of
 from nova_virt_libvirt.metadata import Mark, parse_mark
+from nova_virt_libvirt.plugged_memory import idle_bytes, plugged_memory
 from nova_virt_libvirt.resize_definition import keep_passwords, lock_screens, parsed, set_mark, set_size, without_mark
+from nova_virt_libvirt.resize_here import cards_of
 from nova_virt_libvirt.resize_note import Layer, ResizeNote, ResizeStage, note_of, pending_note, with_note
 from nova_virt_libvirt.resize_parcel import Parcel
+from nova_virt_libvirt.spare_cpus import vcpus_of
+from nova_virt_libvirt.user_network import USER_MODE
+from nova_virt_libvirt.wire import Wire
 
 FOUR = """
 <domain type='qemu'>
@@ -42,6 +50,15 @@ FOUR = """
   <devices><memory model='dimm'><target><size unit='MiB'>512</size><node>0</node></target></memory></devices>
 </domain>
 """
+PLAIN = FOUR.replace(" current='3'", "").replace("<vcpus><vcpu id='0' enabled='yes'/></vcpus>", "")
+"""The same guest, which cannot be given CPUs while it runs."""
+
+ROOM = (
+    "<devices><memory model='virtio-mem'><target><size unit='KiB'>524288</size><node>0</node>"
+    "<block unit='KiB'>2048</block><requested unit='KiB'>4096</requested></target></memory></devices>"
+)
+GROWING = FOUR.replace(FOUR[FOUR.index("<devices>") : FOUR.index("</domain>")], ROOM)
+"""The same guest, which has 1028 MiB of memory and can be given 508 more while it runs."""
 
 
 def sized(size: Size, xml: str = FOUR) -> Any:
@@ -55,7 +72,7 @@ def sized(size: Size, xml: str = FOUR) -> Any:
     [(8, ["0-3", "4-7"], ("2", "2", "2")), (3, ["0-1", "2"], ("3", "1", "1")), (2, ["0", "1"], ("2", "1", "1"))],
 )
 def test_cpus_change_with_all_that_names_them(count: int, cells: list[str], topology: tuple[str, ...]) -> None:
-    found = sized(Size(vcpus=count))
+    found = sized(Size(vcpus=count), PLAIN)
     assert (found.findtext("vcpu"), "current" in found.find("vcpu").attrib) == (str(count), False)
     assert found.find("vcpus") is None
     assert found.xpath("cpu/numa/cell/@cpus") == cells
@@ -63,9 +80,34 @@ def test_cpus_change_with_all_that_names_them(count: int, cells: list[str], topo
 
 
 def test_pinning_of_cpus_that_are_gone_is_removed_and_no_other() -> None:
-    tuning = sized(Size(vcpus=3)).find("cputune")
+    tuning = sized(Size(vcpus=3), PLAIN).find("cputune")
     assert [child.tag for child in tuning] == ["shares", "vcpupin", "emulatorpin"]
     assert tuning.find("vcpupin").get("vcpu") == "0"
+
+
+@pytest.mark.parametrize(("count", "ceiling"), [(1, 4), (2, 4), (4, 4), (5, 5)])
+def test_cpus_below_the_ceiling_leave_it_as_it_is(count: int, ceiling: int) -> None:
+    found = sized(Size(vcpus=count))
+    there = vcpus_of(found)
+    assert (there.count, there.most) == (count, ceiling)
+    assert (found.find("vcpus") is not None) is (ceiling == 4)
+    if ceiling == 4:
+        assert [cpu.get("enabled") for cpu in found.iterfind("vcpus/vcpu")].count("yes") == count
+        assert etree.tostring(found.find("cpu")) == etree.tostring(parsed(FOUR).find("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "room", "most"), [(512, 1024, 2048), (1500, 36, 2048), (1535, 2, 2048), (2049, 0, 2049)]
+)
+def test_memory_below_the_ceiling_leaves_the_rest_to_be_plugged_in(wanted: int, room: int, most: int) -> None:
+    found = sized(Size(memory_bytes=MiB(wanted)), GROWING)
+    device = plugged_memory(found)
+    assert (0 if device is None else device.size_bytes, idle_bytes(found)) == (MiB(room), MiB(room))
+    assert device is None or device.requested_bytes == 0
+    assert size_of(found.find("memory")) == MiB(wanted + room)
+    assert size_of(found.find("currentMemory")) == MiB(wanted)
+    assert size_of(found.find("maxMemory")) == MiB(most)
+    assert sum(int(cell.get("memory")) for cell in found.iterfind("cpu/numa/cell")) == wanted * 1024
 
 
 def test_memory_is_spread_over_the_cells() -> None:
@@ -156,3 +198,11 @@ def test_a_ticket_is_read_back_or_refused() -> None:
     for other in others:
         with pytest.raises(MigrationError):
             Parcel.of(other, "libvirt")
+
+
+def test_interfaces_on_qemus_own_network_have_no_limits() -> None:
+    """As for new guests: libvirt would only say so in its log."""
+    places: Any = SimpleNamespace(wire=lambda field, nic: Wire.of_id(USER_MODE))
+    with pytest.raises(InvalidSpec) as caught:
+        cards_of(places, [Nic(), Nic(mtu=9000)], "nics")
+    assert caught.value.field == "nics[1].mtu"

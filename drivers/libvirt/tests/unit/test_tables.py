@@ -9,7 +9,7 @@ from nova_virt_api.driver.role import roles_of
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.place import StoragePool
 from nova_virt_libvirt.agent import addresses_in
-from nova_virt_libvirt.capabilities import answers, backup_answers, marking_answers
+from nova_virt_libvirt.capabilities import answers, backup_answers, marking_answers, opaque_nic_answer
 from nova_virt_libvirt.driver import LibvirtDriver
 from nova_virt_libvirt.emulator import Emulator
 from nova_virt_libvirt.host import disk_of, dotted
@@ -41,7 +41,7 @@ def test_a_state_of_a_later_libvirt_is_no_state() -> None:
 @pytest.mark.parametrize("firmware", [frozenset(), frozenset({"bios"}), frozenset({"bios", "efi"})])
 def test_there_is_an_answer_for_every_role_and_feature(firmware: frozenset[str]) -> None:
     emulator = Emulator(firmware=firmware)
-    found = {**answers(emulator), **marking_answers(Manage.OWNED), **backup_answers(emulator, "")}
+    found = {**answers(emulator), **marking_answers(Manage.OWNED), **backup_answers(emulator, ""), **opaque_nic_answer(Manage.OWNED, "")}
     roles = {role.capability for role in roles_of(LibvirtDriver)}
     assert found.keys() == {*roles, *Feature}
     assert all(answer.available or answer.reason for answer in found.values())

@@ -96,8 +96,13 @@ def target(tmp_path: Path, cloud: Any) -> Iterator[Target]:
             target.set_up()
             yield target
         finally:
-            server.terminate()
-            server.wait(60)
+            server.kill()  # it ends by no other signal while it has sessions
+
+
+@pytest.fixture(autouse=True)
+def impatient(cloud: Any) -> None:
+    """A guest that still boots does not obey; it loses its power at once."""
+    cloud.flags(shutdown_timeout=0)
 
 
 @pytest.fixture

@@ -116,7 +116,7 @@ def cloud(make_cloud: Any, hosts: dict[str, Host]) -> Iterator[Any]:
         cloud.start_service("compute", host="compute2")
     yield cloud
     left = {name: [domain.name() for domain in each.native.listAllDomains(0)] for name, each in hosts.items()}
-    assert left == dict.fromkeys(NAMES, []), "guests left behind"
+    assert left == {name: [] for name in NAMES}, "guests left behind"
 
 
 @pytest.fixture

@@ -14,8 +14,11 @@ from uuid import UUID
 import pytest
 
 from nova_virt_api.compute.operation import DriverSide, Operation
+from nova_virt_api.model.clone import CloneSpec
 from nova_virt_api.model.disk import Blank, Disk
 from nova_virt_api.model.identity import InstanceRef
+from nova_virt_api.model.instance import Instance
+from nova_virt_api.model.quiesce import Quiesce
 from nova_virt_api.model.spec import InstanceSpec
 from nova_virt_api.model.units import GiB, MiB
 from nova_virt_libvirt.driver import LibvirtDriver
@@ -176,3 +179,32 @@ def spawn(driver: LibvirtDriver, run: Callable[..., Any]) -> Iterator[Callable[.
     yield spawn
     for guest in made:
         run(driver.destroy, InstanceRef(uuid=guest))
+
+
+@pytest.fixture
+def clone(driver: LibvirtDriver, run: Callable[..., Any]) -> Iterator[Callable[..., Instance]]:
+    """Makes copies that are not started, and removes them in the end."""
+    made: list[UUID] = []
+
+    def clone(guest: Instance, /, *, quiesce: Quiesce = Quiesce.IF_POSSIBLE, **fields: Any) -> Instance:
+        asked = CloneSpec(
+            **({"uuid": uuid.uuid4(), "name": f"copy-{uuid.uuid4().hex[:8]}", "power_on": False} | fields)
+        )
+        made.append(asked.uuid)
+        copy: Instance = run(driver.clone, guest.ref, asked, quiesce=quiesce)
+        return copy
+
+    yield clone
+    for copy in made:
+        run(driver.destroy, InstanceRef(uuid=copy))
+
+
+@pytest.fixture
+def disk_of(daemon: Any) -> Callable[..., Path]:
+    """Where a guest's disk is."""
+
+    def disk_of(guest: Instance, index: int = 0) -> Path:
+        path: Path = daemon.directory / "images" / f"{guest.uuid}.disk{index}.qcow2"
+        return path
+
+    return disk_of

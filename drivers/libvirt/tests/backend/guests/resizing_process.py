@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import libvirt
 from oslo_config import cfg
 
 from nova_virt_api.compute.operation import DriverSide, Operation
@@ -21,6 +22,7 @@ from nova_virt_libvirt import (
     resize_arrival,
     resize_fetch,
     resize_here,
+    resize_live,
     resize_parts,
     storage,
 )
@@ -39,6 +41,9 @@ STEPS = {
     "pass on": (resize_fetch, "pass_on"),
     "grow": (resize_parts, "grow"),
     "claim": (claim.Claim, "encode"),
+    "change CPUs": (libvirt.virDomain, "setVcpusFlags"),
+    "change memory": (libvirt.virDomain, "updateDeviceFlags"),
+    "tell": (resize_live, "write_mark"),
 }
 """What is done to the endpoint, by a word."""
 
@@ -95,6 +100,7 @@ def main() -> None:
     op, guest = DriverSide(operation), InstanceRef(uuid=UUID(asked["guest"]))
     verbs: dict[str, Callable[[], object]] = {
         "resize": lambda: driver.resize(guest, Size.decode(asked["size"]), op),
+        "resize live": lambda: driver.resize_live(guest, Size.decode(asked["size"]), op),
         "prepare": lambda: driver.prepare_resize(guest, Size.decode(asked["size"]), op),
         "finish": lambda: driver.finish_resize(Ticket.decode(asked["ticket"]), op),
         "confirm": lambda: driver.confirm_resize(guest, op),

@@ -20,6 +20,7 @@ from nova_virt_api.compute.operation import DriverSide, Operation
 from nova_virt_api.driver.endpoint import Endpoint
 from nova_virt_api.errors import VirtError
 from nova_virt_api.model.backup import BackupPoint
+from nova_virt_api.model.clone import CloneSpec
 from nova_virt_api.model.cloud_init import CloudInit
 from nova_virt_api.model.disk import Blank, Disk
 from nova_virt_api.model.identity import InstanceRef
@@ -106,6 +107,11 @@ VERBS: dict[str, Callable[[LibvirtDriver, InstanceRef, Any, dict[str, str]], obj
     "revert_to_checkpoint": lambda driver, guest, op, _: driver.revert_to_checkpoint(guest, "two", op),
     "delete_checkpoint": lambda driver, guest, op, _: driver.delete_checkpoint(guest, "two", op),
     "snapshot": lambda driver, guest, op, asked: driver.snapshot(guest, LocalTarget(asked["target"]), op),
+    "clone": lambda driver, guest, op, asked: driver.clone(
+        guest,
+        CloneSpec(uuid=UUID(asked["copy"]), name=f"copy-{asked['copy'][:8]}", cloud_init=CloudInit()),
+        op,
+    ),
     "rescue": lambda driver, guest, op, asked: driver.rescue(
         guest, op, image=LocalFile(asked["image"]), password=Secret("let me in")
     ),

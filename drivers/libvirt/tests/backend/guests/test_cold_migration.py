@@ -4,6 +4,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,9 @@ from nova_virt_api.model.spec import Firmware
 from nova_virt_api.model.ticket import Ticket
 from nova_virt_api.model.units import GiB, MiB
 from nova_virt_libvirt import peers, resize_arrival
+from nova_virt_libvirt.metadata import read_mark, write_mark
 from nova_virt_libvirt.names import resize_copy_name
+from nova_virt_libvirt.resize_note import pending_note, with_note
 
 POOL = "nova-virt"
 PAGE = Path(__file__).resolve().parents[5] / "doc" / "howto" / "libvirt.md"
@@ -226,6 +229,46 @@ def test_failed_finish_leaves_nothing_here_and_the_source_waiting(
     assert driver.instance(guest.ref, fresh=True).lifecycle is Lifecycle.RESIZE_PENDING
     assert traces.volumes(guest.uuid) == before
     run(driver.revert_resize, guest.ref)
+
+
+def test_a_ticket_makes_one_guest(
+    spawn: Any, make_spec: Any, driver: Any, destination: Any, run: Any, native: Any
+) -> None:
+    """Once a host has made the guest, or begun to, no other does: it would run twice."""
+    guest = spawn(make_spec())
+    ticket = run(driver.prepare_resize, guest.ref, Size())
+    run(destination.finish_resize, as_in_another_process(ticket))
+    for _ in range(2):
+        with pytest.raises(MigrationError, match="has made it"):
+            run(driver.finish_resize, ticket)
+    run(destination.finish_resize, as_in_another_process(ticket))
+    run(destination.destroy, guest.ref)
+    elsewhere(native, guest)
+    with pytest.raises(MigrationError, match="has made it"):
+        run(destination.finish_resize, as_in_another_process(ticket))
+    run(driver.revert_resize, guest.ref)
+    run(driver.resize, guest.ref, Size(vcpus=2))
+
+
+def elsewhere(native: Any, guest: Any) -> None:
+    """As if the guest had been made on a third host."""
+    domain = native.lookupByUUID(guest.uuid.bytes)
+    mark = read_mark(domain)
+    assert mark is not None
+    note = pending_note(mark)
+    assert note is not None
+    write_mark(domain, with_note(mark, replace(note, destination="a third host")))
+
+
+def test_a_host_that_fails_leaves_the_guest_to_others(
+    spawn: Any, make_spec: Any, driver: Any, destination: Any, run: Any
+) -> None:
+    guest = spawn(make_spec())
+    ticket = run(driver.prepare_resize, guest.ref, Size(vcpus=2))
+    spec = make_spec(uuid=guest.uuid, nics=[Nic(network="nowhere")])
+    with pytest.raises(InvalidSpec):
+        run(destination.finish_resize, as_in_another_process(ticket), spec=spec)
+    assert run(driver.finish_resize, ticket).vcpus == 2
 
 
 def test_source_that_cannot_be_reached(

@@ -12,16 +12,20 @@ import libvirt
 import libvirt_qemu
 import pytest
 
-from nova_virt_api.errors import BackendError, GuestAgentUnavailable
+from nova_virt_api.errors import BackendError, Busy, GuestAgentUnavailable
 from nova_virt_api.model.cloud_init import CloudInit
 from nova_virt_api.model.disk import Blank, Disk
 from nova_virt_api.model.image import LocalFile, LocalTarget
 from nova_virt_api.model.instance import Instance, PowerState
 from nova_virt_api.model.quiesce import Quiesce
+from nova_virt_api.model.record import Phase
 from nova_virt_api.model.secret import Secret
 from nova_virt_api.model.spec import InstanceUpdate
 from nova_virt_api.model.units import GiB, MiB
 from nova_virt_libvirt.metadata import read_mark
+from nova_virt_libvirt.names import claim_key
+from nova_virt_libvirt.places import Places
+from nova_virt_libvirt.records import Records
 
 WITH_DATA = """#!/bin/sh
 mke2fs /dev/vdb >/dev/null && mkdir /data && mount -t ext4 /dev/vdb /data
@@ -185,3 +189,23 @@ def check_gone(inside: Inside, driver: Any, run: Any) -> None:
     with pytest.raises(GuestAgentUnavailable):
         run(driver.set_password, ref, Secret(PASSWORD))
     assert driver.instance(ref, fresh=True).power_state is PowerState.RUNNING
+
+
+def test_it_is_not_brought_to_rest_while_somebody_works_on_it(
+    spawn: Any, make_spec: Any, driver: Any, native: Any, run: Any
+) -> None:
+    """What would be written down could be lost to whoever writes the guest's mark at the same time."""
+    guest = spawn(make_spec(power_on=True))
+    records = Records(Places(native, "nova-virt").records_pool(), driver.host.uuid)
+    chain = records.read(claim_key(guest.uuid))
+    assert chain is not None
+    assert chain.claim is not None
+    hold = records.succeed(chain, chain.claim.record)
+    assert hold is not None
+    try:
+        with pytest.raises(Busy):
+            run(driver.quiesce, guest.ref, timeout=2.0)
+    finally:
+        hold.settle(Phase.READY)
+    with pytest.raises(GuestAgentUnavailable):
+        run(driver.quiesce, guest.ref)

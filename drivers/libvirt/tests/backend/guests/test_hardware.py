@@ -134,7 +134,9 @@ def test_cpu_modes_that_need_no_kvm(machine: Any, mode: CpuMode) -> None:
         (Cpu(model="Imaginary"), "cpu.model"),
         (Cpu(model="Cooperlake"), "cpu.model"),
         (Cpu(with_flags=["avx512-4fmaps"]), "cpu.with_flags"),
-        (Cpu(without_flags=["no-such-flag"]), "cpu.with_flags"),
+        (Cpu(without_flags=["no-such-flag"]), "cpu.without_flags"),
+        (Cpu(with_flags=["aes"], without_flags=["no-such-flag"]), "cpu.without_flags"),
+        (Cpu(with_flags=["no-such-flag"], without_flags=["popcnt"]), "cpu.with_flags"),
     ],
 )
 def test_cpu_that_the_host_cannot_give_is_refused(

@@ -6,10 +6,12 @@ from typing import Any
 import libvirt
 import pytest
 
-from nova_virt_api.errors import NoCapacity
+from nova_virt_api.errors import MigrationError, NoCapacity, NotSupported
 from nova_virt_api.model.cpu import Cpu
 from nova_virt_api.model.identity import stable_uuid
+from nova_virt_api.model.instance import Lifecycle
 from nova_virt_api.model.record import Record
+from nova_virt_api.model.size import Size
 from nova_virt_libvirt.host_cpus import KEY
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.records import Records
@@ -60,3 +62,34 @@ def test_refused_guest_leaves_no_claim(spawn: Any, make_spec: Any, make_driver: 
         spawn(spec, by=driver)
     assert traces.of(spec.uuid) == []
     assert not [name for name in traces.volumes() if name.startswith(KEY)]
+
+
+def test_resize_gives_no_processors_that_others_may_have(
+    spawn: Any, make_spec: Any, make_driver: Any, run: Any, native: Any
+) -> None:
+    driver = make_driver(cpu_dedicated_set="0-1")
+    guest = spawn(make_spec(vcpus=2, cpu=Cpu(dedicated=True)), by=driver)
+    with pytest.raises(NotSupported, match="for each of its 2") as caught:
+        run(driver.resize, guest.ref, Size(vcpus=3))
+    assert caught.value.field == "size.vcpus"
+    assert driver.domains.instance(guest.ref, fresh=True).lifecycle is Lifecycle.READY
+    assert run(driver.resize, guest.ref, Size(vcpus=1)).vcpus == 1
+    run(driver.confirm_resize, guest.ref)
+    assert pins(native, guest) == [0]
+
+
+def test_guest_does_not_move_onto_processors_of_others(
+    spawn: Any, make_spec: Any, make_driver: Any, run: Any, second_raw: Any, second_daemon: Any, daemon: Any
+) -> None:
+    """They would be the same numbers there, whoever has them: neither while it is off, nor while it runs."""
+    source = make_driver(cpu_dedicated_set="0")
+    second_raw()
+    destination = make_driver(uri=second_daemon.uri, peers={source.host.name: daemon.uri})
+    guest = spawn(make_spec(cpu=Cpu(dedicated=True)), by=source)
+    ticket = run(source.prepare_resize, guest.ref, Size())
+    with pytest.raises(MigrationError, match="for itself"):
+        run(destination.finish_resize, ticket)
+    run(source.revert_resize, guest.ref)
+    run(source.power_on, guest.ref)
+    with pytest.raises(MigrationError, match="for itself"):
+        run(source.check_source, guest.ref, run(destination.check_destination, guest.ref))

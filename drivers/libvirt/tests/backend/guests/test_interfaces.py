@@ -17,6 +17,7 @@ from nova_virt_api.model.units import GiB, MiB
 from nova_virt_libvirt import letting_go
 from nova_virt_libvirt.devices.nic import nic_element
 from nova_virt_libvirt.devices.port import SPARE_PORTS
+from nova_virt_libvirt.wire import Wire
 
 MAC = "52:54:00:aa:bb:01"
 NIC = Nic(network="default", mac=MAC)
@@ -71,7 +72,7 @@ def test_a_guest_without_a_slot_gets_one_while_it_is_off(
 
 def test_half_of_an_attachment_is_completed(spawn: Any, make_spec: Any, driver: Any, run: Any, native: Any) -> None:
     guest = spawn(make_spec(power_on=True))
-    card = etree.tostring(nic_element(NIC, "default", guest.uuid, 0), encoding="unicode")
+    card = etree.tostring(nic_element(NIC, Wire.of_id("default"), guest.uuid, 0), encoding="unicode")
     native.lookupByUUID(guest.uuid.bytes).attachDeviceFlags(card, libvirt.VIR_DOMAIN_AFFECT_LIVE)
     run(driver.attach_interface, guest.ref, NIC)
     assert cards(native, guest, 0) == cards(native, guest) == [MAC]

@@ -2,6 +2,7 @@
 
 import threading
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -167,6 +168,39 @@ def test_who_was_silent_for_too_long_does_not_go_on(
     monkeypatch.setattr("nova_virt_libvirt.hold.time.time", lambda: until + 0.1)
     with pytest.raises(Busy, match="took over"):
         slow.verify()
+
+
+@pytest.mark.parametrize("settled", [False, True], ids=["at work", "finished"])
+@pytest.mark.parametrize(
+    "late",
+    [
+        lambda hold: hold.settle(Phase.READY),
+        lambda hold: hold.release(),
+        lambda hold: hold.retract(),
+        lambda hold: hold.remove(),
+    ],
+    ids=["settle", "release", "retract", "remove"],
+)
+def test_who_wakes_late_takes_nothing_from_his_successor(
+    records: Records, key: str, monkeypatch: pytest.MonkeyPatch, late: Any, settled: bool
+) -> None:
+    sleeper = begun(records, key)
+    sleeper.end()
+    chain = records.read(key)
+    assert chain is not None
+    second = records.succeed(chain, record(key))
+    assert second is not None
+    if settled:
+        second.settle(Phase.READY)
+    before = records.read(key)
+    monkeypatch.setattr(sleeper, "claim", replace(sleeper.claim, record=replace(sleeper.claim.record, lease_until=1.0)))
+    with pytest.raises(Busy, match="took over"):
+        late(sleeper)
+    after = records.read(key)
+    assert before is not None
+    assert after is not None
+    assert [link.claim for link in after.links] == [link.claim for link in before.links]
+    second.end()
 
 
 def test_unwritten_claim_counts_for_a_few_seconds(records: Records, key: str, monkeypatch: pytest.MonkeyPatch) -> None:

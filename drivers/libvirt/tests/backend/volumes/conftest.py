@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,7 +21,7 @@ from nova_virt_api.model.secret import Secret
 from nova_virt_api.model.spec import InstanceSpec
 from nova_virt_api.model.units import MiB
 from nova_virt_api.model.volume import LuksEncryption, Volume
-from nova_virt_api.model.volume_connection import FileVolume, IscsiVolume, NbdVolume
+from nova_virt_api.model.volume_connection import BlockVolume, FileVolume, IscsiVolume, NbdVolume
 from nova_virt_libvirt.driver import LibvirtDriver
 
 SIZE = MiB(8)
@@ -124,6 +125,63 @@ def nbd(tmp_path: Path, files: Files, eventually: Any) -> Iterator[Volume]:
     yield Volume(id=str(uuid.uuid4()), connection=NbdVolume(socket=str(socket), export="data"))
     server.kill()
     server.wait()
+
+
+@pytest.fixture
+def block(files: Files) -> Iterator[Volume]:
+    """A volume that is a block device of the host: a file behind a loop device."""
+    attach = ["losetup", "--find", "--show", str(files.path())]
+    device = subprocess.run(attach, check=True, capture_output=True, text=True).stdout.strip()
+    yield Volume(id=str(uuid.uuid4()), connection=BlockVolume(path=device))
+    subprocess.run(["losetup", "--detach", device], check=True)
+
+
+NFS_SERVER = """
+NFS_CORE_PARAM { Protocols = 3; mount_path_pseudo = false; Enable_NLM = false; Enable_RQUOTA = false; }
+EXPORT_DEFAULTS { Protocols = 3; Transports = TCP; Access_Type = RW; Squash = No_Root_Squash; SecType = sys; }
+EXPORT { Export_Id = 1; Path = %s; Pseudo = /volumes; FSAL { Name = VFS; } }
+"""
+
+
+@pytest.fixture(scope="session")
+def nfs(daemon: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A directory that a server in the private daemon's own network exports by NFS; QEMU is its only client."""
+    directory = tmp_path_factory.mktemp("nfs")
+    export, settings = directory / "export", directory / "ganesha.conf"
+    export.mkdir()
+    settings.write_text(NFS_SERVER % export)
+    enter = ["nsenter", "--target", str(daemon.inside), "--net", "--mount", "--pid"]
+    server = [
+        *enter,
+        "ganesha.nfsd",
+        "-F",
+        "-f",
+        str(settings),
+        "-L",
+        str(directory / "log"),
+        "-p",
+        str(directory / "pid"),
+    ]
+    with closing_process([*enter, "rpcbind", "-f"]), closing_process(server) as serving:
+        while b"mountd" not in asked([*enter, "rpcinfo", "-p", "127.0.0.1"]):
+            assert serving.poll() is None, (directory / "log").read_text()
+        yield export
+
+
+def asked(command: list[str]) -> bytes:
+    """What a command prints, whatever it ends with."""
+    return subprocess.run(command, check=False, capture_output=True).stdout
+
+
+@contextmanager
+def closing_process(command: list[str]) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process that ends with the block."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
 
 
 class Target:

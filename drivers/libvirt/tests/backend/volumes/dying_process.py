@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,7 +19,9 @@ from nova_virt_api.compute.operation import DriverSide, Operation
 from nova_virt_api.driver.endpoint import Endpoint
 from nova_virt_api.errors import VirtError
 from nova_virt_api.model.identity import InstanceRef
+from nova_virt_api.model.image import LocalFile
 from nova_virt_api.model.secret import Secret
+from nova_virt_api.model.stored_volume import StoredVolumeSpec
 from nova_virt_api.model.volume import LuksEncryption, Volume
 from nova_virt_api.model.volume_connection import FileVolume
 from nova_virt_libvirt.driver import LibvirtDriver
@@ -33,6 +35,11 @@ CHANGES = {
     libvirt.virDomain: ("attachDeviceFlags", "detachDeviceFlags", "updateDeviceFlags", "blockCopy", "blockJobAbort"),
 }
 """All that the verbs change the backend by."""
+
+STORING = {libvirt.virStorageVol: ("delete", "upload", "resize"), libvirt.virStoragePool: ("createXML",)}
+"""The same for volumes of pools."""
+
+Changes = Mapping[type[Any], tuple[str, ...]]
 
 
 def make_driver(asked: dict[str, Any]) -> LibvirtDriver:
@@ -63,7 +70,7 @@ def volume(asked: dict[str, Any]) -> Volume:
     )
 
 
-def die_before(number: int) -> None:
+def die_before(number: int, changes: Changes = CHANGES) -> None:
     """Kill this process before the change of this number."""
     left = number
 
@@ -77,9 +84,28 @@ def die_before(number: int) -> None:
 
         return changed
 
-    for kind, names in CHANGES.items():
+    for kind, names in changes.items():
         for name in names:
             setattr(kind, name, dying(getattr(kind, name)))
+
+
+def store(driver: LibvirtDriver, asked: dict[str, Any], op: DriverSide) -> str:
+    """Do a verb about a volume of a pool."""
+    identity, size = UUID(asked["id"]), asked["size"]
+    spec = StoredVolumeSpec(name="killed", id=identity, size_bytes=size)
+    try:
+        match asked["verb"]:
+            case "create_volume":
+                driver.create_volume(spec, op)
+            case "upload_volume":
+                driver.upload_volume(spec, LocalFile(asked["image"]), op)
+            case "resize_volume":
+                driver.resize_volume(identity, size, op)
+            case "delete_volume":
+                driver.delete_volume(identity, op)
+    except VirtError as error:
+        return error.code
+    return "done"
 
 
 def do(asked: dict[str, Any]) -> str:
@@ -88,7 +114,11 @@ def do(asked: dict[str, Any]) -> str:
     driver.open()
     operation: Operation[Any] = Operation(asked["verb"], None, timeout=60.0)
     operation.begin()
-    op, guest = DriverSide(operation), InstanceRef(uuid=UUID(asked["guest"]))
+    op = DriverSide(operation)
+    if asked["verb"] in ("create_volume", "upload_volume", "resize_volume", "delete_volume"):
+        die_before(asked["number"], STORING)
+        return store(driver, asked, op)
+    guest = InstanceRef(uuid=UUID(asked["guest"]))
     die_before(asked["number"])
     try:
         if asked["verb"] == "attach_volume":

@@ -11,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import libvirt
+import libvirt_qemu
 import pytest
 from lxml import etree
 
@@ -19,13 +20,16 @@ from nova_virt_api.model.disk import DiskBus
 from nova_virt_api.model.instance import PowerOff
 from nova_virt_api.model.secret import Secret
 from nova_virt_api.model.volume import AttachedVolume, LuksEncryption, Volume
-from nova_virt_api.model.volume_connection import FileVolume, OpaqueVolume
+from nova_virt_api.model.volume_connection import FileVolume, NfsVolume, OpaqueVolume
 from nova_virt_libvirt import letting_go as patience
 
 CONFIG = libvirt.VIR_DOMAIN_XML_INACTIVE
 
 
-@pytest.mark.parametrize(("kind", "on"), [("file", True), ("luks", False), ("nbd", False), ("iscsi", True)])
+KINDS = [("file", True), ("luks", False), ("nbd", False), ("iscsi", True), ("block", True), ("nfs", True)]
+
+
+@pytest.mark.parametrize(("kind", "on"), KINDS)
 def test_a_volume_comes_and_goes(
     kind: str,
     on: bool,
@@ -41,6 +45,8 @@ def test_a_volume_comes_and_goes(
         "luks": files.luks,
         "nbd": lambda: request.getfixturevalue("nbd"),
         "iscsi": lambda: replace(request.getfixturevalue("target").volume(), bus=DiskBus.SCSI),
+        "block": lambda: replace(request.getfixturevalue("block"), bus=DiskBus.SCSI),
+        "nfs": lambda: nfs_volume(request.getfixturevalue("nfs")),
     }
     volume = made[kind]()  # a blank guest lets go of a SCSI disk at once, and of a PCI device when it is reset
     guest = spawn(power_on=on).ref
@@ -60,6 +66,40 @@ def test_a_volume_comes_and_goes(
     assert driver.volumes(guest) == ()
     assert len(seen.disks(guest)) == len(seen.disks(guest, CONFIG)) == 1
     assert seen.secrets() == []
+
+
+def nfs_volume(export: Path) -> Volume:
+    """A file that an NFS server exports."""
+    name = f"{uuid4()}.raw"
+    (export / name).touch()
+    os.truncate(export / name, 8 * 1024**2)
+    (export / name).chmod(0o666)
+    return Volume(id=name, connection=NfsVolume(server="127.0.0.1", export=str(export), path=name), bus=DiskBus.SCSI)
+
+
+@pytest.mark.parametrize("kind", ["block", "nfs"])
+def test_what_the_guest_writes_arrives(kind: str, request: Any, spawn: Any, driver: Any, run: Any, native: Any) -> None:
+    made = request.getfixturevalue(kind)
+    volume = made if kind == "block" else nfs_volume(made)
+    guest = spawn(disks=[], volumes=[replace(volume, boot=True, bus=None)]).ref
+    write(native.lookupByUUID(guest.uuid.bytes), b"\7" * 512)
+    run(driver.power_off, guest, mode=PowerOff.HARD, grace_seconds=0.0)
+    path = Path(made.connection.path) if kind == "block" else made / volume.id
+    with path.open("rb") as file:
+        assert file.read(513) == b"\7" * 512 + b"\0"
+    run(driver.power_on, guest)
+    if kind == "nfs":  # QEMU lets the server make it larger; a device has the size that it has
+        run(driver.extend_volume, guest, volume.id, 12 * 1024**2)
+        assert path.stat().st_size == 12 * 1024**2
+
+
+def write(domain: Any, data: bytes) -> None:
+    """Write the first bytes of a running guest's first disk, as its system would."""
+    alias = etree.fromstring(domain.XMLDesc(0)).xpath("string(devices/disk[1]/alias/@name)")
+    device = f"/machine/peripheral/{alias}/virtio-backend"
+    command = f'qemu-io -d {device} "write -P {data[0]} 0 {len(data)}"'
+    told = libvirt_qemu.qemuMonitorCommand(domain, command, libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP)
+    assert not told.strip(), told
 
 
 def test_the_connector_is_who_logs_in(target: Any, spawn: Any, driver: Any) -> None:

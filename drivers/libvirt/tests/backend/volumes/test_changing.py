@@ -44,6 +44,26 @@ def test_a_running_guest_sees_a_volume_grow(files: Any, spawn: Any, driver: Any,
     run(driver.extend_volume, guest, plain.id, SIZE * 4)  # it sees that when it starts
 
 
+def test_a_size_that_is_no_multiple_of_a_sector(files: Any, spawn: Any, driver: Any, run: Any, native: Any) -> None:
+    """The guest sees whole sectors; who asks twice for the same gets the same."""
+    volume = files.volume()
+    guest = spawn(volumes=[volume]).ref
+    for _ in range(2):
+        run(driver.extend_volume, guest, volume.id, SIZE + 700)
+    assert size(native, guest, "vdb") == SIZE + 1024
+
+
+def test_a_volume_that_is_gone_is_named_when_its_guest_is_started(
+    files: Any, spawn: Any, driver: Any, run: Any
+) -> None:
+    volume = files.volume()
+    guest = spawn(volumes=[volume], power_on=False).ref
+    Path(volume.connection.path).unlink()
+    with pytest.raises(VolumeError, match="path is there on the hypervisor's host") as caught:
+        run(driver.power_on, guest)
+    assert volume.connection.path in caught.value.message
+
+
 def test_a_volume_that_did_not_grow_cannot_be_seen_larger(
     target: Any, spawn: Any, driver: Any, run: Any, native: Any
 ) -> None:
@@ -85,6 +105,27 @@ def test_a_volume_of_another_size_is_not_swapped_to(files: Any, spawn: Any, driv
         run(driver.swap_volume, guest, old.id, replace(small, connection=replace(small.connection, path="/nowhere/x")))
     assert [one.id for one in driver.volumes(guest)] == [old.id]
     assert label_of(seen.disks(guest, CONFIG)[-1]) == Label(id=old.id)
+
+
+@pytest.mark.parametrize("settled", [True, False])
+def test_a_larger_volume_is_seen_whole_after_a_start(
+    settled: bool, files: Any, target: Any, spawn: Any, driver: Any, run: Any, native: Any, monkeypatch: Any
+) -> None:
+    """Also if who swapped died right after the guest went over to the new volume."""
+    old, new = files.volume(data=DATA), target.volume(SIZE * 2)
+    guest = spawn(volumes=[old]).ref
+    with monkeypatch.context() as patch:
+        if not settled:
+            patch.setattr(volume_swap, "end_swap", lambda *_: None)
+        assert run(driver.swap_volume, guest, old.id, new).id == new.id
+    assert target.content(new).startswith(DATA)
+    assert size(native, guest, "vdb") == SIZE
+    with pytest.raises(VolumeError, match="stopped and started"):
+        run(driver.extend_volume, guest, new.id, SIZE * 2)
+    run(driver.power_off, guest, mode=PowerOff.HARD, grace_seconds=0.0)
+    run(driver.power_on, guest)
+    assert size(native, guest, "vdb") == SIZE * 2
+    assert [one.id for one in driver.volumes(guest)] == [new.id]
 
 
 def test_a_cancelled_swap_stays_on_the_old_volume(

@@ -9,7 +9,7 @@ from typing import Any
 from nova_virt_api.model.disk import Disk
 from nova_virt_api.model.image import LocalFile
 
-PAGE = Path(__file__).resolve().parents[5] / "doc" / "howto" / "libvirt.md"
+PAGE = Path(__file__).resolve().parents[6] / "doc" / "howto" / "libvirt.md"
 ADDRESS = 'uri="qemu:///system"'
 OWNER = "nova-virt-tests"
 TOLD = ["1 full", "2 incremental", "qcow2"]

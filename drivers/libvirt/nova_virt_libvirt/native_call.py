@@ -1,0 +1,56 @@
+"""Native calls that may never return, as QEMU stands still while it waits for a server that does not answer."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future, wait
+from threading import Thread
+from typing import TYPE_CHECKING, Final, TypeVar
+
+from nova_virt_api.errors import Cancelled, StateAfter, Timeout
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from nova_virt_api.driver.operation import Operation
+
+T = TypeVar("T")
+
+LOOK_SECONDS: Final = 0.5
+"""How often a request to cancel is looked for meanwhile."""
+
+GRACE: Final = 3.0
+"""Seconds that a call gets after a request to cancel: most are over before."""
+
+SILENT: Final = "if the guest stands still, a server of its volumes does not answer: cut its power (mode=HARD)"
+
+
+def in_time(call: Callable[[], T], op: Operation) -> T:
+    """What a call returns. One that does not in time is left behind, so that the guest can be stopped or destroyed.
+
+    Args:
+        call: the call; it runs on a thread of its own.
+        op: the operation worked for.
+
+    Raises:
+        Cancelled: somebody asked to; the call may still do what it was to do.
+        Timeout: the deadline came first; likewise.
+    """
+    answer: Future[T] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - raised again below
+            answer.set_exception(error)
+
+    Thread(target=ask, name="nova-virt-libvirt-call", daemon=True).start()
+    try:
+        while not wait([answer], min(LOOK_SECONDS, op.remaining())).done:
+            op.checkpoint()
+    except (Cancelled, Timeout) as error:
+        if isinstance(error, Cancelled):
+            wait([answer], GRACE)
+        if not answer.done():
+            error.state_after, error.hint = StateAfter.UNKNOWN, SILENT
+            raise
+    return answer.result()

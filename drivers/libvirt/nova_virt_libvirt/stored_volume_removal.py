@@ -1,0 +1,169 @@
+"""Removing volumes that no guest owns, and what is left of such."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from nova_virt_api.driver.operation import CancelMode, Stage
+from nova_virt_api.errors import Busy, PermissionDenied, VirtError
+from nova_virt_api.model.leftover import Leftover
+from nova_virt_api.model.record import Phase, Record
+from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.foreign import is_base
+from nova_virt_libvirt.places import Places
+from nova_virt_libvirt.records import Records
+from nova_virt_libvirt.storage import Volume
+from nova_virt_libvirt.stored_volume_listing import Stored, users_of
+from nova_virt_libvirt.stored_volume_name import StoredName, claimed_volume, volume_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from uuid import UUID
+
+    from nova_virt_api.driver.operation import Operation
+    from nova_virt_libvirt.claim import Chain
+    from nova_virt_libvirt.hold import Hold
+    from nova_virt_libvirt.site import Site
+    from nova_virt_libvirt.storage import Pool
+
+
+def volumes_named(pool: Pool, volume: UUID) -> list[Stored]:
+    """The volumes of an id in a pool, complete or not."""
+    with translated(f"list volumes of storage pool {pool.name}"):
+        natives = pool.native.listAllVolumes(0)
+    found = [(StoredName.decode(native.name()), native) for native in natives]
+    return [Stored(name, Volume(pool, native)) for name, native in found if name is not None and name.id == volume]
+
+
+def remove_all(pool: Pool, volume: UUID) -> None:
+    """Remove every volume of an id from a pool."""
+    for stored in volumes_named(pool, volume):
+        stored.volume.remove()
+
+
+def claims_on(names: list[str], volume: UUID) -> list[str]:
+    """The parts of the claim on a volume, among these names."""
+    return [name for name in names if claimed_volume(name) == volume]
+
+
+class Removal:
+    """The removal of one volume from the pool that it is in.
+
+    Args:
+        site: the endpoint.
+        pool: where the volume, or its claim, was seen.
+        volume: the volume.
+        op: the operation worked for.
+    """
+
+    def __init__(self, site: Site, pool: Pool, volume: UUID, op: Operation) -> None:
+        self._site = site
+        self._pool = pool
+        self._volume = volume
+        self._op = op
+        self._records = Records(pool, site.host())
+
+    def whole(self) -> None:
+        """Remove it, complete or not, unless somebody uses it."""
+        self._permit()
+        hold = self._take()
+        try:
+            for stored in volumes_named(self._pool, self._volume):
+                self._refuse_used(stored)
+        except BaseException:
+            with suppress(VirtError):
+                hold.retract()
+            hold.end()
+            raise
+        self._remove(hold, lambda: remove_all(self._pool, self._volume))
+
+    def unfinished(self) -> bool:
+        """Remove what an interrupted verb left; False if there was nothing. A volume that is complete stays."""
+        names = claims_on(self._pool.names(), self._volume)
+        if not names:
+            return False
+        self._permit()
+        hold = self._take()
+        torn = hold.before is not None
+        self._remove(hold, (lambda: remove_all(self._pool, self._volume)) if torn else (lambda: None))
+        return True
+
+    def _take(self) -> Hold:
+        self._op.stage(Stage.CLAIM)
+        record = Record(uuid=self._volume, owner=self._site.owner, fingerprint="", phase=Phase.DELETING)
+        return self._records.acquire(volume_key(self._volume), record, self._op, f"volume {self._volume}")
+
+    def _remove(self, hold: Hold, remove: Callable[[], None]) -> None:
+        self._op.stage(Stage.CLEAN_UP, CancelMode.NONE)
+        try:
+            hold.verify()
+            remove()
+            spare = hold.names()
+            for name in claims_on(self._pool.names(), self._volume):
+                if name not in spare:  # of a claim that somebody had begun to remove
+                    self._pool.remove(name)
+            hold.remove()
+        finally:
+            hold.end()  # what is there still is among the leftovers
+
+    def _permit(self) -> None:
+        """Refuse what is somebody else's.
+
+        Raises:
+            PermissionDenied: it is.
+        """
+        chain = self._records.read(volume_key(self._volume))
+        owners = {stored.name.owner for stored in volumes_named(self._pool, self._volume)}
+        owners |= {chain.claim.record.owner} if chain is not None and chain.claim is not None else set()
+        for owner in owners - {self._site.owner}:
+            message = f"volume {self._volume} belongs to {owner!r}"
+            raise PermissionDenied(message, hint="connect(owner=...) as its owner")
+
+    def _refuse_used(self, stored: Stored) -> None:
+        """Refuse a volume that somebody uses.
+
+        Raises:
+            Busy: somebody does.
+        """
+        connection = self._site.connection()
+        users = users_of(connection, stored.volume.path())
+        if users:
+            names = ", ".join(map(str, users))
+            raise Busy(f"volume {self._volume} is used by guest {names}", names, hint="detach it first")
+        with translated("look for volumes that are based on it"):
+            based = is_base(stored.volume.native)
+        if based:
+            raise Busy(f"another volume is based on volume {self._volume}", hint="remove that one first")
+
+
+def remove_unfinished(site: Site, volume: UUID, op: Operation) -> bool:
+    """Remove what interrupted work on a volume left, in all pools; False if there was nothing."""
+    pools = Places(site.connection(), site.pool).active_pools()
+    found = [Removal(site, pool, volume, op).unfinished() for pool in pools]
+    return any(found)
+
+
+def volume_leftovers(
+    site: Site, listed: list[tuple[Pool, list[str]]], is_abandoned: Callable[[Chain], bool]
+) -> Iterator[Leftover]:
+    """What interrupted work on volumes left.
+
+    Args:
+        site: the endpoint.
+        listed: pools, each with the names of its volumes.
+        is_abandoned: whether a claim is of this owner and nobody works on it.
+    """
+    for pool, names in listed:
+        records = Records(pool, site.host())
+        for volume in dict.fromkeys(filter(None, map(claimed_volume, names))):
+            claims, key = claims_on(names, volume), volume_key(volume)
+            chain = records.read(key)
+            torn = chain is not None
+            chain = chain or records.stray(key, claims)
+            if chain is None or not is_abandoned(chain):
+                continue
+            owner = chain.claim.record.owner if chain.claim else None
+            rest = [name for name in names if (said := StoredName.decode(name)) is not None and said.id == volume]
+            for name in [*claims, *(rest if torn else [])]:
+                yield Leftover(uuid=volume, kind="volume", name=name, place=pool.name, owner=owner)

@@ -1,0 +1,68 @@
+"""Sizes of volumes that no guest owns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from nova_virt_api.errors import Busy, StorageError
+from nova_virt_api.model.image import ImageFormat
+from nova_virt_libvirt.build import GRANULE
+from nova_virt_libvirt.storage import storage_errors
+from nova_virt_libvirt.stored_volume_listing import look
+
+if TYPE_CHECKING:
+    from nova_virt_libvirt.stored_volume_listing import Stored
+
+
+def whole(size_bytes: int) -> int:
+    """A size rounded up to what volumes are counted in."""
+    return -(-size_bytes // GRANULE) * GRANULE
+
+
+def is_recognised(stored: Stored) -> bool:
+    """Whether the daemon takes a volume's bytes for what they are, perhaps after it has looked at them once more.
+
+    It does so by itself some time after an upload, but not while somebody makes a volume in that pool.
+
+    Raises:
+        StorageError: it has looked, and does not.
+    """
+    if look(stored.volume).format == stored.name.format.value:
+        return True
+    try:
+        with storage_errors("refresh", stored.pool.name):
+            stored.pool.native.refresh(0)
+    except Busy:
+        return False
+    refuse_misread(stored)
+    return True
+
+
+def refuse_misread(stored: Stored) -> None:
+    """Refuse a volume whose bytes the daemon takes for something else than what its name says.
+
+    It goes by what it takes them for, and has ``qemu-img`` follow what a header says. So a raw volume on which a guest
+    has written another format's header is left alone; a medium's is harmless.
+
+    Raises:
+        StorageError: it does.
+    """
+    named, found = stored.name.format, look(stored.volume).format
+    harmless = (named.value, ImageFormat.ISO.value) if named is ImageFormat.RAW else (named.value,)
+    if found not in harmless:
+        raise StorageError(
+            f"volume {stored.name.name} is {named.value}, but its bytes look like {found}",
+            hint="attach it to a running guest and extend it there",
+        )
+
+
+def enlarge(stored: Stored, size_bytes: int) -> None:
+    """Make a volume larger.
+
+    Raises:
+        NoCapacity: the pool is full.
+        StorageError: it could not be made larger, or does not read as what it is.
+    """
+    refuse_misread(stored)
+    with storage_errors(f"resize volume {stored.name.name}", stored.pool.name):
+        stored.volume.native.resize(size_bytes, 0)
