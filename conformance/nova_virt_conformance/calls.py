@@ -109,7 +109,8 @@ def clone(compute: Compute, guest: Instance, lab: Lab) -> Instance:
 def copy_of(guest: Instance, **fields: Any) -> CloneSpec:
     """A copy of a guest that is not started; the same each time, but for what is to be different."""
     new = uuid5(guest.uuid, "copy")
-    return CloneSpec(**({"uuid": new, "name": f"conformance-{new.hex[:12]}", "power_on": False} | fields))
+    standard: dict[str, Any] = {"uuid": new, "name": f"conformance-{new.hex[:12]}", "power_on": False}
+    return CloneSpec(**(standard | fields))
 
 
 def checkpoints(compute: Compute, guest: Instance, _: Lab) -> Sequence[CheckpointInfo]:

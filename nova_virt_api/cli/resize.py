@@ -27,9 +27,9 @@ class Resize(ShowOne):
     """Give a stopped guest another size; try it, then confirm or revert that. With --live, a running one."""
 
     epilog = (
-        "Start the guest to try it. 'resize-revert' gives back its size and its disks as they were before. With --live the"
-        " guest gets CPUs and memory at once, within the --max-vcpus and --max-memory that it was created with, and there"
-        " is nothing to confirm or revert."
+        "Start the guest to try it. 'resize-revert' gives back its size and its disks as they were before. With --live"
+        " the guest gets CPUs and memory at once, within the --max-vcpus and --max-memory that it was created with, and"
+        " there is nothing to confirm or revert."
     )
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:

@@ -78,8 +78,8 @@ class Resize(Role, capability=Capability.RESIZE):
             InstanceNotFound: no such guest at this endpoint.
             PermissionDenied: the guest is not owned by this connection.
             InvalidState: the guest does not run, or is in the middle of something.
-            InvalidSpec: it is more than the guest's spec allowed, less memory than the guest had before it was given more
-                while it ran, or no size that memory can have here.
+            InvalidSpec: it is more than the guest's spec allowed, less memory than the guest had before it was given
+                more while it ran, or no size that memory can have here.
             NoCapacity: the host has not as much.
             Timeout: the guest did not take it or give it back within the time that its kind needs.
             Busy: the hypervisor is doing something else with it.

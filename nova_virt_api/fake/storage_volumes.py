@@ -262,6 +262,13 @@ def users_of(state: State, volume: UUID) -> dict[UUID, bool]:
     }
 
 
+def grow_with_guest(state: State, volume_id: str, size_bytes: int) -> None:
+    """Let a volume be as large as the guest that uses it was told; nothing happens to a storage service's."""
+    for found in list(state.volumes.values()):
+        if found.kind == STORED and str(found.uuid) == volume_id and found.size_bytes < size_bytes:
+            state.put_volume(replace(found, size_bytes=whole(size_bytes)))
+
+
 def whole(size_bytes: int) -> int:
     """A size in full sectors."""
     return -(-size_bytes // SECTOR) * SECTOR

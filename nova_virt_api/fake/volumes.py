@@ -12,6 +12,7 @@ from nova_virt_api.errors import InvalidSpec, InvalidState, NoCapacity, VolumeEr
 from nova_virt_api.fake.guest import Attachment
 from nova_virt_api.fake.listing import find
 from nova_virt_api.fake.steps import Step
+from nova_virt_api.fake.storage_volumes import grow_with_guest
 from nova_virt_api.model.disk import DiskBus
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.spec import MOST_DEVICES, require_one
@@ -109,6 +110,7 @@ class FakeVolumes(Volumes):
                 found = self._changeable(state, guest, CHANGEABLE)
                 grown = replace(used(found, volume_id), size_bytes=size_bytes)
                 state.put(replace(found, attached=exchanged(found, volume_id, grown)))
+                grow_with_guest(state, volume_id, size_bytes)
 
     def swap_volume(self, guest: InstanceRef, volume_id: str, volume: Volume, op: Operation) -> AttachedVolume:
         connection = self.connection

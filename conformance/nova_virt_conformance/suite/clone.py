@@ -38,7 +38,8 @@ LABELS = {"conformance": "copy"}
 def wanted(**fields: Any) -> CloneSpec:
     """A copy with a new uuid and name that is not started, unless told otherwise."""
     new = uuid.uuid4()
-    return CloneSpec(**({"uuid": new, "name": f"conformance-{new.hex[:12]}", "power_on": False} | fields))
+    standard: dict[str, Any] = {"uuid": new, "name": f"conformance-{new.hex[:12]}", "power_on": False}
+    return CloneSpec(**(standard | fields))
 
 
 def copied(lab: Lab, guest: Instance, spec: CloneSpec | None = None) -> Instance:

@@ -57,7 +57,7 @@ class Growing:
         self._lab = lab
         self._booted: Booted | None = None
         if lab.rig.imitates_guests:
-            self.guest: Final = lab.spawn(memory_bytes=MEMORY, **fields)
+            self.guest = lab.spawn(memory_bytes=MEMORY, **fields)
             return
         lab.require(Feature.CLOUD_INIT)
         self._booted = lab.booted.boot(lab.booted.spec(cloud_init=CloudInit(user_data=TELLS_SIZE), **fields))

@@ -292,6 +292,16 @@ def test_a_volume_grows_and_never_shrinks(lab: Lab, tmp_path: Path) -> None:
     assert download(lab, grown, tmp_path / "back") == Path(image.path).read_bytes().ljust(grown.size_bytes, b"\0")
 
 
+@covers(SUBJECT, StorageVolumes.stored_volume, Volumes.extend_volume)
+@needs(Capability.VOLUMES, *ATTACHING, Feature.EXTEND_VOLUME)
+def test_a_volume_grows_with_its_guest(lab: Lab, running: Instance) -> None:
+    """A volume that a running guest uses is as large afterwards as the guest was told."""
+    made = create(lab)
+    lab.compute.attach_volume(running, replace(made.attachable(), bus=DiskBus.SCSI), timeout=lab.patience)
+    lab.compute.extend_volume(running, str(made.id), 2 * SIZE, timeout=lab.patience)
+    assert lab.compute.stored_volume(made).size_bytes == 2 * SIZE
+
+
 @covers(SUBJECT, StorageVolumes.delete_volume, StorageVolumes.create_volume, VolumeNotFound)
 def test_a_removed_volume_is_gone(lab: Lab) -> None:
     """A volume that was removed leaves nothing; removing it once more says that there was nothing."""

@@ -145,6 +145,19 @@ def test_swapped_for_a_volume_that_takes_over_its_id(driver: Any, attached: Any)
     assert not [key for key in labels if key.startswith("nova.volume.")]
 
 
+def test_a_larger_volume_that_the_guest_sees_later_is_swapped_to(
+    driver: Any, attached: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To fail after the guest went over would let Nova take the old volume for the one that is used."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise virt.VolumeError("the guest sees that when it is started next")
+
+    monkeypatch.setattr(driver.compute, "extend_volume", refuse)
+    driver.swap_volume(None, reached(OLD), reached(NEW), attached, "/dev/vdb", 3)
+    assert set(used(driver, attached)) == {NEW}
+
+
 def test_a_swap_that_fails_loses_no_id(driver: Any, attached: Any, switches: Any) -> None:
     driver.swap_volume(None, reached(OLD), reached(NEW), attached, "/dev/vdb", 0)
     with pytest.raises(exception.InvalidVolume):

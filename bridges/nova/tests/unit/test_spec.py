@@ -124,8 +124,9 @@ def test_a_trusted_platform_module(make_spec: Any, make_instance: Any, extra: An
 
 def test_flavor_and_image_that_disagree(make_spec: Any, make_instance: Any) -> None:
     instance = make_instance(flavor={"extra_specs": {"hw:tpm_version": "2.0"}})
+    image = objects.ImageMeta.from_dict({"name": "debian", "properties": {"hw_tpm_version": "1.2"}})
     with pytest.raises(exception.FlavorImageConflict):
-        make_spec(instance, image_meta=image_with(hw_tpm_version="1.2"))
+        make_spec(instance, image_meta=image)
 
 
 def test_a_name_with_control_characters_becomes_a_label(make_spec: Any, make_instance: Any) -> None:

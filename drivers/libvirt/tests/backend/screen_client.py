@@ -53,7 +53,7 @@ def vnc(peer: Peer, ticket: str) -> bool:
     key = bytes(int(f"{byte:08b}"[::-1], 2) for byte in ticket.encode()[:8].ljust(8, b"\0"))  # VNC turns its bits round
     encryptor = Cipher(TripleDES(key * 3), modes.ECB()).encryptor()
     peer.socket.sendall(encryptor.update(challenge) + encryptor.finalize())
-    return struct.unpack(">I", peer.read(4))[0] == 0
+    return not any(peer.read(4))
 
 
 def spice(peer: Peer, ticket: str) -> bool:
@@ -71,7 +71,7 @@ def spice(peer: Peer, ticket: str) -> bool:
     sha1 = hashes.SHA1()
     oaep = padding.OAEP(mgf=padding.MGF1(algorithm=sha1), algorithm=sha1, label=None)
     peer.socket.sendall(key.encrypt(ticket.encode() + b"\0", oaep))
-    return struct.unpack("<I", peer.read(4))[0] == 0
+    return not any(peer.read(4))
 
 
 def main() -> None:

@@ -41,7 +41,12 @@ def test_a_state_of_a_later_libvirt_is_no_state() -> None:
 @pytest.mark.parametrize("firmware", [frozenset(), frozenset({"bios"}), frozenset({"bios", "efi"})])
 def test_there_is_an_answer_for_every_role_and_feature(firmware: frozenset[str]) -> None:
     emulator = Emulator(firmware=firmware)
-    found = {**answers(emulator), **marking_answers(Manage.OWNED), **backup_answers(emulator, ""), **opaque_nic_answer(Manage.OWNED, "")}
+    found = {
+        **answers(emulator),
+        **marking_answers(Manage.OWNED),
+        **backup_answers(emulator, ""),
+        **opaque_nic_answer(Manage.OWNED, ""),
+    }
     roles = {role.capability for role in roles_of(LibvirtDriver)}
     assert found.keys() == {*roles, *Feature}
     assert all(answer.available or answer.reason for answer in found.values())

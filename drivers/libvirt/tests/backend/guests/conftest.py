@@ -187,9 +187,12 @@ def clone(driver: LibvirtDriver, run: Callable[..., Any]) -> Iterator[Callable[.
     made: list[UUID] = []
 
     def clone(guest: Instance, /, *, quiesce: Quiesce = Quiesce.IF_POSSIBLE, **fields: Any) -> Instance:
-        asked = CloneSpec(
-            **({"uuid": uuid.uuid4(), "name": f"copy-{uuid.uuid4().hex[:8]}", "power_on": False} | fields)
-        )
+        standard: dict[str, Any] = {
+            "uuid": uuid.uuid4(),
+            "name": f"copy-{uuid.uuid4().hex[:8]}",
+            "power_on": False,
+        }
+        asked = CloneSpec(**(standard | fields))
         made.append(asked.uuid)
         copy: Instance = run(driver.clone, guest.ref, asked, quiesce=quiesce)
         return copy

@@ -86,9 +86,10 @@ class Made:
         guest = self.run(driver.spawn, self._make_spec(nics=[nic]))
         flags = libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE
         definition = etree.fromstring(self._native.lookupByUUID(guest.uuid.bytes).XMLDesc(flags))
-        for order in definition.findall("devices/disk/boot"):
-            order.getparent().remove(order)
-        definition.find("devices/interface").append(E.boot(order="1"))
+        devices: Any = definition.find("devices")
+        for disk in devices.findall("disk"):
+            disk.remove(disk.find("boot"))
+        devices.find("interface").append(E.boot(order="1"))
         self._native.defineXML(etree.tostring(definition, encoding="unicode"))
         self.run(driver.power_on, guest.ref)
         return guest

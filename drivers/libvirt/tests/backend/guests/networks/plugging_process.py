@@ -51,22 +51,15 @@ def answer(compute: virt.Compute, asked: dict[str, Any]) -> object:
     if asked["verb"] == "spawn":
         return spawn(compute, asked)
     guest = UUID(asked["uuid"])
-    match asked["verb"]:
-        case "attach":
-            return compute.attach_interface(guest, nic_of(asked)).id
-        case "detach":
-            return compute.detach_interface(guest, asked["mac"])
-        case "restart":
-            compute.power_off(guest, mode=virt.PowerOff.HARD)
-            return compute.power_on(guest)
-        case "start":
-            return compute.power_on(guest)
-        case "destroy":
-            return compute.destroy(guest)
-        case "leftovers":
-            return sorted({leftover.kind for leftover in compute.leftovers()})
-        case verb:
-            raise ValueError(verb)
+    verb: Callable[[], object] = {
+        "attach": lambda: compute.attach_interface(guest, nic_of(asked)).id,
+        "detach": lambda: compute.detach_interface(guest, asked["mac"]),
+        "stop": lambda: compute.power_off(guest, mode=virt.PowerOff.HARD),
+        "start": lambda: compute.power_on(guest),
+        "destroy": lambda: compute.destroy(guest),
+        "leftovers": lambda: sorted({leftover.kind for leftover in compute.leftovers()}),
+    }[asked["verb"]]
+    return verb()
 
 
 def main() -> None:
