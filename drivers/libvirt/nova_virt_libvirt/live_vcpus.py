@@ -1,4 +1,4 @@
-"""The virtual CPUs of a guest that runs: libvirt adds them at once, and a guest's system gives them back if it wants."""
+"""The virtual CPUs of a guest that runs: libvirt adds them at once, a guest's system gives them back if it wants."""
 
 from __future__ import annotations
 
@@ -76,8 +76,9 @@ class LiveVcpus:
                 error.hint = HINT
             with suppress(VirtError):  # then the next call does it
                 self._agree()
-                if error.state_after is StateAfter.UNCHANGED and self._there(0).count != before:
-                    error.state_after = StateAfter.CHANGED
+                if self._wanted > before:  # else the guest may still give them back
+                    grown = self._there(0).count != before
+                    error.state_after = StateAfter.CHANGED if grown else StateAfter.UNCHANGED
             raise
         self._agree()
 

@@ -9,7 +9,14 @@ from nova_virt_api.driver.role import roles_of
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.place import StoragePool
 from nova_virt_libvirt.agent import addresses_in
-from nova_virt_libvirt.capabilities import answers, backup_answers, marking_answers, opaque_nic_answer
+from nova_virt_libvirt.capabilities import (
+    VIRTIO_MEM,
+    answers,
+    backup_answers,
+    live_answers,
+    marking_answers,
+    opaque_nic_answer,
+)
 from nova_virt_libvirt.driver import LibvirtDriver
 from nova_virt_libvirt.emulator import Emulator
 from nova_virt_libvirt.host import disk_of, dotted
@@ -44,6 +51,7 @@ def test_there_is_an_answer_for_every_role_and_feature(firmware: frozenset[str])
     found = {
         **answers(emulator),
         **marking_answers(Manage.OWNED),
+        **live_answers("qemu", VIRTIO_MEM),
         **backup_answers(emulator, ""),
         **opaque_nic_answer(Manage.OWNED, ""),
     }
@@ -51,6 +59,13 @@ def test_there_is_an_answer_for_every_role_and_feature(firmware: frozenset[str])
     assert found.keys() == {*roles, *Feature}
     assert all(answer.available or answer.reason for answer in found.values())
     assert found[Feature.UEFI].available is ("efi" in firmware)
+
+
+def test_what_running_guests_can_be_given_depends_on_the_hypervisor() -> None:
+    with_kvm, old = live_answers("kvm", VIRTIO_MEM), live_answers("qemu", VIRTIO_MEM - 1)
+    assert all(answer.available for answer in with_kvm.values())
+    assert [feature for feature, answer in old.items() if answer.available] == [Feature.LIVE_VCPUS]
+    assert all(answer.available or answer.reason for answer in old.values())
 
 
 def test_what_needs_a_mark_is_not_there_where_none_is_written() -> None:
