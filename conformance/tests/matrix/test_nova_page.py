@@ -1,4 +1,4 @@
-"""The page that goes through Nova's matrix tells no more than the report of the libvirt driver and the tests there are."""
+"""The page that goes through Nova's matrix tells no more than the libvirt report and the tests there are."""
 
 import re
 from dataclasses import dataclass
