@@ -45,6 +45,7 @@ SIMPLE = {
     Step.REBUILD_STOP: lambda submit, guest: submit.rebuild(guest),
     Step.PREPARE_RESIZE: lambda submit, guest: submit.prepare_resize(guest, virt.Size(vcpus=4)),
     Step.FINISH_RESIZE: lambda submit, guest: submit.resize(guest, virt.Size(vcpus=4)),
+    Step.RESIZE_LIVE: lambda submit, guest: submit.resize_live(guest, virt.Size(vcpus=guest.vcpus)),
     Step.CONFIRM_RESIZE: lambda submit, guest: submit.confirm_resize(guest),
     Step.REVERT_RESIZE: lambda submit, guest: submit.revert_resize(guest),
     Step.RESCUE_IMAGE: lambda submit, guest: submit.rescue(guest, image=virt.Native("cirros")),
