@@ -25,7 +25,9 @@ def hard_disk(disk: Volume) -> HardDisk:
 
 def network_card(port: Port) -> NetworkCard:
     """A network interface."""
-    settings = NicSettings(limits=port.limits, queues=port.queues, mtu=port.mtu, link_up=port.link_up, binding=port.binding)
+    settings = NicSettings(
+        limits=port.limits, queues=port.queues, mtu=port.mtu, link_up=port.link_up, binding=port.binding
+    )
     return NetworkCard(network=port.network, mac=port.mac, model=port.model, vif_id=port.vif_id, settings=settings)
 
 

@@ -46,8 +46,8 @@ class NicSettings:
         queues: how many of the guest's CPUs may work on it at the same time.
         mtu: largest packet in bytes.
         link_up: whether the cable is plugged in.
-        binding: the port that it is plugged into, if that is on no network of the endpoint; of an opaque one that of the
-            bridge which it leads to.
+        binding: the port that it is plugged into, if that is on no network of the endpoint; of an opaque one that of
+            the bridge which it leads to.
     """
 
     limits: NicLimits | None = None

@@ -1,6 +1,5 @@
 """A first Ctrl-C that is looked for: as an exception, at any line, it would break what is under way."""
 
-
 from __future__ import annotations
 
 import signal

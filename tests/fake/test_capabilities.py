@@ -35,6 +35,7 @@ USES: dict[virt.Capability, Callable[[virt.Compute, Any, Path], Any]] = {
     virt.Capability.RESCUE: lambda compute, guest, _: compute.rescue(guest),
     virt.Capability.INTERFACES: lambda compute, guest, _: compute.attach_interface(guest, virt.Nic()),
     virt.Capability.VOLUMES: lambda compute, guest, _: compute.volume_connector(),
+    virt.Capability.STORAGE_VOLUMES: lambda compute, guest, _: compute.stored_volumes(),
     virt.Capability.SHARES: lambda compute, guest, _: compute.shares(guest),
     virt.Capability.CRASH_DUMP: lambda compute, guest, _: compute.trigger_crash_dump(guest),
     virt.Capability.DIAGNOSTICS: lambda compute, guest, _: compute.diagnostics(guest),

@@ -17,7 +17,7 @@ Connect = Callable[..., virt.Compute]
 SwitchesOf = Callable[[virt.Compute], Switches]
 
 VOLUME = virt.Volume(id="data", connection=virt.FileVolume(path="/srv/data.raw"))
-
+SHARE = virt.Share(tag="work", source=virt.HostDirectory(path="/srv/shares/work"))
 COPY = virt.CloneSpec(uuid=virt.stable_uuid("copy"), name="copy")
 SIMPLE = {
     Step.POWER_ON: lambda submit, guest: submit.power_on(guest),
@@ -58,6 +58,8 @@ SIMPLE = {
     Step.EXTEND_VOLUME: lambda submit, guest: submit.extend_volume(guest, "there", virt.GiB(2)),
     Step.COPY_VOLUME: lambda submit, guest: submit.swap_volume(guest, "there", VOLUME),
     Step.SWITCH_VOLUME: lambda submit, guest: submit.swap_volume(guest, "there", VOLUME),
+    Step.ATTACH_SHARE: lambda submit, guest: submit.attach_share(guest, SHARE),
+    Step.DETACH_SHARE: lambda submit, guest: submit.detach_share(guest, SHARE.tag),
     Step.CRASH_DUMP: lambda submit, guest: submit.trigger_crash_dump(guest),
     Step.ENTER_MAINTENANCE: lambda submit, guest: submit.enter_maintenance(guest.node, "a fan"),
     Step.LEAVE_MAINTENANCE: lambda submit, guest: submit.leave_maintenance(guest.node),
@@ -66,9 +68,19 @@ SIMPLE = {
 }
 STEPS = pytest.mark.parametrize("step", SIMPLE, ids=lambda step: step.name)
 
+WHILE_OFF = {
+    Step.POWER_ON,
+    Step.PREPARE_RESIZE,
+    Step.FINISH_RESIZE,
+    Step.CONFIRM_RESIZE,
+    Step.REVERT_RESIZE,
+    Step.ATTACH_SHARE,
+    Step.DETACH_SHARE,
+}
+
 
 def prepare(compute: virt.Compute, guest: virt.Instance, step: Step) -> virt.Instance:
-    if step in (Step.POWER_ON, Step.PREPARE_RESIZE, Step.FINISH_RESIZE, Step.CONFIRM_RESIZE, Step.REVERT_RESIZE):
+    if step in WHILE_OFF:
         compute.power_off(guest)
     if step is Step.UNPAUSE:
         compute.pause(guest)
@@ -84,6 +96,8 @@ def prepare(compute: virt.Compute, guest: virt.Instance, step: Step) -> virt.Ins
         compute.resize(guest, virt.Size(vcpus=4))
     if step in (Step.DETACH_VOLUME, Step.EXTEND_VOLUME, Step.COPY_VOLUME, Step.SWITCH_VOLUME):
         compute.attach_volume(guest, replace(VOLUME, id="there"))
+    if step is Step.DETACH_SHARE:
+        compute.attach_share(guest, SHARE)
     if step is Step.UNRESCUE:
         compute.rescue(guest)
     if step is Step.ADOPT:
@@ -96,7 +110,14 @@ def test_every_step_of_a_verb_has_a_stage() -> None:
     without_way_back = {Step.REBUILD_WRITE, Step.REBUILD_START}
     of_two_worlds = {step for step in STAGES if step.value.startswith("live migration")}
     of_a_session = {Step.FINISH_BACKUP, Step.ABORT_BACKUP, Step.FORGET_BACKUP_POINT}
-    elsewhere = without_way_back | of_two_worlds | of_a_session | {Step.FETCH_RESIZED, Step.CLONE_UNDO}
+    of_no_guest = {
+        Step.CREATE_VOLUME,
+        Step.UPLOAD_VOLUME,
+        Step.RESIZE_VOLUME,
+        Step.DELETE_VOLUME,
+        Step.DOWNLOAD_VOLUME,
+    }
+    elsewhere = without_way_back | of_two_worlds | of_a_session | of_no_guest | {Step.FETCH_RESIZED, Step.CLONE_UNDO}
     assert set(SIMPLE) == {
         step for step in STAGES if not step.name.startswith(("SPAWN_", "DESTROY_")) and step not in elsewhere
     }

@@ -133,7 +133,7 @@ def fit_plugged_memory(definition: Any, size_bytes: int) -> int:
     if room:
         found.shape(room)
     else:
-        found.element.getparent().remove(found.element)
+        definition.find("devices").remove(found.element)
     return room
 
 

@@ -72,7 +72,7 @@ class CpusGoWithTheNextStart(FakeDriver):
 
     def resize_live(self, guest: InstanceRef, size: Size, op: Operation) -> Instance:
         with self.connection.world.reading() as state:
-            self.before = {found.uuid: found.vcpus for found in state.claimants(guest.uuid)} | self.before
+            self.before = {**{found.uuid: found.vcpus for found in state.claimants(guest.uuid)}, **self.before}
         return super().resize_live(guest, size, op)
 
     def power_on(self, guest: InstanceRef, op: Operation) -> None:

@@ -16,6 +16,7 @@ from nova_virt_libvirt.capabilities import (
     live_answers,
     marking_answers,
     opaque_nic_answer,
+    share_answers,
 )
 from nova_virt_libvirt.driver import LibvirtDriver
 from nova_virt_libvirt.emulator import Emulator
@@ -51,6 +52,7 @@ def test_there_is_an_answer_for_every_role_and_feature(firmware: frozenset[str])
     found = {
         **answers(emulator),
         **marking_answers(Manage.OWNED),
+        **share_answers(emulator, 9_000_000, "qemu:///system", ""),
         **live_answers("qemu", VIRTIO_MEM),
         **backup_answers(emulator, ""),
         **opaque_nic_answer(Manage.OWNED, ""),

@@ -36,6 +36,8 @@ from nova_virt_api.model.tpm import Tpm
 from nova_virt_api.model.units import MiB
 
 OLD, NEW = 0xAB, 0x11
+
+
 def wanted_by(copy: UUID) -> CloneSpec:
     """What a process of these tests asks for."""
     return CloneSpec(uuid=copy, name=f"copy-{str(copy)[:8]}", cloud_init=CloudInit())
