@@ -20,7 +20,6 @@ class Adopt(Role, capability=Capability.ADOPT):
             InstanceNotFound: no such guest at this endpoint.
             PermissionDenied: the guest belongs to another owner.
             InvalidState: the guest is in the middle of something.
-            NotSupported: the guest has no definition that outlives its run, which could keep a mark.
             Busy: somebody is changing it.
         """
 
@@ -29,13 +28,13 @@ class Adopt(Role, capability=Capability.ADOPT):
         """Mark a guest as this connection's own; nothing else of it changes, and it keeps the uuid that it is shown by.
 
         States: all. Idempotent: a guest of this owner stays as it is. A ``spawn`` of the uuid then finds a guest that
-        was asked for differently.
+        was asked for differently. A guest without a definition that outlives its run, which could keep the mark, is
+        refused with ``NotSupported``.
 
         Raises:
             InstanceNotFound: no such guest at this endpoint.
             PermissionDenied: the guest belongs to another owner.
             InvalidState: the guest is in the middle of something.
-            NotSupported: the guest has no definition that outlives its run, which could keep a mark.
             Busy: the hypervisor is doing something else with it.
         """
 

@@ -27,7 +27,8 @@ class Rebuild(Role, capability=Capability.REBUILD):
 
         States: READY or ERROR, in any power state but SUSPENDED, to READY and RUNNING. Each call writes the disk once.
         What was on it is lost as soon as writing began; a rebuild that fails after that leaves the guest in ERROR, and
-        may be repeated. The fingerprint stays that of the first request.
+        may be repeated. The fingerprint stays that of the first request. A guest without a definition that outlives its
+        run is refused with ``NotSupported``.
 
         Args:
             guest: the guest.
@@ -41,7 +42,6 @@ class Rebuild(Role, capability=Capability.REBUILD):
             InvalidState: the guest is rescued, suspended or in the middle of something.
             InvalidSpec: the guest has no boot disk of its own, or the image it was made from is not known and none
                 was given.
-            NotSupported: the guest has no definition that outlives its run.
             ImageNotFound: the source has no such image.
             ImageRejected: the image is not what was promised or not safe.
             StorageError: the disk could not be written.

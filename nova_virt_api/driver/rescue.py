@@ -21,7 +21,8 @@ class Rescue(Role, capability=Capability.RESCUE):
 
         States: READY, in any power state but SUSPENDED, to RESCUED and RUNNING. Idempotent: a rescued guest stays as it
         is, whatever the image and password. Until :meth:`unrescue` its power can be switched and it can be destroyed;
-        other verbs that change it raise ``InvalidState``.
+        other verbs that change it raise ``InvalidState``. A guest without a definition that outlives its run is refused
+        with ``NotSupported``.
 
         Args:
             guest: the guest.
@@ -34,7 +35,6 @@ class Rescue(Role, capability=Capability.RESCUE):
             PermissionDenied: the guest is not owned by this connection.
             InvalidState: the guest is suspended or in the middle of something.
             InvalidSpec: the endpoint needs an image or a password and none was given.
-            NotSupported: the guest has no definition that outlives its run.
             ImageNotFound: the source has no such image.
             ImageRejected: the image is not what was promised or not safe.
             NoCapacity: the guest did not run, and there is not enough memory or CPU to start it.

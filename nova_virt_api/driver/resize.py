@@ -37,7 +37,8 @@ class Resize(Role, capability=Capability.RESIZE):
         States: READY and SHUTDOWN to RESIZE_PENDING and SHUTDOWN, with the new size. Idempotent: a guest that waits
         with this size stays as it is, and one whose resize to this size was interrupted is resized to the end. Until
         :meth:`confirm_resize` or :meth:`revert_resize` its power can be switched and it can be destroyed; other verbs
-        that change it raise ``InvalidState``. A failed resize leaves the guest as it was.
+        that change it raise ``InvalidState``. A failed resize leaves the guest as it was. A guest that cannot be given
+        the size is refused with ``NotSupported``, e.g. more virtual CPUs while each has a host processor for itself.
 
         Args:
             guest: the guest.
@@ -49,8 +50,6 @@ class Resize(Role, capability=Capability.RESIZE):
             PermissionDenied: the guest is not owned by this connection.
             InvalidState: the guest is not stopped, or in the middle of something, e.g. of a resize to another size.
             InvalidSpec: a disk would shrink, or there is no such disk.
-            NotSupported: this guest cannot be given another size, e.g. more virtual CPUs while each of them has a
-                processor of the host for itself.
             NoCapacity: the endpoint will never have as much.
             StorageError: a disk could not be grown.
             Busy: the hypervisor is doing something else with it.

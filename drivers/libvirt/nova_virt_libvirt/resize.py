@@ -34,6 +34,7 @@ from nova_virt_libvirt.resize_here import Reshaping, cards_of
 from nova_virt_libvirt.resize_live import LibvirtLiveResize
 from nova_virt_libvirt.resize_note import ResizeNote, ResizeStage, new_token, pending_note, refuse_made_elsewhere
 from nova_virt_libvirt.resize_parcel import Parcel
+from nova_virt_libvirt.volume_disks import Held, VolumeDisks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -76,6 +77,7 @@ class LibvirtResize(LibvirtLiveResize):
 
     def prepare_resize(self, guest: InstanceRef, size: Size, op: Operation) -> Ticket:
         domain = self._resizable(guest, size)
+        refuse_used(VolumeDisks(domain).all())
         with self._working(domain, op) as shaping:
             note = pending_note(shaping.mark())
             if note is None:
@@ -261,6 +263,17 @@ def refuse_volumes(volumes: Sequence[Volume] | None, field: str) -> None:
     """
     if volumes:
         raise NotSupported(Feature.SPAWN_VOLUMES, field, "this driver moves no guests that use volumes")
+
+
+def refuse_used(volumes: Sequence[Held]) -> None:
+    """Refuse a guest that uses volumes of a storage service, before it is on its way to where it could not be made.
+
+    Raises:
+        NotSupported: it does.
+    """
+    if volumes:
+        reason = f"this driver moves no guests that use volumes: detach {', '.join(held.id for held in volumes)}"
+        raise NotSupported(Feature.COLD_MIGRATION, reason=reason)
 
 
 def refuse_absurd(site: Site, size: Size) -> None:
