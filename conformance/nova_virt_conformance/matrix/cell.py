@@ -13,7 +13,7 @@ from nova_virt_conformance.promise import Promise
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from nova_virt_conformance.matrix.rows import Row
+    from nova_virt_conformance.matrix.row import Row
     from nova_virt_conformance.report.model import Declared, Report, TestResult
 
 

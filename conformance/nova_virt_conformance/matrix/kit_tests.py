@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nova_virt_conformance.covers import Coverage
-    from nova_virt_conformance.matrix.rows import Row
+    from nova_virt_conformance.matrix.row import Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from nova_virt_conformance.matrix.kit_tests import KitTest
-    from nova_virt_conformance.matrix.rows import Row
+    from nova_virt_conformance.matrix.row import Row
     from nova_virt_conformance.report.model import Report
 
 PUNCTUATION: Final = re.compile(r"([!-/:-@\[-`{-~])")
