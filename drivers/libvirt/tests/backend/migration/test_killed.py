@@ -37,14 +37,22 @@ def running(hosts: Any, guest: virt.Instance) -> list[int]:
 
 
 def check_moved(hosts: Any, guest: virt.Instance, destination: virt.Compute, source: virt.Compute) -> None:
-    """One guest, at the destination, READY; nothing else of it anywhere."""
+    """One guest, at the destination, READY; nothing else of it anywhere.
+
+    What a dead holder added to the guest's claim is taken off by the next verb.
+    """
     assert running(hosts, guest) == [1]
     assert hosts[0].traces(guest.uuid) == []
     found = destination.instance(guest, fresh=True)
     assert (found.power_state, found.lifecycle) == (virt.PowerState.RUNNING, virt.Lifecycle.READY)
     assert list(destination.leftovers()) == list(source.leftovers()) == []
     names = {name.partition(".")[2] for name in hosts[1].traces(guest.uuid) if name.startswith(f"{guest.uuid}.")}
-    assert names == {"claim", "console.log", "disk0.qcow2", "seed.iso"}
+    assert {name for name in names if not name.startswith("claim.")} == {
+        "claim",
+        "console.log",
+        "disk0.qcow2",
+        "seed.iso",
+    }
 
 
 @pytest.mark.timeout(600)
