@@ -61,9 +61,15 @@ class BaseImages:
         """
         key, name = base_key(image.sha256), base_name(image)
         known = (self._records.host, self._pool.name, name)
-        if known not in KNOWN:
-            KNOWN[known] = self._find_or_upload(key, name, image, op).path()
-        return Backing(path=KNOWN[known], format=image.format)
+        path = KNOWN.get(known)
+        while path is None:
+            volume = self._find_or_upload(key, name, image, op)
+            try:
+                path = KNOWN[known] = volume.path()
+            except StorageError:
+                if self._pool.find(name) is not None:
+                    raise  # else somebody has removed it since
+        return Backing(path=path, format=image.format)
 
     def overlay(self, image: CachedImage, make: Callable[[Backing], Volume], op: Operation) -> Volume:
         """A volume based on the image; made once more where somebody removes the image meanwhile.
