@@ -35,6 +35,7 @@ def in_time(call: Callable[[], T], op: Operation) -> T:
         Cancelled: somebody asked to; the call may still do what it was to do.
         Timeout: the deadline came first; likewise.
     """
+    op.checkpoint()  # too late already, it is not made at all
     answer: Future[T] = Future()
 
     def ask() -> None:

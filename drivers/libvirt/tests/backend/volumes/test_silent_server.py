@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+import threading
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -67,9 +69,14 @@ def test_attaching_can_be_cancelled(port: int, spawn: Any, driver: Any, run: Any
     monkeypatch.setattr(native_call, "GRACE", 0.1)
     guest = spawn().ref
 
+    def cancel_the_call(operation: Operation[Any]) -> None:
+        while all(thread.name != "nova-virt-libvirt-call" for thread in threading.enumerate()):
+            time.sleep(0.01)
+        operation.cancel()
+
     def cancel(operation: Operation[Any]) -> None:
         if operation.stage == "attach the volume":
-            operation.cancel()
+            threading.Thread(target=cancel_the_call, args=(operation,)).start()
 
     operation: Operation[Any] = Operation("attach_volume", guest.uuid, timeout=120.0, on_progress=cancel)
     operation.begin()
