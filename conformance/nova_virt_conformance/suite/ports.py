@@ -8,7 +8,7 @@ from nova_virt_api.capability import Capability, Feature
 from nova_virt_api.driver.driver import Driver
 from nova_virt_api.driver.interfaces import Interfaces
 from nova_virt_conformance.aftermath import leaving_nothing
-from nova_virt_conformance.covers import covers
+from nova_virt_conformance.covers import covers, needs
 from nova_virt_conformance.suite.interfaces import attach, detach
 from nova_virt_conformance.suite.spec_fields import told
 
@@ -58,19 +58,22 @@ def test_guest_is_made_on_a_services_port(lab: Lab) -> None:
     check_made(lab, Feature.NIC_OPAQUE)
 
 
-@covers(Capability.INTERFACES, Feature.NIC_BRIDGE, Interfaces.attach_interface, Interfaces.detach_interface)
+@needs(Capability.INTERFACES)
+@covers(Feature.NIC_BRIDGE, Interfaces.attach_interface, Interfaces.detach_interface)
 def test_bridge_port_comes_and_goes(lab: Lab, running: Instance) -> None:
     """A running guest is given a port of a Linux bridge, and gives it back."""
     check_attached(lab, running, Feature.NIC_BRIDGE)
 
 
-@covers(Capability.INTERFACES, Feature.NIC_OVS, Interfaces.attach_interface, Interfaces.detach_interface)
+@needs(Capability.INTERFACES)
+@covers(Feature.NIC_OVS, Interfaces.attach_interface, Interfaces.detach_interface)
 def test_port_of_open_vswitch_comes_and_goes(lab: Lab, running: Instance) -> None:
     """A running guest is given a port of Open vSwitch, and gives it back."""
     check_attached(lab, running, Feature.NIC_OVS)
 
 
-@covers(Capability.INTERFACES, Feature.NIC_OPAQUE, Interfaces.attach_interface, Interfaces.detach_interface)
+@needs(Capability.INTERFACES)
+@covers(Feature.NIC_OPAQUE, Interfaces.attach_interface, Interfaces.detach_interface)
 def test_services_port_comes_and_goes(lab: Lab, running: Instance) -> None:
     """A running guest is given a port that a network service describes, and gives it back."""
     check_attached(lab, running, Feature.NIC_OPAQUE)
