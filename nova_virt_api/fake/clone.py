@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 from nova_virt_api.capability import Capability, Feature
 from nova_virt_api.driver.clone import Clone
-from nova_virt_api.driver.operation import CancelMode, Stage
-from nova_virt_api.errors import InstanceExists, InvalidState, NotSupported, StateAfter, VirtError
+from nova_virt_api.driver.operation import Stage
+from nova_virt_api.errors import InstanceExists, InvalidState, NotSupported
 from nova_virt_api.fake import remains
 from nova_virt_api.fake.guest import Guest, Port, Volume, mac_of
 from nova_virt_api.fake.listing import ambiguous
@@ -19,6 +19,7 @@ from nova_virt_api.fake.resting import resting
 from nova_virt_api.fake.spawn import SIDE_VOLUME_SIZE
 from nova_virt_api.fake.steps import STAGES, Step
 from nova_virt_api.fake.switches import SimulatedCrash
+from nova_virt_api.fake.undo import undo
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.nic import NicModel
 from nova_virt_api.model.quiesce import Quiesce
@@ -93,7 +94,7 @@ class Copying:
                     crash.leftovers = tuple(self._remains())
                     raise
                 except BaseException as error:
-                    self._undo(error)
+                    undo(self._connection, self._spec.uuid, Step.CLONE_UNDO, self._op, error)
                     raise
             with self._world.reading() as state:
                 return connection.listing.view(state, state.claimants(uuid)[0])
@@ -300,21 +301,6 @@ class Copying:
                 self._world.boot(state, guest)
 
     # --- failure --------------------------------------------------------------------------------------------------
-
-    def _undo(self, error: BaseException) -> None:
-        """Remove everything; what cannot be removed is named in the error that the clone failed with."""
-        try:
-            self._op.stage(STAGES[Step.CLONE_UNDO], CancelMode.NONE)
-            self._connection.switches.reach(Step.CLONE_UNDO)
-            with self._world.changing() as state:
-                remains.remove_all(state, self._spec.uuid)
-        except SimulatedCrash:
-            raise
-        except VirtError as failure:
-            error.add_note(f"what had been made could not be removed: {failure.message}")
-            if isinstance(error, VirtError):
-                error.leftovers = tuple(self._remains())
-                error.state_after = StateAfter.CHANGED
 
     def _remains(self) -> list[Leftover]:
         with self._world.reading() as state:

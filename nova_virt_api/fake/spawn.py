@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nova_virt_api.driver.operation import CancelMode, Stage
-from nova_virt_api.errors import InstanceExists, StateAfter, VirtError
+from nova_virt_api.driver.operation import Stage
+from nova_virt_api.errors import InstanceExists
 from nova_virt_api.fake import remains
 from nova_virt_api.fake.guest import Guest, Port, Volume, mac_of
 from nova_virt_api.fake.image_cache import copy_name
@@ -17,6 +17,7 @@ from nova_virt_api.fake.outside_port import outside_port
 from nova_virt_api.fake.places import Places, check_host, check_pool, choose_places, node_for
 from nova_virt_api.fake.steps import STAGES, Step
 from nova_virt_api.fake.switches import SimulatedCrash
+from nova_virt_api.fake.undo import undo
 from nova_virt_api.fake.volumes import attachment_of
 from nova_virt_api.model.disk import DiskBus
 from nova_virt_api.model.instance import PowerState
@@ -68,7 +69,7 @@ class Spawn:
                 crash.leftovers = tuple(self._remains())
                 raise
             except BaseException as error:
-                self._undo(error)
+                undo(self._connection, self._spec.uuid, Step.SPAWN_UNDO, self._op, error)
                 raise
             with self._world.reading() as state:
                 return self._connection.listing.view(state, state.claimants(self._spec.uuid)[0])
@@ -292,21 +293,6 @@ class Spawn:
                 state.put_record(replace(record, phase=Phase.READY, holder=None))
 
     # --- failure --------------------------------------------------------------------------------------------------
-
-    def _undo(self, error: BaseException) -> None:
-        """Remove everything; what cannot be removed is named in the error that the spawn failed with."""
-        try:
-            self._op.stage(STAGES[Step.SPAWN_UNDO], CancelMode.NONE)
-            self._connection.switches.reach(Step.SPAWN_UNDO)
-            with self._world.changing() as state:
-                remains.remove_all(state, self._spec.uuid)
-        except SimulatedCrash:
-            raise
-        except VirtError as failure:
-            error.add_note(f"what had been made could not be removed: {failure.message}")
-            if isinstance(error, VirtError):
-                error.leftovers = tuple(self._remains())
-                error.state_after = StateAfter.CHANGED
 
     def _remains(self) -> list[Leftover]:
         with self._world.reading() as state:
