@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -30,6 +31,9 @@ PLACES: Final = {
 UNSHARE: Final = ("unshare", "-mnupf", "--mount-proc", "--kill-child", "--propagation=private")
 PATIENCE: Final = 30.0
 """Seconds within which a daemon must answer."""
+
+LAST_WORDS: Final = 60.0
+"""Seconds that libvirtd may take to stop: it lets its workers finish for 30 itself. systemd kills it then, too."""
 
 CONFIGURATION: Final = """
 unix_sock_group = "root"
@@ -75,6 +79,7 @@ class Daemon:
         self.directory = directory.resolve()
         self.socket = self.directory / "run" / "libvirt-sock"
         self.libvirtd: subprocess.Popen[bytes] | None = None
+        self.changing = threading.Lock()
 
     def serve(self) -> int:
         """Start, do what standard input says, stop everything at its end."""
@@ -84,11 +89,22 @@ class Daemon:
         )
         self.start()
         tell(json.dumps({"uri": f"qemu+unix:///system?socket={self.socket}"}))
+        threading.Thread(target=self.start_again, daemon=True).start()
         actions = {"start": self.start, "stop": self.stop, "restart": self.restart}
         for line in sys.stdin:
-            actions[line.strip()]()
+            with self.changing:
+                actions[line.strip()]()
             tell("done")
         return 0
+
+    def start_again(self) -> None:
+        """Start libvirtd anew when it crashes, as systemd does: one test is to suffer from that, not all others."""
+        while True:
+            time.sleep(0.1)
+            with self.changing:
+                if self.libvirtd is not None and self.libvirtd.poll() is not None:
+                    sys.stderr.write(f"libvirtd ended by itself: {self.libvirtd.returncode}; it is started again\n")
+                    self.start()
 
     def prepare(self) -> None:
         """Give the namespaces their own host name, network, directories and /dev/kvm."""
@@ -144,7 +160,11 @@ class Daemon:
         """Stop libvirtd; guests go on."""
         if self.libvirtd is not None:
             self.libvirtd.send_signal(signal.SIGTERM)
-            self.libvirtd.wait(PATIENCE)
+            try:
+                self.libvirtd.wait(LAST_WORDS)
+            except subprocess.TimeoutExpired:
+                self.libvirtd.kill()
+                self.libvirtd.wait()
             self.libvirtd = None
 
     def restart(self) -> None:
