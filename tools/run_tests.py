@@ -3,7 +3,6 @@
 Each group's output is shown as a whole when the group ends, or is interrupted. Arguments go to every pytest.
 """
 
-import os
 import signal
 import subprocess
 import sys
@@ -35,12 +34,10 @@ class Group:
     pytest: Path = MAIN
 
     def command(self, arguments: list[str]) -> list[str]:
-        """What runs it; the coverage of what runs beside Nova is not measured."""
-        measured = (
-            [] if self.pytest == BESIDE_NOVA else ["--cov", "--cov-report=", "--conformance-reports=build/reports"]
-        )
+        """What runs it; the kit has nothing to say of what runs beside Nova."""
+        reports = [] if self.pytest == BESIDE_NOVA else ["--conformance-reports=build/reports"]
         slowest = ["--durations=12", "--durations-min=3"]
-        return [str(self.pytest), *self.paths, *measured, *slowest, *arguments]
+        return [str(self.pytest), *self.paths, *reports, *slowest, *arguments]
 
 
 GROUPS = (  # the longest first
@@ -76,11 +73,8 @@ class Run:
             if self._stopped.is_set():
                 return False
             say(f"{group.name}: begins, its output is in {output}")
-            environment = {**os.environ, "COVERAGE_FILE": str(OUTPUT / f".coverage.{group.name}")}
             with output.open("wb") as file:
-                process = subprocess.Popen(
-                    group.command(self._arguments), env=environment, stdout=file, stderr=subprocess.STDOUT
-                )
+                process = subprocess.Popen(group.command(self._arguments), stdout=file, stderr=subprocess.STDOUT)
             self._running.append(process)
         passed = process.wait() == 0
         with self._lock:
