@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import nova.conf
 from nova.compute import task_states
 
 import nova_virt_api as virt
 from nova_virt_bridge import volume_ids
+from nova_virt_bridge.device_tags import tags_of, tell_nova
 from nova_virt_bridge.errors import DETACH_VOLUME, GUEST, VOLUME, nova_errors
 from nova_virt_bridge.site import Bridged, guest
 from nova_virt_bridge.volumes import encryption_of, id_of, volume_of
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 CONF = nova.conf.CONF
 LOG = logging.getLogger(__name__)
@@ -29,6 +33,10 @@ class Attaching(Bridged):
             connector["initiator"] = told.iscsi_initiator
         if told.wwpns:
             connector |= {"wwpns": list(told.wwpns), "wwnns": list(told.wwnns)}
+        fabric = {"nqn": told.nqn, "nvme_hostid": told.nvme_host_id, "system uuid": told.system_uuid}
+        connector |= {name: value for name, value in fabric.items() if value is not None}
+        if told.multipath:
+            connector["multipath"] = True
         return connector
 
     def attach_volume(
@@ -43,8 +51,23 @@ class Attaching(Bridged):
     ) -> None:
         """Where the guest finds it is its own affair: ``mountpoint`` is not passed on."""
         with nova_errors(VOLUME, instance):
-            volume = volume_of(connection_info, bus=disk_bus, kind=device_type, encryption=encryption, context=context)
-            self.compute.attach_volume(guest(instance), volume, timeout=self.site.verb_timeout)
+            tags = tags_of(context, instance, self.compute.capabilities())
+            volume = tags.of_volume(
+                volume_of(connection_info, bus=disk_bus, kind=device_type, encryption=encryption, context=context)
+            )
+            try:
+                self.compute.attach_volume(guest(instance), volume, timeout=self.site.verb_timeout)
+            except virt.VirtError as error:
+                if is_unknown(error):
+                    self._take_back(guest(instance), volume.id)
+                raise
+            if volume.tag is not None:
+                try:
+                    tell_nova(self.compute, guest(instance), instance, tags)
+                    instance.save()
+                except Exception:
+                    self._take_back(guest(instance), volume.id)
+                    raise
 
     def detach_volume(
         self, context: Any, connection_info: Any, instance: Any, mountpoint: str, encryption: Any = None
@@ -87,9 +110,30 @@ class Attaching(Bridged):
             new = volume_of(new_connection_info, encryption=encryption, context=context)
             known = volume_ids.known_as(self.compute, uuid, old)
             volume_ids.note(self.compute, uuid, old, (known, new.id), timeout=self.site.verb_timeout)
-            self.compute.swap_volume(uuid, known, new, timeout=self.site.spawn_timeout)
+            try:
+                self.compute.swap_volume(uuid, known, new, timeout=self.site.spawn_timeout)
+            except virt.VirtError as error:
+                if not is_unknown(error) or not self._went_over(uuid, known, new.id):
+                    raise
             if resize_to:
                 try:
                     self.compute.extend_volume(uuid, new.id, virt.GiB(resize_to), timeout=self.site.verb_timeout)
-                except virt.VolumeError as error:  # the guest uses the other volume by now, and Nova has to know
+                except virt.VirtError as error:  # the guest uses the other volume by now, and Nova has to know
                     LOG.warning("guest %s sees all of volume %s when it is started next: %s", uuid, new.id, error)
+
+    def _take_back(self, uuid: UUID, volume_id: str) -> None:
+        """Nova gives a volume back to Cinder that could not be attached, so the guest must not use it."""
+        try:
+            self.compute.detach_volume(uuid, volume_id, timeout=self.site.verb_timeout)
+        except virt.VirtError as error:
+            LOG.warning("guest %s may still use volume %s, which Nova gives back: %s", uuid, volume_id, error)
+
+    def _went_over(self, uuid: UUID, old: str, new: str) -> bool:
+        """Whether the guest uses the other volume; then Nova must not take it back."""
+        used = {volume.id for volume in self.compute.volumes(uuid)}
+        return new in used and old not in used
+
+
+def is_unknown(error: virt.VirtError) -> bool:
+    """Whether what failed may have been done all the same."""
+    return error.state_after is not virt.StateAfter.UNCHANGED or isinstance(error, virt.ConnectionLost)

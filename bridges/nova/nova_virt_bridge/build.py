@@ -10,6 +10,7 @@ from nova.compute import task_states
 
 import nova_virt_api as virt
 from nova_virt_bridge import glance
+from nova_virt_bridge.device_tags import tagged, tags_of, tell_nova
 from nova_virt_bridge.errors import BUILD, DESTROY, nova_errors
 from nova_virt_bridge.plugging import Plugging
 from nova_virt_bridge.site import Bridged, guest
@@ -50,8 +51,11 @@ class Build(Bridged):
             accelerators=tuple(accel_info or ()),
         )
         with nova_errors(BUILD, instance):
-            spec = spec_of(request, self.compute, self.site.nodes.home(instance))
+            node = self.site.nodes.home(instance)
+            tags = tags_of(context, instance, self.compute.capabilities(node.id))
+            spec = tagged(spec_of(request, self.compute, node), tags, request.vifs, request.block_devices)
             self.make(spec, request)
+            tell_nova(self.compute, spec.uuid, instance, tags)
 
     def make(self, spec: InstanceSpec, request: Request) -> None:
         """Make the guest and wait, where Nova has to, for Neutron to plug its ports; if it does not, undo the guest."""
@@ -106,6 +110,23 @@ class Build(Bridged):
         if migrate_data is not None:
             return
         self.destroy(context, instance, network_info, block_device_info, destroy_disks, destroy_secrets)
+
+    def delete_instance_files(self, instance: Any) -> bool:
+        """Remove what is here of a guest that Nova has deleted elsewhere, e.g. on its way to another host.
+
+        What waits here for the end of a resize is in no list of Nova's, and nobody else would look for it.
+        """
+        uuid = guest(instance)
+        with nova_errors(DESTROY, instance):
+            try:
+                self.compute.destroy(uuid, timeout=self.site.spawn_timeout)
+            except virt.VirtError as error:
+                if error.retryable:
+                    raise
+                LOG.warning("guest %s was deleted, and not all that it had here: %s", uuid, error)
+                return False
+        self.site.moves.forget(uuid)
+        return True
 
     def _waits_for_its_resize(self, uuid: UUID, instance: Any, *, destroy_disks: bool) -> bool:
         """Keep what a resize may have to come back to.

@@ -5,21 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+import nova.conf
 from nova.virt.driver import ComputeDriver
 
 import nova_virt_api as virt
 from nova_virt_bridge.errors import HOST, nova_errors
 from nova_virt_bridge.site import Bridged
 
+CONF = nova.conf.CONF
+
 FLAGS: Final[Mapping[str, virt.Capability | virt.Feature]] = {
     "has_imagecache": virt.Capability.IMAGE_CACHE,
     "supports_attach_interface": virt.Capability.INTERFACES,
+    "supports_device_tagging": virt.Feature.DISK_TAG,
+    "supports_tagged_attach_interface": virt.Feature.NIC_TAG,
+    "supports_tagged_attach_volume": virt.Feature.VOLUME_TAG,
     "supports_extend_volume": virt.Feature.EXTEND_VOLUME,
     "supports_multiattach": virt.Feature.VOLUME_SHARED,
     "supports_trusted_certs": virt.Feature.CLIENT_IMAGES,
+    "supports_pcpus": virt.Feature.DEDICATED_CPUS,
     "supports_secure_boot": virt.Feature.SECURE_BOOT,
     "supports_stateless_firmware": virt.Feature.STATELESS_FIRMWARE,
     "supports_vtpm": virt.Feature.TPM,
+    "supports_virtio_fs": virt.Capability.SHARES,
+    "supports_mem_backing_file": virt.Capability.SHARES,
     "supports_image_type_raw": virt.Feature.CLIENT_IMAGES,
     "supports_image_type_qcow2": virt.Feature.CLIENT_IMAGES,
     "supports_image_type_vmdk": virt.Feature.CLIENT_IMAGES,
@@ -28,6 +37,9 @@ FLAGS: Final[Mapping[str, virt.Capability | virt.Feature]] = {
     "supports_image_type_vhdx": virt.Feature.CLIENT_IMAGES,
 }
 """Flags that follow from one answer of the endpoint. Images of the client's side pass our pipeline, which converts."""
+
+SHARING: Final = ("supports_virtio_fs", "supports_mem_backing_file")
+"""What only counts where nova-compute has a place to mount shares."""
 
 NATIVE_IMAGES: Final = ("supports_image_type_raw", "supports_image_type_qcow2")
 """What an endpoint takes that fetches Glance's images itself, as Nova's Ironic driver declares it."""
@@ -42,6 +54,8 @@ class Capabilities(Bridged):
         if self.site.is_open:
             with nova_errors(HOST):
                 flags |= flags_of(self.compute.capabilities(), len(self.compute.nodes()))
+            if not CONF.nova_virt.share_dir:
+                flags |= dict.fromkeys(SHARING, False)
         return flags
 
     def capabilities_as_traits(self) -> dict[str, Any]:

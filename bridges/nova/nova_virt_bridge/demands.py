@@ -6,17 +6,22 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nova import exception
 
+from nova_virt_bridge.words import IMAGE_PROPERTIES, word_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nova_virt_bridge.spec import Request
 
-EXTRA_SPECS: Final = ("hw:cpu_policy", "hw:cpu_realtime", "hw:mem_page_size", "hw:mem_encryption")
-IMAGE_PROPERTIES: Final = ("hw_cpu_policy", "hw_mem_page_size", "hw_mem_encryption")
+WAY_OUT: Final = "take it out of the flavor or the image, or choose a host that can"
 
 
-def check_demands(request: Request) -> None:
+def check_demands(request: Request, *, whole: bool) -> None:
     """Refuse what would be ignored.
+
+    Args:
+        request: what Nova asks for.
+        whole: whether guests are whole machines.
 
     Raises:
         ComputeResourcesUnavailable: names the demands; Nova tries another host.
@@ -26,19 +31,25 @@ def check_demands(request: Request) -> None:
         if getattr(request.instance, name, None):
             reason = f"it needs {name}={getattr(request.instance, name)}; only images with a boot loader can be started"
             raise exception.ImageUnacceptable(image_id=request.instance.image_ref, reason=reason)
-    unmet = list(demands(request))
+    refuse([*demands(request), *(placed(request) if whole else ())])
+
+
+def refuse(unmet: list[str]) -> None:
+    """Say what cannot be had, if there is anything.
+
+    Raises:
+        ComputeResourcesUnavailable: names it; Nova tries another host.
+    """
     if unmet:
-        raise exception.ComputeResourcesUnavailable(reason=f"nova-virt-bridge cannot provide: {', '.join(unmet)}")
+        raise exception.ComputeResourcesUnavailable(
+            reason=f"nova-virt-bridge cannot provide: {', '.join(unmet)}; {WAY_OUT}"
+        )
 
 
 def demands(request: Request) -> Iterator[str]:
     """What is asked for and cannot be had, in Nova's words."""
     instance = request.instance
-    extra = instance.flavor.get("extra_specs", {})
-    yield from (f"{name}={extra[name]}" for name in EXTRA_SPECS if name in extra)
-    yield from (name for name in IMAGE_PROPERTIES if wanted(request, name) is not None)
-    if instance.numa_topology is not None:
-        yield "a NUMA topology"
+    yield from words(instance.flavor, request.image_meta)
     if instance.pci_requests is not None and instance.pci_requests.requests:
         yield "PCI devices"
     if request.accelerators:
@@ -47,9 +58,21 @@ def demands(request: Request) -> Iterator[str]:
         yield "encrypted disks"
 
 
-def wanted(request: Request, name: str) -> Any:
-    """A property of the image; None where it has none."""
-    return request.image_meta.properties.get(name)
+def words(flavor: Any, image_meta: Any) -> Iterator[str]:
+    """The extra specs and properties that cannot be had, with their values."""
+    for name, value in sorted(flavor.get("extra_specs", {}).items()):
+        if word_of(name).refuses(value):
+            yield f"{name}={value}"
+    for name, word in IMAGE_PROPERTIES.items():
+        value = image_meta.properties.get(name)
+        if value is not None and word.refuses(value):
+            yield f"{name}={value}"
+
+
+def placed(request: Request) -> Iterator[str]:
+    """What cannot be asked of a whole machine: it is given as it is."""
+    if request.instance.numa_topology is not None:
+        yield "a NUMA topology"
 
 
 def own_devices(request: Request) -> Iterator[Any]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 from nova import exception
 
 import nova_virt_api as virt
 from nova_virt_bridge.glance import SignedImage
+from nova_virt_bridge.limits import disk_limits
 from nova_virt_bridge.volumes import boots_from_volume
 
 if TYPE_CHECKING:
@@ -19,10 +21,15 @@ if TYPE_CHECKING:
 SCHEME = "glance"
 
 
+BUSES: Final = {bus.value: bus for bus in virt.DiskBus}
+"""Nova names buses as we do."""
+
+
 def disks_of(request: Request, told: virt.Capabilities) -> tuple[virt.Disk, ...]:
     """The disks in the order in which the guest sees them. A whole machine brings its own, as large as they are.
 
-    Ephemeral disks and swap come empty: the guest makes a file system there, and swap space, for itself.
+    Ephemeral disks and swap come empty: the guest makes a file system there, and swap space, for itself. All are on the
+    bus that the image asks for, and as fast as the flavor lets them be.
 
     Args:
         request: what Nova asks for.
@@ -30,7 +37,16 @@ def disks_of(request: Request, told: virt.Capabilities) -> tuple[virt.Disk, ...]
     """
     whole = told.has(virt.Feature.WHOLE_NODES)
     disks = [] if boots_from_volume(request.block_devices) else [root_disk(request, told, whole=whole)]
-    return (*disks, *(() if whole else blank_disks(request)))
+    if whole:
+        return tuple(disks)
+    bus = bus_of(request.image_meta)
+    limits = disk_limits(request.instance.flavor.get("extra_specs", {}))
+    return tuple(replace(disk, bus=bus, limits=limits) for disk in (*disks, *blank_disks(request)))
+
+
+def bus_of(image: Any) -> virt.DiskBus | None:
+    """The bus that an image's properties ask for; None where they ask for none."""
+    return BUSES.get(image.properties.get("hw_disk_bus"))
 
 
 def root_disk(request: Request, told: virt.Capabilities, *, whole: bool) -> virt.Disk:

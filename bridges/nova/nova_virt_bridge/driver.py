@@ -24,6 +24,7 @@ from nova_virt_bridge.provider_tree import ProviderTree
 from nova_virt_bridge.rebuild import Rebuild
 from nova_virt_bridge.repair import Repair
 from nova_virt_bridge.resize import Resize
+from nova_virt_bridge.shares import Shares
 from nova_virt_bridge.site import Site
 from nova_virt_bridge.threads import require_native_threads
 from nova_virt_bridge.volume_usage import VolumeUsage
@@ -45,6 +46,7 @@ class BridgeDriver(
     Interfaces,
     Attaching,
     VolumeUsage,
+    Shares,
     Consoles,
     Diagnostics,
     ImageCache,

@@ -10,6 +10,7 @@ import nova.conf
 
 import nova_virt_api as virt
 from nova_virt_bridge.errors import HOST, START, nova_errors
+from nova_virt_bridge.live_migration import roll_back_what_was_left
 from nova_virt_bridge.site import Bridged
 
 CONF = nova.conf.CONF
@@ -23,6 +24,7 @@ class Host(Bridged):
     def init_host(self, host: str) -> None:
         with nova_errors(START):
             self.site.open()
+            roll_back_what_was_left(self.site)
             told = self.compute.capabilities()
         LOG.info("driver %s %s for %s %s", told.driver, told.driver_version, told.backend, told.backend_version)
 

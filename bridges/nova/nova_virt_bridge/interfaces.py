@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from nova_virt_bridge.cards import card_of
+from nova_virt_bridge.device_tags import tags_of, tell_nova
 from nova_virt_bridge.errors import ATTACH, DETACH, nova_errors
 from nova_virt_bridge.networks import nic_of
 from nova_virt_bridge.site import Bridged, guest
@@ -15,8 +17,13 @@ class Interfaces(Bridged):
     def attach_interface(self, context: Any, instance: Any, image_meta: Any, vif: Any) -> None:
         with nova_errors(ATTACH, instance):
             names = [network.name for network in self.compute.networks()]
-            nic = nic_of(vif, names, self.compute.capabilities())
+            told = self.compute.capabilities()
+            tags = tags_of(context, instance, told)
+            nic = tags.of_nic(nic_of(vif, names, told, card_of(instance)), vif)
             self.compute.attach_interface(guest(instance), nic, timeout=self.site.verb_timeout)
+            if nic.tag is not None:
+                tell_nova(self.compute, guest(instance), instance, tags)
+                instance.save()
 
     def detach_interface(self, context: Any, instance: Any, vif: Any) -> None:
         """Found by its port, or by its MAC address; one that is not there is detached already."""
@@ -25,3 +32,6 @@ class Interfaces(Bridged):
             for found in self.compute.interfaces(uuid):
                 if vif["id"] == found.vif_id or (found.mac is not None and found.mac == vif["address"].lower()):
                     self.compute.detach_interface(uuid, found, timeout=self.site.verb_timeout)
+                    if found.tag is not None:
+                        tell_nova(self.compute, uuid, instance, tags_of(context, instance, self.compute.capabilities()))
+                        instance.save()

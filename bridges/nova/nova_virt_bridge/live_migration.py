@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import nova_virt_api as virt
 from nova_virt_api.driver.live_migration import LiveMigration as Role
+from nova_virt_bridge.cards import card_of
 from nova_virt_bridge.errors import CHECK, MOVE, nova_errors
+from nova_virt_bridge.kept import refuse_move
 from nova_virt_bridge.networks import nics_of
 from nova_virt_bridge.site import Bridged, guest
 from nova_virt_bridge.tickets import packed, repacked, unpacked
@@ -16,6 +19,8 @@ from nova_virt_bridge.volumes import volumes_of
 if TYPE_CHECKING:
     from collections.abc import Callable
     from uuid import UUID
+
+    from nova_virt_bridge.site import Site
 
 LOG = logging.getLogger(__name__)
 REPORT_SECONDS: Final = 5.0
@@ -40,6 +45,7 @@ class LiveMigration(Bridged):
         disk_over_commit: bool = False,
     ) -> Any:
         with nova_errors(CHECK, instance):
+            refuse_move(instance)
             ref, nodes = virt.InstanceRef(uuid=guest(instance)), self.compute.nodes()
             node = None if len(nodes) == 1 else self.site.nodes.node(dst_compute_info["hypervisor_hostname"]).id
             return packed(self._phase(ref.uuid, lambda role, op: role.check_destination(ref, op, node=node)))
@@ -66,7 +72,8 @@ class LiveMigration(Bridged):
     ) -> Any:
         with nova_errors(CHECK, instance):
             ticket = unpacked(migrate_data, "prepare")
-            nics = nics_of(tuple(network_info or ()), self.compute, self.compute.capabilities())
+            told = self.compute.capabilities()
+            nics = nics_of(tuple(network_info or ()), self.compute, told, card_of(instance))
             volumes = volumes_of(block_device_info or {}, context) or None
             prepared = self._phase(
                 guest(instance), lambda role, op: role.prepare(ticket, op, nics=nics, volumes=volumes)
@@ -85,7 +92,11 @@ class LiveMigration(Bridged):
         block_migration: bool = False,
         migrate_data: Any = None,
     ) -> None:
-        """Nova's ``recover_method`` asks both ends to roll back, and they refuse where the guest has gone over."""
+        """Nova's ``recover_method`` asks both ends to roll back, and they refuse where the guest has gone over.
+
+        Where it fails, e.g. because nova-compute ends, the ticket is kept for :func:`roll_back_what_was_left`.
+        """
+        uuid = guest(instance)
         try:
             with nova_errors(MOVE, instance):
                 ticket = unpacked(migrate_data, "migrate")
@@ -94,20 +105,17 @@ class LiveMigration(Bridged):
             LOG.exception("guest %s could not be moved to %s", instance.uuid, dest)
             status = "cancelled" if isinstance(error.__cause__, virt.Cancelled) else "failed"
             recover_method(context, instance, dest, migrate_data, migration_status=status)
+            self.site.moves.forget(uuid)
         else:
+            self.site.moves.forget(uuid)
             post_method(context, instance, dest, block_migration, migrate_data)
-        finally:
-            self.site.moves.forget(guest(instance))
 
     def live_migration_abort(self, instance: Any) -> None:
         """Nova comes here as well after it was killed while it moved a guest; then the guest is looked after."""
         with nova_errors(MOVE, instance):
-            uuid = guest(instance)
-            ticket = self.site.moves.abort(uuid)
+            ticket = self.site.moves.abort(guest(instance))
             if ticket is not None:
-                ref = virt.InstanceRef(uuid=uuid)
-                self._phase(uuid, lambda role, op: role.rollback_source(ref, ticket, op))
-                self.site.moves.forget(uuid)
+                roll_back(self.site, ticket)
 
     def live_migration_force_complete(self, instance: Any) -> None:
         with nova_errors(MOVE, instance):
@@ -123,8 +131,7 @@ class LiveMigration(Bridged):
 
         with self.site.moves.under_way(ref.uuid, ticket, begin) as operation:
             while not operation.wait(REPORT_SECONDS):
-                instance.progress = int(operation.progress * 100)
-                instance.save()
+                tell(instance, operation.progress)
             operation.result()
 
     # --- after ----------------------------------------------------------------------------------------------------
@@ -173,3 +180,31 @@ class LiveMigration(Bridged):
     def _phase(self, uuid: UUID, verb: Callable[[Role, Any], Any]) -> Any:
         """One phase but the move itself."""
         return self.compute.perform(uuid, Role, verb, timeout=self.site.verb_timeout)
+
+
+def tell(instance: Any, progress: float) -> None:
+    """Write down how far a move is. That it cannot be written down is no reason to end the move."""
+    instance.progress = int(progress * 100)
+    try:
+        instance.save()
+    except Exception:
+        LOG.warning("how far guest %s is could not be written down", instance.uuid, exc_info=True)
+
+
+def roll_back_what_was_left(site: Site) -> None:
+    """Roll back the moves from here that ended with a nova-compute, for which Nova itself may not ask any more."""
+    for ticket in site.moves.left():
+        try:
+            roll_back(site, ticket)
+        except virt.VirtError as error:
+            LOG.warning("the move of guest %s could not be rolled back: %s", ticket.guest, error)
+
+
+def roll_back(site: Site, ticket: virt.Ticket) -> None:
+    """Roll back at the source, and forget the ticket. A guest that is gone has nothing to roll back."""
+    ref = virt.InstanceRef(uuid=ticket.guest)
+    with suppress(virt.InstanceNotFound):
+        site.compute.perform(
+            ref.uuid, Role, lambda role, op: role.rollback_source(ref, ticket, op), timeout=site.verb_timeout
+        )
+    site.moves.forget(ref.uuid)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,6 +59,14 @@ class Moves:
         path = self._path(guest)
         return ticket_of(path.read_text(), "rollback_source") if path.exists() else None
 
+    def left(self) -> list[virt.Ticket]:
+        """The tickets of moves that somebody else had begun who is not there any more, and that nobody looked after."""
+        found = []
+        for path in sorted(directory().glob("*")):
+            with suppress(virt.MigrationError):  # one that was not written to its end has not been used either
+                found.append(ticket_of(path.read_text(), "rollback_source"))
+        return found
+
     def complete_now(self, guest: UUID) -> None:
         """Have a guest's move end soon, at its expense.
 
@@ -85,4 +93,9 @@ class Moves:
         new.replace(path)
 
     def _path(self, guest: UUID) -> Path:
-        return Path(CONF.nova_virt.state_dir, "nova-moves", str(guest))
+        return directory() / str(guest)
+
+
+def directory() -> Path:
+    """Where tickets are kept."""
+    return Path(CONF.nova_virt.state_dir, "nova-moves")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import nova.conf
 
 import nova_virt_api as virt
+from nova_virt_bridge.cards import Card
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,23 +15,26 @@ if TYPE_CHECKING:
 CONF = nova.conf.CONF
 
 
-def nics_of(vifs: Sequence[Any], compute: virt.Compute, told: virt.Capabilities) -> tuple[virt.Nic, ...]:
+def nics_of(vifs: Sequence[Any], compute: virt.Compute, told: virt.Capabilities, card: Card) -> tuple[virt.Nic, ...]:
     """The interfaces of a guest in Nova's order.
 
     Args:
         vifs: its ports.
         compute: the endpoint.
         told: its capabilities.
+        card: what its flavor and image ask of each.
 
     Raises:
         NetworkError: a network is none of the endpoint's.
     """
     names = [network.name for network in compute.networks()] if vifs else []
-    return tuple(nic_of(vif, names, told) for vif in vifs)
+    return tuple(nic_of(vif, names, told, card) for vif in vifs)
 
 
-def nic_of(vif: Any, names: Sequence[str], told: virt.Capabilities) -> virt.Nic:
+def nic_of(vif: Any, names: Sequence[str], told: virt.Capabilities, card: Card) -> virt.Nic:
     """One interface: named by its port where the endpoint knows ports, else by network and MAC address.
+
+    A whole machine has the cards that it has.
 
     Raises:
         NetworkError: its network is none of the endpoint's.
@@ -38,7 +42,14 @@ def nic_of(vif: Any, names: Sequence[str], told: virt.Capabilities) -> virt.Nic:
     if told.has(virt.Feature.NIC_VIF) and told.has(virt.Feature.WHOLE_NODES):
         return virt.Nic(vif_id=vif["id"])
     vif_id = vif["id"] if told.has(virt.Feature.NIC_VIF) else None
-    return virt.Nic(network=network_of(vif["network"], names), mac=vif["address"], vif_id=vif_id)
+    return virt.Nic(
+        network=network_of(vif["network"], names),
+        mac=vif["address"],
+        vif_id=vif_id,
+        model=card.model,
+        queues=card.queues,
+        limits=card.limits,
+    )
 
 
 def network_of(network: Any, names: Sequence[str]) -> str:

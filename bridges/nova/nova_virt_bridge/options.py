@@ -35,6 +35,11 @@ OPTIONS: Final[Sequence[cfg.Opt]] = (
         default="$state_path/nova-virt/state",
         help="Where a driver whose hypervisor has no store of its own keeps its state, with mode 0700.",
     ),
+    cfg.StrOpt(
+        "share_dir",
+        help="Directory below which nova-compute mounts Manila's NFS shares for guests. The endpoint has to be on this"
+        " machine and to allow it (libvirt: option share_directories). Unset: guests get no shares.",
+    ),
     cfg.StrOpt("pool", help="Storage pool for guests' disks. Unset: the endpoint's only one, or the driver's choice."),
     cfg.DictOpt(
         "networks",

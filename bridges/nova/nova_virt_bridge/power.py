@@ -10,7 +10,9 @@ from nova.objects import external_event
 
 import nova_virt_api as virt
 from nova_virt_bridge.errors import GUEST, STOP, nova_errors
+from nova_virt_bridge.shares import match_shares
 from nova_virt_bridge.site import Bridged, guest
+from nova_virt_bridge.volumes_at_start import attach_missing
 
 if TYPE_CHECKING:
     from nova_virt_bridge.site import Site
@@ -47,7 +49,10 @@ class Power(Bridged):
         accel_info: Any = None,
         share_info: Any = None,
     ) -> None:
+        """With the volumes and shares that Nova has for the guest, should it miss one."""
         with nova_errors(GUEST, instance):
+            attach_missing(self.site, context, instance, block_device_info)
+            match_shares(self.site, instance, share_info)
             self.compute.power_on(guest(instance), timeout=self.site.verb_timeout)
 
     def reboot(
@@ -67,6 +72,9 @@ class Power(Bridged):
             soft = reboot_type == SOFT
             if not soft and self.compute.instance(uuid, fresh=True).power_state is virt.PowerState.SUSPENDED:
                 self.compute.resume(uuid, timeout=self.site.verb_timeout)
+            if not soft:
+                attach_missing(self.site, context, instance, block_device_info)
+                match_shares(self.site, instance, share_info)
             grace = CONF.shutdown_timeout if soft else 0
             self.compute.reboot(
                 uuid,
@@ -106,6 +114,8 @@ class Power(Bridged):
         with nova_errors(GUEST, instance):
             uuid = guest(instance)
             if self.compute.instance(uuid, fresh=True).power_state in STOPPED:
+                attach_missing(self.site, context, instance, block_device_info)
+                match_shares(self.site, instance, share_info)
                 self.compute.power_on(uuid, timeout=self.site.verb_timeout)
 
 

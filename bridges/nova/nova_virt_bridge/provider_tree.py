@@ -10,7 +10,9 @@ from nova.compute import utils as compute_utils
 from nova.objects import fields
 from oslo_serialization import jsonutils
 
+import nova_virt_api as virt
 from nova_virt_bridge.errors import HOST, nova_errors
+from nova_virt_bridge.host_numa import numa_topology
 from nova_virt_bridge.site import Bridged
 from nova_virt_bridge.versions import version_number
 
@@ -33,12 +35,14 @@ HYPERVISORS: Final = {
 """Nova's closed list of hypervisors, by what endpoints call theirs."""
 
 ARCHITECTURES: Final = "HW_ARCH_"
-OURS: Final = ("HW_", "STORAGE_", "MISC_", "COMPUTE_FIRMWARE_", "COMPUTE_GRAPHICS_", "COMPUTE_STORAGE_BUS_")
+OURS: Final = (
+    *("HW_", "STORAGE_", "MISC_"),
+    *("COMPUTE_FIRMWARE_", "COMPUTE_GRAPHICS_", "COMPUTE_SECURITY_TPM_", "COMPUTE_STORAGE_BUS_"),
+)
 """Traits that tell what a node is: set and taken away as the endpoint says. Others are only added, as operators do."""
 
-
-NOT_GIVEN: Final = frozenset({"PCPU"})
-"""What the endpoint has and flavors cannot ask for yet: those that want processors for themselves are refused."""
+TPM_OF_THE_HOST: Final = "COMPUTE_SECURITY_TPM_SECRET_SECURITY_HOST"
+"""Who is root on the host can read what a TPM keeps: the only one of Nova's three promises that is kept here."""
 
 
 class ProviderTree(Bridged):
@@ -59,10 +63,9 @@ class ProviderTree(Bridged):
             whole = self.site.nodes.whole
         now = provider_tree.data(nodename)
         ratios = nova.virt.driver.ComputeDriver._get_allocation_ratios(now.inventory)
-        given = [item for item in found.resources if item.resource_class not in NOT_GIVEN]
-        records = {item.resource_class: record(item, found, ratios, whole=whole) for item in given}
+        records = {item.resource_class: record(item, found, ratios, whole=whole) for item in found.resources}
         provider_tree.update_inventory(nodename, {name: item for name, item in records.items() if item["total"]})
-        wanted = set(found.traits)
+        wanted = set(found.traits) | ({TPM_OF_THE_HOST} if self.site.has(virt.Feature.TPM) else set())
         provider_tree.add_traits(nodename, *wanted)
         provider_tree.remove_traits(nodename, *(trait for trait in now.traits - wanted if trait.startswith(OURS)))
 
@@ -88,7 +91,7 @@ def resource_view(found: Inventory) -> dict[str, Any]:
         "hypervisor_type": found.hypervisor,
         "hypervisor_version": version_number(found.hypervisor_version),
         "cpu_info": jsonutils.dumps({}),
-        "numa_topology": None,
+        "numa_topology": numa_topology(found),
         "supported_instances": supported_instances(found),
     }
 

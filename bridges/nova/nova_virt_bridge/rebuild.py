@@ -71,7 +71,7 @@ class Rebuild(Bridged):
             glance.lent(context, instance.image_ref),
             self.site.builds.making(uuid),
         ):
-            check_demands(request)
+            check_demands(request, whole=True)
             source = image_source(instance.image_ref, self.compute.capabilities(), instance.trusted_certs)
             first_boot = cloud_init_of(request) if configdrive.required_by(instance) else None
             self.compute.rebuild(uuid, source=source, cloud_init=first_boot, timeout=self.site.spawn_timeout)

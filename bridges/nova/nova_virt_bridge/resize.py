@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from nova import exception
 
 import nova_virt_api as virt
+from nova_virt_bridge.cards import card_of
 from nova_virt_bridge.errors import MOVE, STOP, nova_errors, translated
 from nova_virt_bridge.host import address
+from nova_virt_bridge.kept import refuse_changes
 from nova_virt_bridge.networks import nics_of
 from nova_virt_bridge.power import STOPPED, mode
+from nova_virt_bridge.shares import match_shares
 from nova_virt_bridge.site import Bridged, guest
 from nova_virt_bridge.spec import Request, spec_of
 from nova_virt_bridge.tickets import ticket_of
 from nova_virt_bridge.volumes import boots_from_volume, volumes_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from uuid import UUID
 
     from nova_virt_bridge.errors import Table
@@ -41,10 +45,11 @@ class Resize(Bridged):
         retry_interval: int = 0,
     ) -> str:
         """A guest that could not be prepared runs again, if it did before, and Nova leaves the server as it was."""
-        with nova_errors(MOVE, instance):
+        with unchanged(), nova_errors(MOVE, instance):
             self.compute.capabilities().require(virt.Capability.RESIZE)
             if dest != address(self.compute):
                 self.compute.capabilities().require(virt.Feature.COLD_MIGRATION)
+            refuse_changes(instance, flavor)
             size = size_of(instance.flavor, flavor, block_device_info or {})
             uuid = guest(instance)
             before = self.compute.instance(uuid, fresh=True).power_state
@@ -77,18 +82,23 @@ class Resize(Bridged):
         power_on: bool = True,
         share_info: Any = None,
     ) -> None:
+        """A guest that uses shares gets them here before it starts: what is carried over knows nothing of them."""
         request = Request(
             context=context,
             instance=instance,
             image_meta=image_meta,
             vifs=tuple(network_info or ()),
             block_devices=block_device_info or {},
-            power_on=power_on,
+            power_on=power_on and not share_info,
         )
         with nova_errors(MOVE, instance), self.site.builds.making(guest(instance)):
             ticket = ticket_of(disk_info, "finish_resize")
             spec = spec_of(request, self.compute, self.site.nodes.home(instance))
             self.compute.finish_resize(ticket, spec=spec, timeout=self.site.spawn_timeout)
+            if share_info:
+                match_shares(self.site, instance, share_info)
+                if power_on:
+                    self._start(guest(instance))
 
     def confirm_migration(self, context: Any, migration: Any, instance: Any, network_info: Any) -> None:
         with nova_errors(MOVE, instance):
@@ -109,7 +119,7 @@ class Resize(Bridged):
             uuid = guest(instance)
             self.compute.revert_resize(
                 uuid,
-                nics=nics_of(tuple(network_info or ()), self.compute, self.compute.capabilities()),
+                nics=nics_of(tuple(network_info or ()), self.compute, self.compute.capabilities(), card_of(instance)),
                 volumes=volumes_of(block_device_info or {}, context),
                 power_on=power_on,
                 timeout=self.site.spawn_timeout,
@@ -135,6 +145,15 @@ class Resize(Bridged):
     def _start(self, uuid: UUID) -> None:
         if self.compute.instance(uuid, fresh=True).power_state in STOPPED:
             self.compute.power_on(uuid, timeout=self.site.verb_timeout)
+
+
+@contextmanager
+def unchanged() -> Iterator[None]:
+    """Let Nova leave the server as it was where the endpoint is away before anything was done."""
+    try:
+        yield
+    except exception.HypervisorUnavailable as error:
+        raise exception.InstanceFaultRollback(error) from error
 
 
 def size_of(old: Any, new: Any, block_devices: Mapping[str, Any]) -> virt.Size:

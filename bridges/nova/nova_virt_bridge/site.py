@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from nova_virt_api.capability import Capability, Feature
 
 CONF = nova.conf.CONF
+PROCESSORS: Final = ("cpu_dedicated_set", "cpu_shared_set")
+"""Options of Nova's group ``[compute]``, and of drivers that can give a guest processors of the host."""
+
 REFERENCE: Final = re.compile(r"\{\s*(file|env|keyring)\s*:\s*(.+?)\s*\}")
 
 
@@ -50,6 +53,7 @@ class Site:
         given: dict[str, Any] = {"cache_dir": ours.cache_dir, "state_dir": ours.state_dir}
         given |= dict(pair(text) for text in ours.options)
         given.setdefault("owner", ours.owner)
+        given = processor_options() | given
         self._compute = virt.connect(self.driver, profile=ours.profile, **given)
 
     def close(self) -> None:
@@ -111,6 +115,11 @@ class Bridged:
 def guest(instance: Any) -> UUID:
     """How the endpoint knows Nova's instance."""
     return UUID(instance.uuid)
+
+
+def processor_options() -> dict[str, str]:
+    """How Nova's own options divide the host's processors: they are the driver's, unless it is told otherwise."""
+    return {name: CONF.compute[name] for name in PROCESSORS if CONF.compute[name]}
 
 
 def pair(text: str) -> tuple[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -10,11 +10,14 @@ import nova.conf
 from nova.virt import configdrive
 
 import nova_virt_api as virt
+from nova_virt_bridge.cards import Card
 from nova_virt_bridge.demands import check_demands
-from nova_virt_bridge.disks import disks_of
+from nova_virt_bridge.disks import bus_of, disks_of
 from nova_virt_bridge.first_boot import cloud_init_of
-from nova_virt_bridge.machine import machine_of
+from nova_virt_bridge.host_numa import ordinary_page
+from nova_virt_bridge.machine import firmware_of, machine_of
 from nova_virt_bridge.networks import nics_of
+from nova_virt_bridge.numa import Claimed
 from nova_virt_bridge.volumes import volumes_of
 
 if TYPE_CHECKING:
@@ -67,23 +70,42 @@ def spec_of(request: Request, compute: virt.Compute, node: Node) -> virt.Instanc
         InvalidSpec: a value is out of bounds.
         NetworkError: a network of Neutron is none of the endpoint's.
     """
-    check_demands(request)
     instance, told = request.instance, compute.capabilities(node.id)
+    flavor, image = instance.flavor, request.image_meta
     whole = told.has(virt.Feature.WHOLE_NODES)
+    check_demands(request, whole=whole)
     return virt.InstanceSpec(
         uuid=UUID(instance.uuid),
         name=instance.name,
-        vcpus=1 if whole else instance.flavor.vcpus,  # the scheduler has chosen the machine; this is the least it has
-        memory_bytes=virt.MiB(1 if whole else instance.flavor.memory_mb),
+        vcpus=1 if whole else flavor.vcpus,  # the scheduler has chosen the machine; this is the least it has
+        memory_bytes=virt.MiB(1 if whole else flavor.memory_mb),
         disks=disks_of(request, told),
-        volumes=volumes_of(request.block_devices, request.context),
-        nics=nics_of(request.vifs, compute, told),
+        volumes=on_bus(volumes_of(request.block_devices, request.context), None if whole else bus_of(image)),
+        nics=nics_of(request.vifs, compute, told, Card.of(flavor, image)),
         cloud_init=cloud_init_of(request) if configdrive.required_by(instance) else None,
         placement=virt.Placement(node=node.id, pool=CONF.nova_virt.pool),
-        **machine_of(request),
+        **firmware_of(flavor, image),
+        **({} if whole else machine_of(flavor, image, claimed_of(instance, compute, node))),
         labels={label: printable(instance[field] or "") for label, field in LABELS.items()},
         power_on=request.power_on,
     )
+
+
+def on_bus(volumes: tuple[virt.Volume, ...], bus: virt.DiskBus | None) -> tuple[virt.Volume, ...]:
+    """The volumes, on this bus unless the user has chosen another for one of them."""
+    return tuple(volume if volume.bus or bus is None else replace(volume, bus=bus) for volume in volumes)
+
+
+def claimed_of(instance: Any, compute: virt.Compute, node: Node) -> Claimed:
+    """What Nova has chosen of the node for an instance; the node is only asked where it has chosen something.
+
+    Raises:
+        ComputeResourcesUnavailable: it should have chosen, and has not; or it has chosen what no guest can have.
+    """
+    topology = instance.numa_topology
+    if topology is None:
+        return Claimed()
+    return Claimed.of(topology, {ordinary_page(cell) for cell in compute.inventory(node.id).cells})
 
 
 def printable(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from nova import context as nova_context, objects
@@ -39,15 +40,19 @@ class VolumeUsage(Bridged):
         return found
 
     def block_stats(self, instance: Any, disk_id: str) -> Stats | None:
-        """``disk_id`` is the name that Nova has for the disk. None for one that nothing is known of."""
+        """``disk_id`` is the name that Nova has for the disk. None for one that nothing is known of.
+
+        So for a guest that is gone: Nova asks before it detaches, and would not detach after an error.
+        """
         devices = objects.BlockDeviceMappingList.get_by_instance_uuid(nova_context.get_admin_context(), instance.uuid)
         volume_id = next((each.volume_id for each in devices if named(each, disk_id)), None)
         if volume_id is None:
             return None
-        with nova_errors(GUEST, instance):
+        with nova_errors(GUEST, instance), suppress(virt.InstanceNotFound):
             sampled = {each.uuid: counters_of(each) for each in self.compute.metrics()}
             counted = self._counted(guest(instance), sampled.get(guest(instance), {}), volume_id)
-        return None if counted is None else stats_of(counted)
+            return None if counted is None else stats_of(counted)
+        return None
 
     def _used_by(self, instance: Any, counters: Counters, used: Sequence[str]) -> list[dict[str, Any]]:
         """A guest that went away meanwhile uses nothing."""

@@ -22,6 +22,7 @@ CONF = nova.conf.CONF
 READ_ONLY: Final = "ro"
 DISK: Final = "disk"
 LUKS: Final = "luks"
+BACK_END: Final = "back-end"
 BUSES: Final = {bus.value: bus for bus in virt.DiskBus}
 """Nova names buses as we do."""
 
@@ -75,7 +76,8 @@ def volume_of(
         context: the request, by whose token its key is read.
 
     Raises:
-        InvalidVolume: the connection does not say which volume it is, or it is to be no disk.
+        InvalidVolume: the connection does not say which volume it is, it is to be no disk, or nobody knows how it is
+            encrypted.
         InvalidSpec: there is no such bus.
         NotSupported: it is encrypted in a way that is not ours.
     """
@@ -84,6 +86,8 @@ def volume_of(
     if bus is not None and bus not in BUSES:
         raise virt.InvalidSpec("disk_bus", bus, f"one of: {', '.join(BUSES)}")
     data = reached["data"]
+    if data.get("encrypted") and not encryption:  # a guest that sees what is encrypted takes it for an empty disk
+        raise exception.InvalidVolume(reason="it is encrypted, and Cinder does not tell how")
     return virt.Volume(
         id=volume_id or id_of(reached),
         connection=virt.OpaqueVolume(reached["driver_volume_type"], virt.Secret(json.dumps(data, default=str))),
@@ -101,10 +105,15 @@ def id_of(reached: Mapping[str, Any]) -> str:
     Raises:
         InvalidVolume: it names none.
     """
-    found = reached.get("serial") or reached.get("data", {}).get("volume_id")
+    found = named_in(reached)
     if not found:
         raise exception.InvalidVolume(reason="its connection_info has no serial and no volume_id")
-    return str(found)
+    return found
+
+
+def named_in(reached: Mapping[str, Any]) -> str:
+    """The id of a volume by its connection; nothing where it names none."""
+    return str(reached.get("serial") or reached.get("data", {}).get("volume_id") or "")
 
 
 def encryption_of(reached: Mapping[str, Any], context: Any) -> Mapping[str, Any]:
@@ -115,12 +124,16 @@ def encryption_of(reached: Mapping[str, Any], context: Any) -> Mapping[str, Any]
     return found
 
 
-def luks(encryption: Mapping[str, Any], context: Any) -> virt.LuksEncryption:
+def luks(encryption: Mapping[str, Any], context: Any) -> virt.LuksEncryption | None:
     """The passphrase out of the key manager, in the form in which Cinder and Nova give it to LUKS: hexadecimal.
+
+    None for a volume that its storage encrypts by itself, which is plain to whoever uses it.
 
     Raises:
         NotSupported: the volume is encrypted otherwise.
     """
+    if encryption.get("control_location") == BACK_END:
+        return None
     provider = encryption.get("provider")
     provider = encryptors.LEGACY_PROVIDER_CLASS_TO_FORMAT_MAP.get(provider, provider)
     if provider != LUKS:

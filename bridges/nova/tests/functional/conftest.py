@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
-from fixtures import TempDir
+from fixtures import Fixture, TempDir
 from nova import test
 from nova.tests import fixtures as nova_fixtures
 from nova.tests.functional import fixtures as placement_fixtures
@@ -41,8 +42,12 @@ class Cloud(test.TestCase):
         """Nothing: tests are functions that use this."""
 
     def setUp(self) -> None:
-        """Start all services."""
-        super().setUp()
+        """Start all services. The driver looks at the machine that this is, which Nova's own tests must not."""
+        with (
+            mock.patch.object(nova_fixtures, "SysFsPoisonFixture", Fixture),
+            mock.patch.object(nova_fixtures, "GenericPoisonFixture", Fixture),
+        ):
+            super().setUp()
         self.flags(api_paste_config=str(Path(sys.prefix, "etc", "nova", "api-paste.ini")), group="wsgi")
         self.flags(compute_driver=f"ext.{self._driver}")
         self.flags(state_path=self.useFixture(TempDir()).path)
@@ -102,15 +107,31 @@ class Cloud(test.TestCase):
 
     # --- what a user does -----------------------------------------------------------------------------------------
 
+    def flavor(
+        self, *, memory_mb: int = 128, disk_gb: int = 1, vcpus: int = 1, extra_specs: Mapping[str, str] | None = None
+    ) -> str:
+        """A new flavor."""
+        shape = {"name": f"flavor-{time.monotonic_ns()}", "vcpus": vcpus, "ram": memory_mb, "disk": disk_gb, "id": None}
+        flavor_id = str(self.api.post_flavor({"flavor": shape})["id"])
+        if extra_specs:
+            self.api.post_extra_spec(flavor_id, {"extra_specs": dict(extra_specs)})
+        return flavor_id
+
     def request(
-        self, image: str, *, memory_mb: int = 128, disk_gb: int = 1, networks: Any = "none", **more: Any
+        self,
+        image: str,
+        *,
+        memory_mb: int = 128,
+        disk_gb: int = 1,
+        extra_specs: Mapping[str, str] | None = None,
+        networks: Any = "none",
+        **more: Any,
     ) -> Server:
         """Ask for a server; return it as Nova answered."""
-        flavor = {"name": f"flavor-{time.monotonic_ns()}", "vcpus": 1, "ram": memory_mb, "disk": disk_gb, "id": None}
         asked = {
             "name": "web",
             "imageRef": image,
-            "flavorRef": self.api.post_flavor({"flavor": flavor})["id"],
+            "flavorRef": self.flavor(memory_mb=memory_mb, disk_gb=disk_gb, extra_specs=extra_specs),
             "networks": networks,
         }
         return self.server(self.api.post_server({"server": asked | more}))

@@ -48,9 +48,9 @@ class World:
         self._name = f"nova-{uuid.uuid4().hex}"
 
     def options(self, host: str) -> list[str]:
-        """What a host's endpoint is connected with. Its node has the name that Nova's fake driver would give it."""
+        """What a host's endpoint is connected with: what Nova's fake driver has, and its name for the node."""
         node = "fake-mini" if host == "compute" else host
-        return [f"world={self._name}-{host}", f"nodes={node}"]
+        return [f"world={self._name}-{host}", f"nodes={node}", "dedicated_cpus=0"]
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ import nova.conf
 import nova.virt.node
 import pytest
 from nova import context, objects
+from nova.conf import neutron
 from nova.image import glance
 from nova.network import model
 from oslo_config import fixture
@@ -37,6 +38,7 @@ def _objects() -> None:
 def config(tmp_path: Path) -> Iterator[fixture.Config]:
     """Nova's configuration, as it was again after the test."""
     nova.conf.CONF([], project="nova", default_config_files=[])
+    neutron.register_dynamic_opts(nova.conf.CONF)  # as nova-compute does when it starts
     options.register(nova.conf.CONF)
     with fixture.Config(nova.conf.CONF) as changed:
         changed.config(state_path=str(tmp_path), compute_driver="ext.fake", my_ip="192.0.2.9")
@@ -237,6 +239,13 @@ class VirtApi:
 def virtapi() -> VirtApi:
     """What nova-compute offers its driver."""
     return VirtApi()
+
+
+@pytest.fixture(autouse=True)
+def no_tags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nova's database has no tags of devices: there is no database here."""
+    for kind in (objects.VirtualInterfaceList, objects.BlockDeviceMappingList):
+        monkeypatch.setattr(kind, "get_by_instance_uuid", lambda *_: [])
 
 
 @pytest.fixture

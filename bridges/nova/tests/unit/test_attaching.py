@@ -1,6 +1,8 @@
 """Volumes that guests get, lose, see grow and change, on the fake driver."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
@@ -12,7 +14,7 @@ from os_brick import encryptors
 
 import nova_virt_api as virt
 from nova_virt_api.fake.steps import Step
-from nova_virt_bridge import volumes
+from nova_virt_bridge import attaching, volumes
 
 OLD, NEW = "6f2b0f60-7a57-4f8e-9a4a-0d1f7a0f6c01", "6f2b0f60-7a57-4f8e-9a4a-0d1f7a0f6c02"
 KEY = bytes(range(32))
@@ -52,6 +54,42 @@ def test_attached_and_detached_while_it_is_off(driver: Any, running: Any) -> Non
     assert set(used(driver, running)) == {OLD}
 
 
+def devices(*found: dict[str, Any]) -> dict[str, Any]:
+    """What Nova tells of a guest's volumes when it starts it."""
+    return {"block_device_mapping": [{"connection_info": each, "boot_index": None} for each in found]}
+
+
+@pytest.mark.parametrize("start", ["power_on", "reboot", "resume_state_on_host_boot"])
+def test_what_was_taken_from_a_stopped_guest_is_back_when_it_starts(
+    driver: Any, attached: Any, request_context: Any, start: str
+) -> None:
+    """So does nova-manage volume_attachment refresh, with another way to reach it."""
+    driver.power_off(attached)
+    driver.detach_volume(None, reached(OLD), attached, "/dev/vdb")
+    told: dict[str, Any] = {"block_device_info": devices(reached(OLD), {}, {"data": {}})}
+    more: dict[str, tuple[Any, ...]] = {"reboot": ("HARD",), "resume_state_on_host_boot": (None,)}
+    getattr(driver, start)(request_context, attached, [], *more.get(start, ()), **told)
+    assert set(used(driver, attached)) == {OLD}
+    assert driver.get_info(attached, use_cache=False).state == 1
+
+
+def test_what_the_guest_has_under_another_id_is_not_given_twice(
+    driver: Any, attached: Any, request_context: Any
+) -> None:
+    driver.swap_volume(None, reached(OLD), reached(NEW), attached, "/dev/vdb", 0)
+    driver.power_off(attached)
+    driver.power_on(request_context, attached, [], devices(reached(OLD)))
+    assert set(used(driver, attached)) == {NEW}
+
+
+def test_a_guest_that_lost_what_it_boots_from_does_not_start(driver: Any, attached: Any, request_context: Any) -> None:
+    driver.power_off(attached)
+    told = {"block_device_mapping": [{"connection_info": reached(NEW), "boot_index": 0}]}
+    with pytest.raises(exception.InvalidInput, match="boot"):
+        driver.power_on(request_context, attached, [], told)
+    assert driver.get_info(attached, use_cache=False).state == 4
+
+
 def test_as_the_user_and_cinder_want_it(driver: Any, running: Any) -> None:
     told = reached(OLD, multiattach=True, data={"access_mode": "ro"})
     driver.attach_volume(None, told, running, "/dev/vdb", disk_bus="scsi", device_type="disk")
@@ -70,6 +108,13 @@ def test_as_the_user_and_cinder_want_it(driver: Any, running: Any) -> None:
 def test_what_cannot_be_is_refused(driver: Any, running: Any, how: Any, named: str) -> None:
     with pytest.raises((exception.Invalid, NotImplementedError), match=named):
         driver.attach_volume(None, reached(OLD), running, "/dev/vdb", **how)
+    assert used(driver, running) == {}
+
+
+def test_an_encrypted_volume_of_which_cinder_tells_no_more_is_refused(driver: Any, running: Any) -> None:
+    """The guest would see what is encrypted, take it for an empty disk and write over it."""
+    with pytest.raises(exception.InvalidVolume, match="encrypted"):
+        driver.attach_volume(None, reached(OLD, data={"encrypted": True}), running, "/dev/vdb", encryption={})
     assert used(driver, running) == {}
 
 
@@ -103,9 +148,60 @@ def test_the_passphrase_is_the_key_in_hexadecimal(
     assert used(driver, running)[OLD].encrypted
 
 
+def test_what_the_storage_encrypts_is_plain_to_the_guest(driver: Any, running: Any) -> None:
+    told = {"provider": "luks", "encryption_key_id": "k", "control_location": "back-end"}
+    driver.attach_volume(None, reached(OLD, data={"encrypted": True}), running, "/dev/vdb", encryption=told)
+    assert not used(driver, running)[OLD].encrypted
+
+
 def test_a_volume_that_cannot_be_reached(driver: Any, running: Any) -> None:
     with pytest.raises(exception.InvalidVolume):
         driver.attach_volume(None, reached("unreachable-1"), running, "/dev/vdb")
+
+
+@pytest.mark.parametrize("error", [virt.Timeout("attach"), virt.ConnectionLost("the endpoint went away")])
+def test_what_nova_gives_back_is_taken_from_the_guest(
+    driver: Any, running: Any, monkeypatch: pytest.MonkeyPatch, error: virt.VirtError
+) -> None:
+    """Cinder lets somebody else use it after an attach that failed, whatever became of it."""
+    attach = driver.compute.attach_volume
+
+    def attached_all_the_same(*given: Any, **more: Any) -> None:
+        attach(*given, **more)
+        raise error
+
+    monkeypatch.setattr(driver.compute, "attach_volume", attached_all_the_same)
+    with pytest.raises(exception.NovaException):
+        driver.attach_volume(None, reached(OLD), running, "/dev/vdb")
+    assert used(driver, running) == {}
+
+
+def test_a_volume_whose_tag_cannot_be_written_down_is_taken_back(
+    driver: Any, running: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise exception.NovaException("the database does not answer")
+
+    tags = SimpleNamespace(of_volume=lambda volume: replace(volume, tag="data"))
+    monkeypatch.setattr(attaching, "tags_of", lambda *_: tags)
+    monkeypatch.setattr(attaching, "tell_nova", refuse)
+    with pytest.raises(exception.NovaException, match="database"):
+        driver.attach_volume(None, reached(OLD), running, "/dev/vdb")
+    assert used(driver, running) == {}
+
+
+def test_a_guest_that_went_over_before_the_connection_broke_is_told_as_swapped(
+    driver: Any, attached: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    swap = driver.compute.swap_volume
+
+    def swapped_all_the_same(*given: Any, **more: Any) -> None:
+        swap(*given, **more)
+        raise virt.ConnectionLost("the endpoint went away")
+
+    monkeypatch.setattr(driver.compute, "swap_volume", swapped_all_the_same)
+    driver.swap_volume(None, reached(OLD), reached(NEW), attached, "/dev/vdb", 0)
+    assert set(used(driver, attached)) == {NEW}
 
 
 def test_a_guest_that_does_not_let_go(driver: Any, attached: Any, switches: Any) -> None:
@@ -145,13 +241,22 @@ def test_swapped_for_a_volume_that_takes_over_its_id(driver: Any, attached: Any)
     assert not [key for key in labels if key.startswith("nova.volume.")]
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        virt.VolumeError("the guest sees that when it is started next"),
+        virt.InvalidState(virt.PowerState.RUNNING, [virt.PowerState.SHUTDOWN]),  # what is encrypted and far away
+        virt.NotSupported(virt.Feature.EXTEND_VOLUME),
+        virt.ConnectionLost("the endpoint went away"),
+    ],
+)
 def test_a_larger_volume_that_the_guest_sees_later_is_swapped_to(
-    driver: Any, attached: Any, monkeypatch: pytest.MonkeyPatch
+    driver: Any, attached: Any, monkeypatch: pytest.MonkeyPatch, error: virt.VirtError
 ) -> None:
     """To fail after the guest went over would let Nova take the old volume for the one that is used."""
 
     def refuse(*_: Any, **__: Any) -> None:
-        raise virt.VolumeError("the guest sees that when it is started next")
+        raise error
 
     monkeypatch.setattr(driver.compute, "extend_volume", refuse)
     driver.swap_volume(None, reached(OLD), reached(NEW), attached, "/dev/vdb", 3)

@@ -165,6 +165,44 @@ def test_nova_is_told_how_far_it_is(
     assert set(told) <= set(range(101))
 
 
+def test_a_database_that_does_not_answer_does_not_end_the_move(
+    far: Any, running: Any, manager: Manager, switches: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The guest would go over while Nova rolls it back."""
+    asked = threading.Event()
+
+    def save(instance: Any) -> None:
+        asked.set()
+        raise exception.NovaException("the database does not answer")
+
+    monkeypatch.setattr(live_migration, "REPORT_SECONDS", 0.01)
+    monkeypatch.setattr(objects.Instance, "save", save)
+    with moving(manager, switches):
+        assert asked.wait(60)
+    assert manager.outcomes == ["completed"]
+    assert seen(far, running).lifecycle is virt.Lifecycle.READY
+
+
+def test_what_could_not_be_rolled_back_is_at_the_next_start(
+    driver: Any, running: Any, manager: Manager, switches: Any, make_driver: Any, kept: Any
+) -> None:
+    data = manager.prepare()
+    switches.crash_at(Step.COPY_MEMORY)
+    rolls_back, driver.rollback_live_migration_at_source = driver.rollback_live_migration_at_source, fail
+    with pytest.raises(exception.HypervisorUnavailable):
+        manager.move(data)
+    assert seen(driver, running).lifecycle is virt.Lifecycle.MIGRATING
+    assert len(kept()) == 1
+    driver.rollback_live_migration_at_source = rolls_back
+    assert seen(make_driver(), running).lifecycle is virt.Lifecycle.READY
+    assert kept() == []
+
+
+def fail(*_: Any) -> None:
+    """What a driver answers whose endpoint is closed."""
+    raise exception.HypervisorUnavailable("the endpoint is not open")
+
+
 def test_failed(driver: Any, far: Any, running: Any, manager: Manager, switches: Any) -> None:
     data = manager.prepare()
     switches.fail_at(Step.COPY_MEMORY, virt.MigrationError("migrate", "the line is too thin"))

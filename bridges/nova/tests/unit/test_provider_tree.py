@@ -63,10 +63,11 @@ def test_a_node_in_maintenance_has_nothing_to_give(driver: Any, beside: virt.Com
 
 
 def test_traits_come_and_go_and_operators_traits_stay(
-    driver: Any, tree: ProviderTree, monkeypatch: pytest.MonkeyPatch
+    driver: Any, switches: Any, tree: ProviderTree, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = inventory(resources=driver.compute.inventory().resources, traits=("HW_CPU_X86_AVX2", "CUSTOM_FAST"))
     monkeypatch.setattr(driver.compute, "inventory", lambda node: told)
+    switches.withdraw(virt.Feature.TPM)
     tree.update_traits(NODE, ["CUSTOM_RACK_7", "HW_CPU_X86_AVX512F", "COMPUTE_NODE"])
     driver.update_provider_tree(tree, NODE)
     assert tree.data(NODE).traits == {"CUSTOM_RACK_7", "COMPUTE_NODE", "HW_CPU_X86_AVX2", "CUSTOM_FAST"}
@@ -109,3 +110,13 @@ def test_the_resource_trackers_view(driver: Any) -> None:
     assert (told["vcpus"], told["memory_mb"], told["local_gb"]) == (8, 4096, 50)
     assert told["hypervisor_hostname"] == NODE
     assert told["hypervisor_type"] == "fake"
+
+
+def test_a_tpm_is_as_secret_as_its_host(driver: Any, switches: Any, tree: ProviderTree) -> None:
+    """Nova asks for one of three traits, and by default for another one, which promises a key in the key manager."""
+    driver.update_provider_tree(tree, NODE)
+    told = {trait for trait in tree.data(NODE).traits if trait.startswith("COMPUTE_SECURITY_TPM_SECRET")}
+    assert told == {"COMPUTE_SECURITY_TPM_SECRET_SECURITY_HOST"}
+    switches.withdraw(virt.Feature.TPM)
+    driver.update_provider_tree(tree, NODE)
+    assert not {trait for trait in tree.data(NODE).traits if trait.startswith("COMPUTE_SECURITY_TPM_SECRET")}

@@ -9,6 +9,7 @@ from nova.compute import task_states
 
 import nova_virt_api as virt
 from nova_virt_api.fake.steps import Step
+from nova_virt_bridge.kept import stays_arranged
 
 RUNNING, SHUTDOWN = 1, 4
 DEST = "192.0.2.99"
@@ -192,3 +193,73 @@ def test_to_another_cell_for_good(driver: Any, running: Any) -> None:
     running.task_state = None
     driver.cleanup(None, running, [], None, True, destroy_vifs=False)
     assert not driver.instance_exists(running)
+
+
+def test_deleted_on_its_way_leaves_nothing_where_it_came_from(driver: Any, running: Any, leave: Any) -> None:
+    """Nova deletes it where it was to go, and comes back later for what the source still has."""
+    leave(driver, running)
+    assert driver.list_instances() == []
+    assert driver.delete_instance_files(running)
+    assert not driver.instance_exists(running)
+    assert not driver.compute.leftovers()
+    assert driver.delete_instance_files(running)
+
+
+def test_what_could_not_be_removed_is_tried_again(driver: Any, running: Any, leave: Any, switches: Any) -> None:
+    leave(driver, running)
+    switches.fail_at(Step.DESTROY_MARK, virt.StorageError("the pool does not answer"))
+    assert not driver.delete_instance_files(running)
+    switches.fail_at(Step.DESTROY_MARK, virt.Busy("somebody looks at it"))
+    with pytest.raises(exception.InstancePowerOffFailure):
+        driver.delete_instance_files(running)
+    assert driver.delete_instance_files(running)
+
+
+PINNED = {"hw:cpu_policy": "dedicated"}
+
+
+@pytest.mark.parametrize(
+    ("flavor", "named"),
+    [
+        ({"extra_specs": {"hw:watchdog_action": "reset", "hw:tpm_version": "2.0"}}, "its TPM, its watchdog"),
+        ({"extra_specs": {"quota:disk_read_iops_sec": "5"}}, "how fast its disks are"),
+        ({"extra_specs": {"hw:cpu_max_sockets": "1"}}, "how its virtual CPUs are arranged"),
+        ({"extra_specs": PINNED}, "NUMA cells"),
+        ({"extra_specs": {"quota:cpu_quota": "5000"}}, "quota:cpu_quota=5000"),
+    ],
+    ids=["machine", "disks", "topology", "pinned", "refused"],
+)
+def test_what_a_resize_does_not_change_is_refused_while_the_server_runs(
+    driver: Any, running: Any, leave: Any, flavor: Any, named: str
+) -> None:
+    with pytest.raises(exception.InstanceFaultRollback, match=named):
+        leave(driver, running, **flavor)
+    assert seen(driver, running).power_state.code == RUNNING
+
+
+def test_a_server_that_has_something_of_its_host_stays_there(driver: Any, running: Any, leave: Any) -> None:
+    running.numa_topology = objects.InstanceNUMATopology(cells=[])
+    with pytest.raises(exception.InstanceFaultRollback, match="cannot change its flavor or its host"):
+        leave(driver, running)
+    with pytest.raises(exception.MigrationPreCheckError, match="cannot be moved while it runs"):
+        driver.check_can_live_migrate_destination(None, running, {}, {})
+
+
+@pytest.mark.parametrize(("vcpus", "stays"), [(4, True), (3, False)])
+def test_more_sockets_of_the_same_kind(vcpus: int, stays: bool) -> None:
+    pair = virt.Cpu(topology=virt.CpuTopology(sockets=1, cores=2))
+    assert stays_arranged(pair, virt.Cpu(topology=virt.CpuTopology(sockets=2, cores=2)), vcpus) is stays
+
+
+def test_an_endpoint_that_is_away_leaves_the_server_as_it_was(
+    driver: Any, running: Any, leave: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise virt.Unavailable("the endpoint is away")
+
+    with monkeypatch.context() as away:
+        away.setattr(driver.compute, "instance", refuse)
+        with pytest.raises(exception.InstanceFaultRollback) as caught:
+            leave(driver, running)
+    assert isinstance(caught.value.inner_exception, exception.HypervisorUnavailable)
+    assert seen(driver, running).power_state.code == RUNNING

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import nova_virt_api as virt
-from nova_virt_bridge.site import pair
+from nova_virt_bridge.site import pair, processor_options
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,9 @@ def test_images_and_state_are_novas(driver: Any, tmp_path: Path) -> None:
     assert endpoint.cache_dir == tmp_path / "nova-virt" / "cache"
     assert endpoint.state_dir == tmp_path / "nova-virt" / "state"
     assert endpoint.owner == "nova"
+
+
+def test_nova_says_how_the_hosts_processors_are_divided(config: Any) -> None:
+    assert processor_options() == {}
+    config.config(group="compute", cpu_dedicated_set="2-5,^3", cpu_shared_set="0,1")
+    assert processor_options() == {"cpu_dedicated_set": "2-5,^3", "cpu_shared_set": "0,1"}

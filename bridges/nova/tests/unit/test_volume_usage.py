@@ -55,3 +55,10 @@ def test_one_disk_by_novas_name(
         objects.BlockDeviceMappingList, "get_by_instance_uuid", lambda context, uuid: devices * (uuid == counted.uuid)
     )
     assert driver.block_stats(counted, name) == stats
+
+
+def test_a_guest_that_is_gone_is_not_counted(driver: Any, counted: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nova counts before it detaches, and would not detach: a rebuild removes the guest first."""
+    monkeypatch.setattr(objects.BlockDeviceMappingList, "get_by_instance_uuid", lambda context, uuid: [bdm()])
+    driver.destroy(None, counted, [])
+    assert driver.block_stats(counted, "vdb") is None

@@ -4,6 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from nova import context, objects
 
 import nova_virt_api as virt
 
@@ -43,3 +44,13 @@ def test_the_guest_has_the_ports_address(cloud: Any, image: str, outside: Any) -
     server = cloud.boot(image, networks=[{"port": cloud.neutron.port_1["id"]}])
     (port,) = outside.parts(UUID(server["id"])).ports
     assert port.mac == cloud.neutron.port_1["mac_address"]
+
+
+def test_the_guest_is_told_of_its_tagged_ports(cloud: Any, image: str, outside: Any) -> None:
+    port = cloud.neutron.port_1
+    server = cloud.boot(image, networks=[{"port": port["id"], "tag": "front"}], config_drive=True)
+    (told,) = outside.parts(UUID(server["id"])).guest.told
+    assert (told.tag, told.mac) == ("front", port["mac_address"])
+    instance = objects.Instance.get_by_uuid(context.get_admin_context(), server["id"], ["device_metadata"])
+    (device,) = instance.device_metadata.devices
+    assert (device.tags, device.mac, device.bus.address) == (["front"], port["mac_address"], told.address.text)

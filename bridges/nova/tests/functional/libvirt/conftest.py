@@ -49,9 +49,16 @@ def beside(owner: str) -> Iterator[virt.Compute]:
 
 
 @pytest.fixture
-def cloud(make_cloud: Any, owner: str, beside: virt.Compute) -> Any:
+def options() -> dict[str, Any]:
+    """What the driver is told beside its endpoint: nothing."""
+    return {}
+
+
+@pytest.fixture
+def cloud(make_cloud: Any, owner: str, beside: virt.Compute, options: dict[str, Any]) -> Any:
     """A cloud whose compute host is this machine's libvirt."""
-    return make_cloud("libvirt", owner=owner, options={"uri": URI, "pool": POOL}, networks={"private": NETWORK})
+    told = {"uri": URI, "pool": POOL, **options}
+    return make_cloud("libvirt", owner=owner, options=told, networks={"private": NETWORK})
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@
 
 import base64
 import hashlib
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import libvirt
 import pytest
+from lxml import etree
 
 import nova_virt_api as virt
 from nova_virt_conformance.guest_image.markers import GuestReport, SeedSource, Stop
@@ -126,4 +128,20 @@ def test_a_new_nova_compute_finds_its_guests(cloud: Any, image: str, native: Any
     native.lookupByUUID(UUID(server["id"]).bytes).destroy()  # behind Nova's back: seen by the event alone
     cloud.wait_for(server, "SHUTOFF")
     cloud.delete(server)
+    assert traces(native, server) == []
+
+
+def test_has_a_tpm_by_its_flavor_and_leaves_nothing_of_it(cloud: Any, image: str, native: Any) -> None:
+    specs = {"hw:tpm_version": "2.0", "hw:tpm_model": "tpm-crb", "hw:tpm_secret_security": "host"}
+    server = cloud.boot(image, extra_specs=specs)
+    definition: Any = etree.fromstring(native.lookupByUUID(UUID(server["id"]).bytes).XMLDesc(0))
+    assert definition.find("devices/tpm").get("model") == "tpm-crb"
+    assert definition.find("devices/tpm/backend").get("version") == "2.0"
+    state = Path("/var/lib/libvirt/swtpm", server["id"])
+    assert state.exists()
+    cloud.act(server, "os-stop")
+    cloud.wait_for(server, "SHUTOFF")
+    assert state.exists(), "what it keeps is the guest's"
+    cloud.delete(server)
+    assert not state.exists()
     assert traces(native, server) == []

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from lxml import etree
 from nova.tests.fixtures import CinderFixture
+from nova.volume import cinder
 
 pytestmark = pytest.mark.timeout(900)  # on a busy machine
 
@@ -52,11 +53,15 @@ class Target:
         self.admin("--mode", "account", "--op", "bind", "--tid", "1", "--user", USER)
         self.admin("--mode", "target", "--op", "bind", "--tid", "1", "--initiator-address", "ALL")
 
-    def volume(self) -> dict[str, Any]:
-        """A new logical unit, as Cinder tells of it."""
+    def path(self, lun: int) -> Path:
+        """What is behind a logical unit."""
+        return self._directory / f"lun{lun}.raw"
+
+    def volume(self, content: bytes = b"", *, encrypted: bool = False) -> dict[str, Any]:
+        """A new logical unit with this at its beginning, as Cinder tells of it."""
         lun = next(self._numbers)
-        path = self._directory / f"lun{lun}.raw"
-        path.touch()
+        path = self.path(lun)
+        path.write_bytes(content)
         os.truncate(path, 8 * MIB)
         self.admin(
             *("--mode", "logicalunit", "--op", "new", "--tid", "1", "--lun", str(lun), "--backing-store", str(path))
@@ -68,6 +73,7 @@ class Target:
             "auth_method": "CHAP",
             "auth_username": USER,
             "auth_password": PASSWORD,
+            "encrypted": encrypted,
         }
         return {"driver_volume_type": "iscsi", "data": data}
 
@@ -82,6 +88,18 @@ class Target:
     @property
     def _tell(self) -> list[str]:
         return ["tgtadm", "--lld", "iscsi", "-C", self._control]
+
+
+def formatted(directory: Path, passphrase: str) -> bytes:
+    """An empty volume of LUKS's, with little work for who guesses."""
+    secret, path = directory / "passphrase", directory / "volume.luks"
+    secret.write_text(passphrase)
+    command = ["qemu-img", "create", "-q", "-f", "luks", "--object", f"secret,id=s,file={secret}"]
+    command += ["-o", "key-secret=s,iter-time=10", str(path), str(4 * MIB)]
+    for _ in range(50):  # on a busy machine QEMU cannot tell how long it takes to try a passphrase
+        if subprocess.run(command, check=False).returncode == 0:
+            return path.read_bytes()
+    pytest.fail("qemu-img formats no LUKS volume", pytrace=False)
 
 
 @pytest.fixture
@@ -157,3 +175,51 @@ def test_there_from_the_start_and_left_alone_in_the_end(
     assert target.sessions() == 1
     cloud.delete(server)
     cloud.wait(lambda: target.sessions() == 0, "nobody uses the volume any more")
+
+
+def test_copied_to_another_while_it_is_used(
+    cloud: Any, image: str, native: Any, target: Target, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Cinder has it when it moves a volume to another back end."""
+    old, new = CinderFixture.SWAP_OLD_VOL, CinderFixture.SWAP_NEW_VOL
+    content = os.urandom(MIB)
+    for volume_id, told in ((old, target.volume(content)), (new, target.volume())):
+        monkeypatch.setitem(CinderFixture.VOLUME_CONNECTION_INFO, volume_id, told)
+    server = cloud.boot(image)
+    cloud.api.post_server_volume(server["id"], {"volumeAttachment": {"volumeId": old}})
+    cloud.wait(lambda: cloud.result(server, "attach_volume"), "the volume is attached")
+    cloud.api.put_server_volume(server["id"], old, new)
+    cloud.wait(lambda: cloud.result(server, "swap_volume"), "the volume is swapped")
+    assert (cloud.result(server, "swap_volume"), attached(cloud, server)) == ("Success", [new])
+    assert target.path(2).read_bytes()[:MIB] == content
+    (source,) = volumes(native, server)
+    assert source.get("name") == f"{Target.IQN}/2"
+    assert target.sessions() == 1
+    cloud.delete(server)
+    assert native.listAllSecrets(0) == []
+
+
+def test_encrypted_with_a_key_of_the_key_manager(
+    cloud: Any, image: str, native: Any, target: Target, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    key = "2f" * 32
+    cloud.flags(group="key_manager", backend="nova.keymgr.conf_key_mgr.ConfKeyManager", fixed_key=key)
+    told = {"provider": "luks", "control_location": "front-end", "encryption_key_id": str(uuid.UUID(int=0))}
+    monkeypatch.setattr(cinder.API, "get_volume_encryption_metadata", lambda *_: told)
+    good, wrong = str(uuid.uuid4()), str(uuid.uuid4())
+    for volume_id, content in ((good, formatted(tmp_path, key)), (wrong, b"")):
+        reached = target.volume(content, encrypted=True)
+        monkeypatch.setitem(CinderFixture.VOLUME_CONNECTION_INFO, volume_id, reached)
+    server = cloud.boot(image)
+    cloud.api.post_server_volume(server["id"], {"volumeAttachment": {"volumeId": good}})
+    cloud.wait(lambda: cloud.result(server, "attach_volume"), "the volume is attached")
+    (source,) = volumes(native, server)
+    assert source.find("encryption").get("format") == "luks"
+    domain = native.lookupByUUIDString(server["id"])
+    assert domain.blockInfo(source.getparent().find("target").get("dev"))[0] < 8 * MIB, "the header is not the guest's"
+    assert key not in domain.XMLDesc(0)
+    cloud.api.post_server_volume(server["id"], {"volumeAttachment": {"volumeId": wrong}})
+    cloud.wait(lambda: attached(cloud, server) == [good], "Nova gives up the one that nobody formatted")
+    assert len(volumes(native, server)) == 1
+    cloud.delete(server)
+    assert native.listAllSecrets(0) == []

@@ -16,6 +16,7 @@ import pytest
 from lxml import etree
 from lxml.builder import E
 from nova.tests import fixtures as nova_fixtures
+from nova.tests.fixtures import CinderFixture
 
 SCRIPT = Path(__file__).parents[5] / "drivers" / "libvirt" / "tests" / "private_libvirtd.py"
 POOL, NETWORK, CABLE = "nova-virt", "default", "cable"
@@ -64,6 +65,11 @@ class Host:
     def definition(self, server: Any) -> Any:
         """What libvirt says of a server's domain."""
         return etree.fromstring(self.native.lookupByUUIDString(server["id"]).XMLDesc(0))
+
+    def secrets(self, server: Any) -> list[str]:
+        """The passwords of a server's volumes that its libvirt keeps, by their names."""
+        names = [str(secret.usageID()) for secret in self.native.listAllSecrets(0)]
+        return [name for name in names if server["id"] in name]
 
     def traces(self, server: Any) -> list[str]:
         """Everything that it has of a server."""
@@ -117,6 +123,72 @@ def cloud(make_cloud: Any, hosts: dict[str, Host]) -> Iterator[Any]:
     yield cloud
     left = {name: [domain.name() for domain in each.native.listAllDomains(0)] for name, each in hosts.items()}
     assert left == {name: [] for name in NAMES}, "guests left behind"
+
+
+class Target:
+    """An iSCSI target on the first host, which both hosts reach and which asks for a password.
+
+    Args:
+        host: the host.
+        backing: the file behind its only logical unit.
+    """
+
+    IQN, PORT = "iqn.2026-11.org.nova-virt:moves", 3260
+    USER, PASSWORD = "tester", "chap-secret-0815"
+
+    def __init__(self, host: Host, backing: Path) -> None:
+        self._backing = backing
+        self._enter = ("nsenter", "-t", str(host.inside), "-n")
+        self._control = ("-C", str(os.getpid() % 32768))
+        self.command = [*self._enter, "tgtd", "--foreground", *self._control, "--iscsi", f"portal={self.portal}"]
+
+    @property
+    def portal(self) -> str:
+        """Where it listens."""
+        return f"{ADDRESSES['compute1']}:{self.PORT}"
+
+    def answers(self) -> bool:
+        """Whether its daemon takes commands."""
+        return self._admin("--mode", "sys", "--op", "show").returncode == 0
+
+    def set_up(self) -> None:
+        """Make the target and let whoever knows the password in."""
+        target = ("--tid", "1")
+        for arguments in (
+            ("--mode", "target", "--op", "new", *target, "--targetname", self.IQN),
+            ("--mode", "account", "--op", "new", "--user", self.USER, "--password", self.PASSWORD),
+            ("--mode", "account", "--op", "bind", *target, "--user", self.USER),
+            ("--mode", "target", "--op", "bind", *target, "--initiator-address", "ALL"),
+            ("--mode", "logicalunit", "--op", "new", *target, "--lun", "1", "--backing-store", str(self._backing)),
+        ):
+            self._admin(*arguments).check_returncode()
+
+    def connection_info(self) -> dict[str, Any]:
+        """The logical unit, as Cinder tells of it."""
+        reached = {"target_portal": self.portal, "target_iqn": self.IQN, "target_lun": 1}
+        chap = {"auth_method": "CHAP", "auth_username": self.USER, "auth_password": self.PASSWORD}
+        return {"driver_volume_type": "iscsi", "data": {**reached, **chap}}
+
+    def _admin(self, *arguments: str) -> "subprocess.CompletedProcess[bytes]":
+        command = [*self._enter, "tgtadm", "--lld", "iscsi", *self._control, *arguments]
+        return subprocess.run(command, check=False, capture_output=True)
+
+
+@pytest.fixture
+def volume(cloud: Any, hosts: dict[str, Host], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A volume that Cinder's stand-in knows."""
+    backing, volume_id = tmp_path / "lun.raw", str(uuid.uuid4())
+    backing.touch()
+    os.truncate(backing, 8 * 1024**2)
+    target = Target(hosts["compute1"], backing)
+    with subprocess.Popen(target.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as server:
+        try:
+            cloud.wait(lambda: target.answers() or server.poll() is not None, "the target answers")
+            target.set_up()
+            monkeypatch.setitem(CinderFixture.VOLUME_CONNECTION_INFO, volume_id, target.connection_info())
+            yield volume_id
+        finally:
+            server.kill()  # it ends by no other signal while it has sessions
 
 
 @pytest.fixture

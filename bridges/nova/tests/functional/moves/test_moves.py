@@ -71,3 +71,69 @@ def test_moved_while_it_runs(cloud: Any, image: str, hosts: Any) -> None:
     cloud.wait_for(server, "ACTIVE")
     cloud.delete(server)
     assert destination.traces(server) == []
+
+
+def volumes(host: Any, server: Any) -> list[Any]:
+    """The disks of a server's domain that are reached by iSCSI: name, bus and serial number."""
+    disks = host.definition(server).iterfind("devices/disk[@type='network']")
+    return [(disk.find("target").get("dev"), disk.find("target").get("bus"), disk.findtext("serial")) for disk in disks]
+
+
+def test_volume_follows_its_server(cloud: Any, image: str, hosts: Any, volume: str) -> None:
+    """To another host while it is off, and back; there for good; and back while it runs."""
+    source, destination = hosts["compute1"], hosts["compute2"]
+    server = cloud.boot(image, host="compute1", networks="none")
+    cloud.api.post_server_volume(server["id"], {"volumeAttachment": {"volumeId": volume}})
+    cloud.wait(lambda: volumes(source, server), "the volume is attached")
+    cloud.wait(lambda: cloud.result(server, "attach_volume"), "the action has ended")
+    before, password = volumes(source, server), source.secrets(server)
+    assert (len(before), len(password)) == (1, 1)
+    flavor = larger(cloud)
+    for end in ("revertResize", "confirmResize"):
+        cloud.act(server, "resize", {"flavorRef": flavor})
+        cloud.wait_for(server, "VERIFY_RESIZE")
+        assert where(cloud, server) == "compute2"
+        assert state(destination, server) == libvirt.VIR_DOMAIN_RUNNING
+        assert volumes(destination, server) == before
+        cloud.act(server, end)
+        cloud.wait_for(server, "ACTIVE")
+        if end == "revertResize":
+            assert volumes(source, server) == before
+            assert (state(source, server), destination.secrets(server)) == (libvirt.VIR_DOMAIN_RUNNING, [])
+    cloud.wait(lambda: source.traces(server) == [], "nothing is left at the source")
+    assert (source.secrets(server), destination.secrets(server)) == ([], password)
+    cloud.act(server, "os-migrateLive", {"host": "compute1", "block_migration": "auto"})
+    cloud.wait(lambda: cloud.result(server, "live-migration"), "the migration has ended")
+    cloud.wait_for(server, "ACTIVE")
+    assert (where(cloud, server), cloud.result(server, "live-migration")) == ("compute1", "Success")
+    assert (volumes(source, server), source.secrets(server)) == (before, password)
+    assert (destination.traces(server), destination.secrets(server)) == ([], [])
+    cloud.delete(server)
+    assert source.secrets(server) == []
+
+
+def test_aborted_while_it_is_copied(cloud: Any, image: str, hosts: Any) -> None:
+    source, destination = hosts["compute1"], hosts["compute2"]
+    slow = source.options() | {"migration_bandwidth_mib": 1}
+    cloud.flags(group="nova_virt", options=[f"{key}={value}" for key, value in slow.items()])
+    cloud.restart_compute()
+    server = cloud.boot(image, networks=[{"port": cloud.neutron.port_1["id"]}], host="compute1")
+    cloud.act(server, "os-migrateLive", {"host": "compute2", "block_migration": "auto"})
+
+    def running() -> Any:
+        found = cloud.api.get_active_migrations(server["id"])
+        return next((each for each in found if each["status"] == "running"), None)
+
+    migration = cloud.wait(running, "the migration runs")
+    cloud.api.delete_migration(server["id"], migration["id"])
+    cloud.wait(lambda: cloud.result(server, "live_migration_cancel"), "the abort was taken")
+    cloud.wait_for(server, "ACTIVE")
+    outcomes = [each["status"] for each in cloud.api.get_migrations() if each["instance_uuid"] == server["id"]]
+    assert outcomes == ["cancelled"]
+    assert where(cloud, server) == "compute1"
+    assert state(source, server) == libvirt.VIR_DOMAIN_RUNNING
+    assert destination.traces(server) == []
+    cloud.act(server, "pause")  # nothing of the move stands in the way of what comes next
+    cloud.wait_for(server, "PAUSED")
+    cloud.delete(server)
+    assert source.traces(server) == []
