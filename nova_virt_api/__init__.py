@@ -115,6 +115,10 @@ if TYPE_CHECKING:
         Device as Device,
         DeviceKind as DeviceKind,
     )
+    from nova_virt_api.model.device_tag import (
+        DeviceAddress as DeviceAddress,
+        DeviceBus as DeviceBus,
+    )
     from nova_virt_api.model.diagnostics import (
         Diagnosis as Diagnosis,
         Incident as Incident,
@@ -132,6 +136,9 @@ if TYPE_CHECKING:
         GuestInterface as GuestInterface,
         GuestOs as GuestOs,
         GuestUser as GuestUser,
+    )
+    from nova_virt_api.model.host_connection import (
+        HostConnection as HostConnection,
     )
     from nova_virt_api.model.identity import (
         InstanceRef as InstanceRef,
@@ -297,9 +304,11 @@ HOMES: Final = {
     "model.console": "ConsoleAddress ConsoleKind PtyConsole TcpConsole WebConsole",
     "model.cpu": "Cpu CpuMode CpuTopology NumaCell",
     "model.device": "Device DeviceKind",
+    "model.device_tag": "DeviceAddress DeviceBus",
     "model.diagnostics": "Diagnosis Incident Sensor",
     "model.disk": "Blank Disk DiskBus DiskCache",
     "model.guest_info": "GuestFilesystem GuestInfo GuestInterface GuestOs GuestUser",
+    "model.host_connection": "HostConnection",
     "model.identity": "InstanceRef stable_uuid",
     "model.image": (
         "BackendUrl Checksum ImageFormat ImageInfo LocalFile LocalTarget Native NativeTarget Store Template Url"

@@ -56,6 +56,9 @@ class Feature(enum.Enum):
     DISK_CACHE = "disk_cache"
     DISK_DISCARD = "disk_discard"
     DISK_SERIAL = "disk_serial"
+    DISK_TAG = "disk_tag"
+    """Guests are told the tags of their own disks."""
+
     MULTIPLE_NICS = "multiple_nics"
     NIC_MAC = "nic_mac"
     NIC_MODEL = "nic_model"
@@ -63,6 +66,9 @@ class Feature(enum.Enum):
     NIC_QUEUES = "nic_queues"
     NIC_MTU = "nic_mtu"
     NIC_LINK = "nic_link"
+    NIC_TAG = "nic_tag"
+    """Guests are told the tags of their interfaces, those of the spec and those that they are given later."""
+
     NIC_VIF = "nic_vif"
     NIC_BRIDGE = "nic_bridge"
     """Interfaces on a Linux bridge of the hypervisor's host: ``BridgePort``."""
@@ -83,13 +89,19 @@ class Feature(enum.Enum):
     VOLUME_ENCRYPTION = "volume_encryption"
     VOLUME_SHARED = "volume_shared"
     VOLUME_READ_ONLY = "volume_read_only"
+    VOLUME_SERIAL = "volume_serial"
     VOLUME_TAG = "volume_tag"
+    """Guests are told the tags of their volumes, those of the spec and those that they are given later."""
+
     HOST_VOLUMES = "host_volumes"
     """Volumes that are files or block devices of the hypervisor's host."""
 
     NBD_VOLUMES = "nbd_volumes"
     NFS_VOLUMES = "nfs_volumes"
     RBD_VOLUMES = "rbd_volumes"
+    HOST_CONNECTIONS = "host_connections"
+    """Volumes that the hypervisor's host connects by itself, e.g. by fibre channel: ``HostConnection``."""
+
     ATTACH_SHARES = "attach_shares"
     """Guests that run are given shares, and shares are taken away from them."""
 

@@ -9,10 +9,11 @@ from nova_virt_api.model.cpu import CpuMode
 from nova_virt_api.model.screen import Graphics, VideoModel
 from nova_virt_api.model.tpm import TpmModel, TpmVersion
 from nova_virt_api.model.volume import AttachedVolume
-from nova_virt_conformance.hardware import DiskSettings, HardDisk, Machine, NetworkCard, NicSettings
+from nova_virt_conformance.hardware import DiskSettings, HardDisk, Machine, NetworkCard, NicSettings, ToldDevice
 
 if TYPE_CHECKING:
     from nova_virt_api.fake.guest import Attachment, Guest, Port, Volume
+    from nova_virt_api.toolkit.device_list import TaggedDevice
 
 TPM_MODELS: Final = {TpmVersion.V1_2: TpmModel.TIS, TpmVersion.V2_0: TpmModel.CRB}
 
@@ -29,6 +30,19 @@ def network_card(port: Port) -> NetworkCard:
         limits=port.limits, queues=port.queues, mtu=port.mtu, link_up=port.link_up, binding=port.binding
     )
     return NetworkCard(network=port.network, mac=port.mac, model=port.model, vif_id=port.vif_id, settings=settings)
+
+
+def told_device(device: TaggedDevice) -> ToldDevice:
+    """A device that a guest was told of."""
+    address = device.address
+    return ToldDevice(
+        type=device.type.value,
+        tag=device.tag,
+        bus="none" if address is None else address.bus.value,
+        address="none" if address is None else address.text,
+        mac=device.mac,
+        serial=device.serial,
+    )
 
 
 def machine_of(guest: Guest) -> Machine:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -30,6 +31,7 @@ from nova_virt_api.errors import (
 from nova_virt_api.fake.shares import ALLOWED, MISSING, shown
 from nova_virt_api.fake.steps import Step
 from nova_virt_api.fake.worlds import forget
+from nova_virt_api.model.host_connection import HostConnection
 from nova_virt_api.model.image import BackendUrl, Checksum
 from nova_virt_api.model.instance import Condition, PowerState
 from nova_virt_api.model.nic import Nic
@@ -38,7 +40,7 @@ from nova_virt_api.model.secret import Secret
 from nova_virt_api.model.share import HostDirectory, Share
 from nova_virt_api.model.volume import LuksEncryption, Volume
 from nova_virt_api.model.volume_connection import FileVolume, IscsiVolume, NbdVolume, NfsVolume, RbdVolume
-from nova_virt_conformance.fake_hardware import hard_disk, machine_of, network_card, volume_disk
+from nova_virt_conformance.fake_hardware import hard_disk, machine_of, network_card, told_device, volume_disk
 from nova_virt_conformance.hardware import Hardware
 from nova_virt_conformance.image_files import QCOW2
 from nova_virt_conformance.image_server import serving
@@ -212,6 +214,7 @@ class FakeRig(Rig):
             volume_disks=tuple(volume_disk(volume, index) for index, volume in enumerate(parts.guest.attached)),
             shares=tuple(map(shown, parts.guest.shared)),
             machine=machine_of(parts.guest),
+            devices=tuple(map(told_device, parts.guest.told)),
         )
 
     def inside(self, guest: Instance) -> Inside:
@@ -256,9 +259,16 @@ class FakeRig(Rig):
                 return replace(plain, connection=NfsVolume(server="192.0.2.7", export="/srv", path="conformance.raw"))
             case Feature.RBD_VOLUMES:
                 return replace(plain, connection=RbdVolume(pool="conformance", image="conformance"))
+            case Feature.HOST_CONNECTIONS:
+                return self.fabric_volume("local")
             case Feature.VOLUME_ENCRYPTION:
                 return replace(plain, encryption=LuksEncryption(passphrase=Secret(f"luks{uuid4().hex}")))
         return plain
+
+    def fabric_volume(self, protocol: str) -> Volume:
+        hidden = Secret(json.dumps({"auth_password": f"fabric{uuid4().hex}"}))
+        way = HostConnection(protocol=protocol, properties='{"target_lun": 1}', secrets=hidden)
+        return Volume(id=str(uuid4()), connection=way)
 
     def has_volume(self, volume: Volume) -> bool:
         """The fake hypervisor has no storage service whose volumes it could remove."""

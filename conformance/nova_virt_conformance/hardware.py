@@ -118,6 +118,27 @@ class NetworkCard:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ToldDevice:
+    """A device that a guest's first-boot data tells of, in OpenStack's words.
+
+    Args:
+        type: ``nic`` or ``disk``.
+        tag: its tag.
+        bus: kind of its address; ``none`` where it is not told.
+        address: where the guest finds it; ``none`` where it is not told.
+        mac: MAC address of an interface.
+        serial: serial number of a disk; None where it is not told.
+    """
+
+    type: str
+    tag: str
+    bus: str
+    address: str
+    mac: str | None = None
+    serial: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Hardware:
     """A guest's hardware, asked of the backend without the driver.
 
@@ -133,6 +154,7 @@ class Hardware:
         volume_disks: the same volumes as the disks that they are to it; None when the backend does not tell.
         shares: the directories of its host that it uses; None when the backend does not tell.
         machine: what else it is; None when the backend does not tell.
+        devices: the tagged devices that its first-boot data tells of; None when the backend does not tell.
     """
 
     vcpus: int
@@ -145,3 +167,4 @@ class Hardware:
     volume_disks: tuple[AttachedVolume, ...] | None = None
     shares: tuple[Share, ...] | None = None
     machine: Machine | None = None
+    devices: tuple[ToldDevice, ...] | None = None

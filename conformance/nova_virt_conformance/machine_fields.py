@@ -58,6 +58,7 @@ def of_disks(lab: Lab) -> Mapping[Feature, tuple[str, dict[str, Any]]]:
         Feature.DISK_CACHE: ("cache", DiskCache.WRITE_BACK),
         Feature.DISK_DISCARD: ("discard", True),
         Feature.DISK_SERIAL: ("serial", "conformance"),
+        Feature.DISK_TAG: ("tag", "conformance"),
     }
     disk = lab.disk()
     return {
@@ -73,6 +74,7 @@ def of_nics(lab: Lab) -> Mapping[Feature, tuple[str, dict[str, Any]]]:
         Feature.NIC_QUEUES: ("queues", 1),
         Feature.NIC_MTU: ("mtu", 1400),
         Feature.NIC_LINK: ("link_up", False),
+        Feature.NIC_TAG: ("tag", "conformance"),
     }
     nic = Nic(network=lab.target.network)
     return {

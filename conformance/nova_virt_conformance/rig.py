@@ -190,6 +190,10 @@ class Rig:
         """The same, of a kind that needs this feature of the endpoint, e.g. one that is encrypted."""
         raise NotVerified(f"the rig has no volumes that need {feature.value}")
 
+    def fabric_volume(self, protocol: str) -> Volume:
+        """Another volume, which the hypervisor's host connects by this protocol: ``fibre_channel``, ``nvmeof``, ..."""
+        raise NotVerified(f"the rig has no storage that a host connects by {protocol}")
+
     def has_volume(self, volume: Volume) -> bool:
         """Whether the storage service still has a volume that :meth:`volume` gave."""
         raise NotVerified("the rig has no has_volume()")

@@ -131,6 +131,7 @@ OF_STORED_VOLUMES: Final[dict[tuple[str, type[VirtError]], Recipe]] = {
     ("StorageVolumes.download_volume", VolumeNotFound): unknown_volume,
     ("StorageVolumes.download_volume", PermissionDenied): volume_of_another_owner,
     ("StorageVolumes.download_volume", InvalidSpec): wrong_change,
+    ("StorageVolumes.download_volume", NoCapacity): change_at_fault,
     ("StorageVolumes.download_volume", StorageError): change_at_fault,
     ("StorageVolumes.download_volume", Busy): volume_in_use,
     **{("StorageVolumes.create_volume", error): volume_to_be_made for error in MAKING},

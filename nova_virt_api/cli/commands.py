@@ -24,6 +24,7 @@ COMMANDS: Final = {
     "clone": "clone:Clone",
     "complete": "complete:Complete",
     "console log": "console:ConsoleLog",
+    "console show": "console:ConsoleShow",
     "crash-dump": "crash_dump:CrashDump",
     "create": "create:Create",
     "delete": "delete:Delete",
@@ -91,6 +92,23 @@ COMMANDS: Final = {
 }
 """Module below this package and class, by the words that people type."""
 
+MEANT: Final = {
+    "spawn": "create",
+    "boot": "create",
+    "destroy": "delete",
+    "remove": "delete",
+    "rm": "delete",
+    "ls": "list",
+    "shutdown": "stop",
+    "restart": "reboot",
+    "undefine": "delete",
+    "save": "suspend",
+    "domdisplay": "console show",
+    "vncdisplay": "console show",
+    "cold-migrate": "migrate",
+}
+"""Commands by the words for them in the Python API and in other commands, where no command looks like the word."""
+
 
 class Commands(CommandManager):
     """The table for cliff; a command's module is imported when the command is used."""
@@ -120,6 +138,8 @@ class Commands(CommandManager):
         """What to try instead of words that are no command."""
         typed = [word for word in words if not word.startswith("-")]
         family = [name for name in COMMANDS if typed and name.split()[0] == typed[0]]
+        if not family and typed and typed[0] in MEANT:
+            family = [MEANT[typed[0]]]
         close = family or [
             name for length in (2, 1) for name in get_close_matches(" ".join(typed[:length]), COMMANDS, n=3, cutoff=0.7)
         ]

@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Final
 
 from nova_virt_api.cli.command import Command
-from nova_virt_api.cli.connection import EMBEDDED, Connection
+from nova_virt_api.cli.connection import EMBEDDED, Connection, profile_of
 from nova_virt_api.cli.exit_codes import ExitCode
 from nova_virt_api.cli.report import one_line
 from nova_virt_api.compute.guard import guarded
-from nova_virt_api.errors import DriverNotFound, VirtError
+from nova_virt_api.errors import ConfigError, DriverNotFound, VirtError
 from nova_virt_api.loading import list_drivers, load_driver
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Finding:
 class Doctor(Command):
     """Look whether hypervisors can be used, and say how to mend what cannot."""
 
-    epilog = "Without --driver and --profile every installed driver is looked at."
+    epilog = "Without --driver, --profile and a profile that is the default, every installed driver is looked at."
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("-f", "--format", choices=("text", "json"), default="text", help="Text, or JSON.")
@@ -69,7 +69,7 @@ class Doctor(Command):
 
     def _findings(self) -> Iterator[Finding]:
         options = self.app.options
-        if options.driver or options.profile:
+        if options.driver or options.profile or self._has_default():
             yield from self._about(self.app.connection.driver_name(), self.app.connection)
             return
         names = list(dict.fromkeys(driver.name for driver in list_drivers()))
@@ -88,6 +88,14 @@ class Doctor(Command):
                 found="no driver for a real hypervisor is installed",
                 fix=LIBVIRT_HINT,
             )
+
+    def _has_default(self) -> bool:
+        """Whether a profile says what other commands use."""
+        try:
+            return profile_of(None).name is not None
+        except ConfigError as error:  # there are profiles, and none is chosen
+            self.app.report.error(error)
+            return False
 
     def _about(self, name: str, connection: Connection) -> Iterator[Finding]:
         """Whether a driver can be loaded; what it says of its endpoint; whether that can be opened."""

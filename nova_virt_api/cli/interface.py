@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from nova_virt_api.model.interface import Interface
     from nova_virt_api.model.nic_binding import NicBinding
 
-COLUMNS: Final = ("id", "mac", "network", "vif_id", "model")
+COLUMNS: Final = ("id", "mac", "network", "vif_id", "model", "tag", "address")
 
 
 class InterfaceList(Lister):
     """List a guest's network interfaces."""
 
-    expendable = ("model", "vif_id")
+    expendable = ("model", "vif_id", "address", "tag")
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         add_guest(parser)
@@ -45,6 +45,7 @@ class InterfaceAttach(ShowOne):
         parser.add_argument("--mac", metavar="ADDRESS", help="Its MAC address.")
         parser.add_argument("--model", choices=[model.value for model in NicModel], help="The kind of card.")
         parser.add_argument("--vif", metavar="ID", help="Use this interface that a network service has made.")
+        parser.add_argument("--tag", metavar="TAG", help="What programs in the guest are to know it by.")
         add_timeout(parser)
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Sequence[Any]]:
@@ -55,6 +56,7 @@ class InterfaceAttach(ShowOne):
             model=NicModel(parsed_args.model) if parsed_args.model else None,
             vif_id=parsed_args.vif,
             binding=port_of(parsed_args),
+            tag=parsed_args.tag,
         )
         interface = self.finish(
             lambda reached: submit.attach_interface(guest, nic, timeout=parsed_args.timeout, on_progress=reached)
@@ -110,4 +112,5 @@ def on_what(interface: Interface) -> str | None:
 def values_of(interface: Interface) -> tuple[Any, ...]:
     """An interface in plain values, in the order of the columns."""
     model = interface.model.value if interface.model is not None else None
-    return interface.id, interface.mac, on_what(interface), interface.vif_id, model
+    address = interface.address.text if interface.address is not None else None
+    return interface.id, interface.mac, on_what(interface), interface.vif_id, model, interface.tag, address

@@ -93,7 +93,8 @@ class LiveMigration(Role, capability=Capability.LIVE_MIGRATION):
             op: the operation worked for.
             nics: its interfaces as they are to be here, in their order; None connects them to networks of the same
                 names.
-            volumes: its storage services' volumes as this endpoint reaches them; None reaches them as the source does.
+            volumes: its storage services' volumes as this endpoint reaches them. One that is not named is reached as
+                the source does; one that needs a password has to be named, as no ticket has any.
 
         Returns:
             The ticket with what the guest's devices become here.

@@ -114,6 +114,10 @@ class Resize(Role, capability=Capability.RESIZE):
     def finish_resize(self, ticket: Ticket, op: Operation, *, spec: InstanceSpec | None = None) -> Instance:
         """Make the guest here, from its disks at the source, with the new size.
 
+        Volumes of a storage service are not copied: they are used from here on, each as the same disk, with the bus,
+        serial number and boot order that it had. No password leaves the source: a volume that needs one is to be named
+        in the spec. A volume that cannot be reached is found when the guest starts, as ``VolumeError`` that names it.
+
         States: at the source RESIZE_PENDING and prepared. Where this is the source's endpoint, the guest is changed
         and stays RESIZE_PENDING, as after :meth:`resize`; elsewhere it is made, and READY. Idempotent: a guest that
         was finished with this ticket is returned as it is; what an interrupted call left is used or removed. A failed
@@ -124,16 +128,17 @@ class Resize(Role, capability=Capability.RESIZE):
             ticket: what the source gave.
             op: the operation worked for.
             spec: what differs here: its CPUs, memory, sizes and pools of disks, interfaces, volumes, and whether the
-                guest is to be started. None takes the ticket's size, the guest's interfaces as they were, and leaves
-                it stopped. Its uuid must be the ticket's; image sources are not looked at.
+                guest is to be started. Its interfaces and volumes are all that the guest has from then on. None takes
+                the ticket's size, interfaces and volumes as they were at the source, and leaves the guest stopped. Its
+                uuid must be the ticket's; image sources are not looked at.
 
         Raises:
             InvalidSpec: the spec is another guest's, names a place that is not there, or lets a disk shrink.
             InstanceExists: another guest here has the uuid or the name.
             MigrationError: the ticket is another driver's or for another kind of move, the source cannot be reached
-                from here, or the guest does not wait there for this ticket.
+                from here, the guest does not wait there for this ticket, or a volume's password is known only there.
             NoCapacity: not enough of a resource.
-            StorageError: a disk could not be made.
+            StorageError: a disk could not be made, or a volume not opened.
             Busy: another living process works on this guest.
         """
 
@@ -142,12 +147,14 @@ class Resize(Role, capability=Capability.RESIZE):
         """Give up the way back.
 
         States: RESIZE_PENDING. A guest that was resized here becomes READY, in the power state that it has. One that
-        was only prepared has gone to another endpoint: it is removed here, with its disks. Idempotent: a guest that
+        was finished at another endpoint is removed here, with its disks and with all that was kept to reach its
+        volumes. One that was prepared and finished nowhere is refused: this is its only copy. Idempotent: a guest that
         waits for nothing stays as it is, and one that is gone is no error.
 
         Raises:
             PermissionDenied: the guest is not owned by this connection.
-            InvalidState: the guest is in the middle of something else, or of a resize that was interrupted.
+            InvalidState: the guest is in the middle of something else, or of a resize that was interrupted, or was
+                prepared and finished nowhere.
             Busy: the hypervisor is doing something else with it.
         """
 
@@ -164,15 +171,17 @@ class Resize(Role, capability=Capability.RESIZE):
         """Give the guest back as it was before, with the disks that it had; what was written since is lost.
 
         States: RESIZE_PENDING, in any power state, to READY and SHUTDOWN, or RUNNING with ``power_on``. Undoes a
-        :meth:`prepare_resize` or :meth:`resize` that was interrupted at any point. Idempotent: a guest that waits for
-        nothing stays as it is. What was made elsewhere is left alone: destroy it there first. The stage BEFORE_START is
-        announced, by ``op.stage``, before the guest is started.
+        :meth:`prepare_resize` or :meth:`resize` that was interrupted at any point. Volumes of a storage service are
+        the same disks again; what was written to them stays. Idempotent: a guest that waits for nothing stays as it
+        is. What was made elsewhere is left alone: destroy it there first. The stage BEFORE_START is announced, by
+        ``op.stage``, before the guest is started.
 
         Args:
             guest: the guest.
             op: the operation worked for.
             nics: its interfaces from now on; None takes those that it had.
-            volumes: the volumes that it uses from now on; None takes those that it had.
+            volumes: all volumes that it uses from now on; None takes those that it had, with the passwords that they
+                had.
             power_on: start it.
 
         Raises:

@@ -15,8 +15,8 @@ class Shares(Role, capability=Capability.SHARES):
 
     Which directories may be shared is for the endpoint's options to say, and by default none may. The files are not the
     guest's: neither a detach nor ``destroy`` touches them. A guest with shares may be tied to its host: verbs that
-    cannot take a share along (``suspend``, ``live_migrate``, ``create_checkpoint`` with memory) then refuse the guest
-    by an error that names the share.
+    cannot take a share along (``suspend``, ``live_migrate``, ``create_checkpoint`` with memory, ``finish_resize`` by
+    another endpoint) then refuse the guest by an error that names the share. A clone has none.
     """
 
     @abstractmethod

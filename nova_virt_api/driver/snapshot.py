@@ -38,6 +38,7 @@ class Snapshot(Role, capability=Capability.SNAPSHOT):
             InvalidState: the guest's state does not allow it here.
             InvalidSpec: the target cannot be written by this endpoint.
             GuestAgentUnavailable: the file systems are to be brought to rest, and the guest's agent does not do it.
+            NoCapacity: there is no room for it.
             StorageError: reading or writing failed.
             Busy: the hypervisor is doing something else with it.
         """

@@ -135,6 +135,7 @@ class StorageVolumes(Role, capability=Capability.STORAGE_VOLUMES):
             VolumeNotFound: there is no such volume.
             PermissionDenied: it is not owned by this connection.
             InvalidSpec: the file is there, or cannot be made there, or its format is another than the volume's.
+            NoCapacity: the file's file system is full.
             StorageError: it could not be read or written, or what a guest has written to it is not safe to hand on.
-            Busy: a guest that is on uses it, or somebody works on it.
+            Busy: a guest that is on uses it, or somebody works on it, or it changed while it was read.
         """

@@ -10,7 +10,8 @@ from nova_virt_api.errors import InstanceExists, MigrationError
 from nova_virt_api.fake import remains
 from nova_virt_api.fake.guest import Guest, Volume, nic_of
 from nova_virt_api.fake.places import check_host, check_pool, choose_places, network_of, node_for
-from nova_virt_api.fake.reshape import check_disks, connected, using
+from nova_virt_api.fake.reshape import check_disks, connected, refuse_locked, using
+from nova_virt_api.fake.shares import named
 from nova_virt_api.fake.steps import Step
 from nova_virt_api.fake.switches import SimulatedCrash
 from nova_virt_api.model.record import Phase
@@ -53,14 +54,19 @@ class Arrival:
     def run(self) -> None:
         """Make the guest, unless it was made from this ticket before."""
         with self._world.reading() as state:
-            if self._is_there(state):
-                return
+            there_already = self._is_there(state)
+        if there_already:
+            self._tell()  # whoever made it may have been killed right before
+            return
         with self._parcel.source().reading() as there:
             guest, record = self._waiting(there)
+            refuse_sharing(guest)
             volumes = [there.volumes[key] for key in guest.disks]
             ports = [there.ports[name] for name in guest.ports if name in there.ports]
             size = size_wanted(guest.resizing.size if guest.resizing else Size(), self._spec)
             check_disks(there, guest, size)
+        if self._spec is None:
+            refuse_locked(guest, (), "finish_resize")
         self._connection.step(Step.FETCH_RESIZED, self._op)
         try:
             self._make(guest, record, volumes, ports, size)
@@ -73,6 +79,14 @@ class Arrival:
                 if all(guest.arrived == self._parcel.token for guest in state.claimants(self._uuid)):
                     remains.remove_all(state, self._uuid)
             raise
+        self._tell()
+
+    def _tell(self) -> None:
+        """Let the source know that the guest is made, so that it may be given up there."""
+        with self._parcel.source().changing() as there:
+            for guest in there.claimants(self._uuid):
+                if guest.resizing is not None and guest.resizing.token == self._parcel.token:
+                    there.put(replace(guest, resizing=replace(guest.resizing, made=True)))
 
     def _make(self, guest: Guest, record: Record | None, volumes: list[Volume], ports: list[Port], size: Size) -> None:
         shape, spec = self._world.shape, self._spec
@@ -181,3 +195,14 @@ def size_wanted(size: Size, spec: InstanceSpec | None) -> Size:
         return size
     sizes = [disk.size_bytes for disk in spec.disks] or size.disks
     return Size(vcpus=spec.vcpus, memory_bytes=spec.memory_bytes, disks=tuple(sizes))
+
+
+def refuse_sharing(guest: Guest) -> None:
+    """Refuse a guest that uses directories of the host that it is to leave.
+
+    Raises:
+        MigrationError: names them.
+    """
+    if guest.shared:
+        message = f"the guest cannot leave its host: it uses {named(guest)} of it"
+        raise MigrationError("finish_resize", message, hint="revert the resize, then detach that from the guest")

@@ -19,6 +19,7 @@ from nova_virt_api.fake.resting import resting
 from nova_virt_api.fake.spawn import SIDE_VOLUME_SIZE
 from nova_virt_api.fake.steps import STAGES, Step
 from nova_virt_api.fake.switches import SimulatedCrash
+from nova_virt_api.fake.told import devices_of
 from nova_virt_api.fake.undo import undo
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.nic import NicModel
@@ -255,6 +256,7 @@ class Copying:
             queues=nic.queues or 1,
             mtu=nic.mtu,
             link_up=nic.link_up,
+            tag=nic.tag,
             outside=outside_port(nic.binding),
         )
 
@@ -291,7 +293,7 @@ class Copying:
             record = state.records.get(spec.uuid)
             if record is not None:
                 guest = replace(guest, mark=state.put_record(replace(record, native_id=native_id)))
-            state.put(guest)
+            state.put(replace(guest, told=devices_of(state, guest)))
 
     def _start(self) -> None:
         with self._world.changing() as state:

@@ -156,6 +156,7 @@ class FakeDriver(
                 ),
             ),
             traits=TRAITS,
+            cells=shape.cells,
         )
 
     def instances(self, *, fresh: bool = False) -> Sequence[Instance]:

@@ -20,6 +20,7 @@ from nova_virt_api.model.nic import Nic, NicModel
 from nova_virt_api.model.nic_binding import NicBinding
 from nova_virt_api.model.record import Phase, Record
 from nova_virt_api.model.spec import Firmware
+from nova_virt_api.toolkit.device_list import TaggedDevice
 
 LIFECYCLES: Final = {Phase.BUILDING: Lifecycle.BUILDING, Phase.DELETING: Lifecycle.DELETING}
 
@@ -46,6 +47,8 @@ class Attachment:
         shared: whether other guests may use it too.
         read_only: whether the guest may only read it.
         serial: the serial number that the guest sees.
+        tag: what the guest is told of it.
+        place: where the guest finds it: a number that none of its other volumes has.
         size_bytes: how large the guest was last told that it is; None if it was not.
     """
 
@@ -57,6 +60,8 @@ class Attachment:
     shared: bool = False
     read_only: bool = False
     serial: str = ""
+    tag: str | None = None
+    place: int = 0
     size_bytes: int | None = None
 
 
@@ -115,9 +120,11 @@ class Guest:
         points_made: how many checkpoints it ever had.
         came_from: id of the checkpoint that it comes from.
         resizing: what it was before a resize that is neither confirmed nor reverted.
+        attached_before: the volumes of a storage service that it used then.
         arrived: token of the resize or live migration by which it came from another world.
         moving: token of the live migration by which it is leaving.
         backups: what is known of its backups.
+        told: what it was told of its devices when it was started last, or made.
     """
 
     native_id: str
@@ -155,9 +162,11 @@ class Guest:
     points_made: int = 0
     came_from: str | None = None
     resizing: Resizing | None = None
+    attached_before: tuple[Attachment, ...] = ()
     arrived: str | None = None
     moving: str | None = None
     backups: Backups = field(default_factory=Backups)
+    told: tuple[TaggedDevice, ...] = ()
 
     @property
     def least_memory_bytes(self) -> int:
@@ -275,6 +284,7 @@ class Volume:
         cache: how the host caches it.
         discard: whether space that the guest discards is given back.
         serial: the serial number that the guest sees.
+        tag: what the guest is told of it.
         written: what the guest wrote onto it since it was made, each with its offset.
         base: name of the copy of an image in its pool that it is based on; empty where it stands alone.
         made_at: when a copy of an image was made, in seconds since the epoch.
@@ -297,6 +307,7 @@ class Volume:
     cache: DiskCache | None = None
     discard: bool = True
     serial: str | None = None
+    tag: str | None = None
     base: str = ""
     made_at: float = 0.0
     title: str = ""
@@ -338,6 +349,7 @@ class Port:
         queues: how many of the guest's CPUs may work on it at the same time.
         mtu: largest packet in bytes; None for the network's.
         link_up: whether the cable is plugged in.
+        tag: what the guest is told of it.
         outside: the port of a switch outside of the world's networks; these then have no part in it.
     """
 
@@ -353,6 +365,7 @@ class Port:
     queues: int = 1
     mtu: int | None = None
     link_up: bool = True
+    tag: str | None = None
     outside: OutsidePort | None = None
 
     @property
@@ -400,7 +413,14 @@ class Image:
 def nic_of(port: Port) -> Nic:
     """What would have to be asked for to get a port like this one."""
     network = port.network if port.binding is None else None
-    return Nic(mac=port.mac, model=port.model, vif_id=port.vif_id, network=network, binding=port.binding)
+    return Nic(
+        mac=port.mac,
+        model=port.model,
+        vif_id=port.vif_id,
+        network=network,
+        binding=port.binding,
+        tag=port.tag,
+    )
 
 
 def mac_of(index: int) -> str:

@@ -14,6 +14,7 @@ from nova_virt_api.fake.outside_port import outside_port
 from nova_virt_api.fake.places import network_of
 from nova_virt_api.fake.state import State
 from nova_virt_api.fake.steps import Step
+from nova_virt_api.fake.told import card_address
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.interface import Interface
@@ -88,6 +89,7 @@ class FakeInterfaces(Interfaces):
             queues=nic.queues or 1,
             mtu=nic.mtu,
             link_up=nic.link_up,
+            tag=nic.tag,
             outside=outside_port(nic.binding),
         )
         state.put_port(port)
@@ -114,4 +116,6 @@ def shown(port: Port) -> Interface:
         vif_id=port.vif_id,
         model=port.model,
         binding=port.binding,
+        tag=port.tag,
+        address=card_address(port),
     )

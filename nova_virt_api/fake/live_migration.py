@@ -113,7 +113,7 @@ class FakeLiveMigration(LiveMigration):
         journey = Journey.of(ticket, "prepare")
         with connection.hold(journey.guest, "prepare migration"):
             if not journey.within and not self._has_arrived(journey):
-                MovingIn(connection, journey, op).prepare(nics)
+                MovingIn(connection, journey, op).prepare(nics, volumes or ())
         return replace(journey, prepared=True).ticket()
 
     # --- the move -------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from nova_virt_api.model.spec import InstanceSpec
 from nova_virt_api.model.tpm import Tpm
 from nova_virt_api.model.watchdog import Watchdog
 
+HOST_CELLS: Final = (None, 0)
 ANY_CPU: Final = Cpu()
 ANY_BACKING: Final = MemoryBacking()
 ANY_SCREEN: Final = Screen()
@@ -55,9 +56,12 @@ class Machine:
             taken: those that guests have.
 
         Raises:
-            InvalidSpec: processors were named that are not set aside.
+            InvalidSpec: processors were named that are not set aside, or a cell that the host has not.
             NoCapacity: not enough of them are free.
         """
+        for index, cell in enumerate(spec.numa):
+            if cell.host_cell not in HOST_CELLS:
+                raise InvalidSpec(f"numa[{index}].host_cell", cell.host_cell, "0, the only cell of the host, or None")
         return cls(
             secure_boot=spec.secure_boot,
             stateless_firmware=spec.stateless_firmware,

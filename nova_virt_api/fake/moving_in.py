@@ -12,6 +12,7 @@ from nova_virt_api.fake import remains
 from nova_virt_api.fake.guest import Port, nic_of
 from nova_virt_api.fake.outside_port import outside_port
 from nova_virt_api.fake.places import check_host, check_pool, network_of
+from nova_virt_api.fake.reshape import refuse_locked
 from nova_virt_api.fake.steps import STAGES, Step
 from nova_virt_api.fake.switches import SimulatedCrash
 from nova_virt_api.model.nic import Nic, NicModel
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from nova_virt_api.fake.journey import Journey
     from nova_virt_api.fake.state import State
     from nova_virt_api.fake.world import World
+    from nova_virt_api.model.volume import Volume as StorageVolume
 
 
 class MovingIn:
@@ -43,10 +45,11 @@ class MovingIn:
         self._uuid = journey.guest
         self._op = op
 
-    def prepare(self, nics: Sequence[Nic] | None) -> None:
+    def prepare(self, nics: Sequence[Nic] | None, named: Sequence[StorageVolume]) -> None:
         """Make its record, volumes and ports; a failed call leaves nothing."""
         world = self._connection.world
         guest, volumes, ports = self._at_source()
+        self._check_named(guest, {volume.id for volume in named})
         cards = self._cards(world, ports, nics)
         with world.reading() as state:
             self._refuse(state, guest)
@@ -61,6 +64,13 @@ class MovingIn:
             with world.changing() as state, suppress(VirtError):
                 remains.remove_all(state, self._uuid)
             raise
+
+    def _check_named(self, guest: Guest, named: set[str]) -> None:
+        """Refuse volumes that the guest does not use, and not to name one that needs a password."""
+        refuse_locked(guest, named, "prepare")
+        if unknown := named - {volume.id for volume in guest.attached}:
+            message = f"the guest does not use volume {', '.join(sorted(unknown))}"
+            raise MigrationError("prepare", message, hint="name the volumes that it uses at its source")
 
     def arrive(self, guest: Guest) -> None:
         """Let the guest, as it was seen at its source, be here now."""
@@ -133,6 +143,7 @@ class MovingIn:
                     model=nic.model or NicModel.VIRTIO,
                     vif_id=nic.vif_id,
                     outside=outside_port(nic.binding),
+                    tag=nic.tag,
                 )
             )
 

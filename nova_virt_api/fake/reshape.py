@@ -5,19 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from nova_virt_api.errors import InvalidSpec, NoCapacity
+from nova_virt_api.errors import InvalidSpec, MigrationError, NoCapacity
 from nova_virt_api.fake.guest import Port, mac_of
 from nova_virt_api.fake.outside_port import outside_port
 from nova_virt_api.fake.places import check_host, check_pool
 from nova_virt_api.fake.resizing import DiskBefore, NicBefore, Resizing, asked
 from nova_virt_api.fake.state import HOLDS_MEMORY
+from nova_virt_api.fake.told import free_place
 from nova_virt_api.fake.volumes import attachment_of
 from nova_virt_api.model.nic import Nic, NicModel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
-    from nova_virt_api.fake.guest import Guest, Volume
+    from nova_virt_api.fake.guest import Attachment, Guest, Volume
     from nova_virt_api.fake.shape import Shape
     from nova_virt_api.fake.state import State
     from nova_virt_api.model.size import Size
@@ -50,6 +51,7 @@ def begun(state: State, guest: Guest, size: Size, token: str, *, away: bool) -> 
                 model=port.model.value,
                 vif_id=port.vif_id,
                 outside=port.outside,
+                tag=port.tag,
             )
             for port in ports
         ),
@@ -78,6 +80,7 @@ def put_back(state: State, guest: Guest, cards: Cards | None, volumes: Sequence[
     if cards is not None or before.done:
         old = [(nic_before(nic), nic.network) for nic in before.nics]
         guest = connected(state, guest, old if cards is None else cards)
+    guest = replace(guest, attached=guest.attached_before, attached_before=())
     if volumes is not None:
         guest = using(guest, volumes)
     return state.put(
@@ -94,7 +97,7 @@ def put_back(state: State, guest: Guest, cards: Cards | None, volumes: Sequence[
 def nic_before(nic: NicBefore) -> Nic:
     """What would have to be asked for to get such a port."""
     binding = None if nic.outside is None else nic.outside.binding
-    return Nic(mac=nic.mac, model=NicModel(nic.model), vif_id=nic.vif_id, binding=binding)
+    return Nic(mac=nic.mac, model=NicModel(nic.model), vif_id=nic.vif_id, binding=binding, tag=nic.tag)
 
 
 def connected(state: State, guest: Guest, cards: Cards) -> Guest:
@@ -122,14 +125,53 @@ def new_port(state: State, guest: Guest, nic: Nic, network: str) -> str:
         mac=nic.mac or mac_of(number),
         model=nic.model or NicModel.VIRTIO,
         vif_id=nic.vif_id,
+        tag=nic.tag,
     )
     state.put_port(port)
     return port.name
 
 
 def using(guest: Guest, volumes: Sequence[StorageVolume]) -> Guest:
-    """The guest with these volumes of a storage service, the one to boot from first."""
-    return replace(guest, attached=tuple(map(attachment_of, sorted(volumes, key=lambda volume: not volume.boot))))
+    """The guest with these volumes of a storage service, the one to boot from first; one that it has stays as it is."""
+    there = {volume.id: volume for volume in guest.attached}
+    wanted = sorted(volumes, key=lambda volume: not volume.boot)
+    used: tuple[Attachment, ...] = ()
+    for volume in wanted:
+        place = free_place((*guest.attached, *used))
+        used = (*used, as_before(volume, there.get(volume.id), place))
+    return replace(guest, attached=used)
+
+
+def as_before(volume: StorageVolume, before: Attachment | None, place: int) -> Attachment:
+    """A volume as the guest sees it from now on, which is as it saw it before unless something else is asked for.
+
+    Args:
+        volume: it.
+        before: as what the guest had it; None if it had not.
+        place: where the guest finds it if it is new.
+    """
+    now = attachment_of(volume)
+    if before is None:
+        return replace(now, place=place)
+    return replace(
+        now,
+        bus=volume.bus or before.bus,
+        serial=volume.serial or before.serial,
+        tag=volume.tag or before.tag,
+        place=before.place,
+    )
+
+
+def refuse_locked(guest: Guest, named: Collection[str], phase: str) -> None:
+    """Refuse a guest with volumes of which another endpoint cannot know how they are decrypted.
+
+    Raises:
+        MigrationError: names them.
+    """
+    locked = [volume.id for volume in guest.attached if volume.encrypted and volume.id not in named]
+    if locked:
+        message = f"the passwords of volumes are known to the source alone: {', '.join(locked)}"
+        raise MigrationError(phase, message, hint="name the guest's volumes, with their passwords")
 
 
 def check_start(state: State, shape: Shape, guest: Guest, size: Size) -> None:

@@ -99,7 +99,7 @@ class FakeResize(FakeLiveResize):
                 if resizing is not None and not resizing.done:
                     remove_gone(state, found)
                 elif resizing is not None:
-                    state.put(replace(found, resizing=None))
+                    state.put(replace(found, resizing=None, attached_before=()))
 
     def revert_resize(
         self,
@@ -154,8 +154,10 @@ class FakeResize(FakeLiveResize):
     def _begin(self, guest: InstanceRef, size: Size, *, away: bool) -> Resizing:
         with self.connection.world.changing() as state:
             found = self._resizable(state, guest, size, away=away)
-            resizing = found.resizing or begun(state, found, size, secrets.token_hex(8), away=away)
-            state.put(replace(found, resizing=resizing))
+            if found.resizing is not None:
+                return found.resizing
+            resizing = begun(state, found, size, secrets.token_hex(8), away=away)
+            state.put(replace(found, resizing=resizing, attached_before=found.attached))
             return resizing
 
     def _finish_or_undo(
@@ -218,11 +220,14 @@ class FakeResize(FakeLiveResize):
         """What the guest waits with; None if it waits for nothing.
 
         Raises:
-            InvalidState: its resize was interrupted.
+            InvalidState: its resize was interrupted, or this is the only copy of it.
         """
         resizing = self.connection.ready(state, guest, PENDING).resizing
         if resizing is not None and not resizing.done and not resizing.away:
             hint = "resize it again to finish that, or revert it"
+            raise InvalidState(PENDING, (Lifecycle.READY,), hint=hint)
+        if resizing is not None and not resizing.done and not resizing.made:
+            hint = "no other endpoint has made the guest to the end: finish its resize there, or revert it"
             raise InvalidState(PENDING, (Lifecycle.READY,), hint=hint)
         return resizing
 

@@ -34,6 +34,7 @@ class NicBefore:
         model: the network card that the guest sees.
         vif_id: a network service's id for it.
         outside: the port of a switch outside of the world's networks.
+        tag: what the guest is told of it.
     """
 
     mac: str
@@ -41,6 +42,7 @@ class NicBefore:
     model: str
     vif_id: str | None
     outside: OutsidePort | None = None
+    tag: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,7 @@ class Resizing:
         disk_bytes: sizes of disks asked for.
         away: whether it was prepared for whoever has the ticket.
         done: whether the guest has the new size.
+        made: whether another endpoint has made the guest.
         old_vcpus: virtual CPUs before.
         old_memory_bytes: memory before.
         old_plugged_bytes: how much of that the guest had been given while it ran.
@@ -67,6 +70,7 @@ class Resizing:
     disk_bytes: tuple[int | None, ...]
     away: bool
     done: bool = False
+    made: bool = False
     old_vcpus: int
     old_memory_bytes: int
     old_plugged_bytes: int = 0

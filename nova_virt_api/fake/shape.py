@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from nova_virt_api.model.place import Network, Node, PoolFeature, StoragePool
+from nova_virt_api.model.place import HostCell, Network, Node, PoolFeature, StoragePool
 from nova_virt_api.model.units import GiB
 
+PAGE = 4096
 IMAGE_SIZE = GiB(1)
 """Virtual size of the images that a world has from the start."""
 
@@ -42,6 +43,24 @@ class Shape:
     def dedicated(self) -> range:
         """The numbers of the processors that guests may have for themselves."""
         return range(self.vcpus, self.vcpus + self.dedicated_cpus)
+
+    @property
+    def cells(self) -> tuple[HostCell, ...]:
+        """The only NUMA cell of each host; none where guests are whole hosts."""
+        if self.whole_nodes:
+            return ()
+        cpus = tuple(range(self.vcpus + self.dedicated_cpus))
+        return (
+            HostCell(
+                id=0,
+                cpus=cpus,
+                memory_bytes=self.memory_bytes,
+                page_bytes=PAGE,
+                dedicated=tuple(self.dedicated),
+                shared=cpus[: self.vcpus],
+                siblings=tuple((cpu,) for cpu in cpus),
+            ),
+        )
 
     @classmethod
     def of(cls, options: Any) -> "Shape":

@@ -17,8 +17,9 @@ from nova_virt_api.fake.outside_port import outside_port
 from nova_virt_api.fake.places import Places, check_host, check_pool, choose_places, node_for
 from nova_virt_api.fake.steps import STAGES, Step
 from nova_virt_api.fake.switches import SimulatedCrash
+from nova_virt_api.fake.told import devices_of
 from nova_virt_api.fake.undo import undo
-from nova_virt_api.fake.volumes import attachment_of
+from nova_virt_api.fake.volumes import attachments_of
 from nova_virt_api.model.disk import DiskBus
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.nic import NicModel
@@ -177,6 +178,7 @@ class Spawn:
                 cache=disk.cache,
                 discard=disk.discard is not False,
                 serial=disk.serial,
+                tag=disk.tag,
                 image=content.text if content.from_image else "",
                 base=self._copy(self._places.pools[index], content),
             )
@@ -244,6 +246,7 @@ class Spawn:
                             queues=nic.queues or 1,
                             mtu=nic.mtu,
                             link_up=nic.link_up,
+                            tag=nic.tag,
                             outside=outside_port(nic.binding),
                         )
                     )
@@ -272,12 +275,12 @@ class Spawn:
                 machine=Machine.of(spec, shape.dedicated, state.dedicated_on(node)),
                 hostname=(spec.cloud_init.hostname if spec.cloud_init else None) or spec.name,
                 has_agent=True,
-                attached=tuple(attachment_of(volume) for volume in sorted(spec.volumes, key=lambda v: not v.boot)),
+                attached=attachments_of(sorted(spec.volumes, key=lambda volume: not volume.boot)),
             )
             record = state.records.get(spec.uuid)
             if record is not None:
                 guest = replace(guest, mark=state.put_record(replace(record, native_id=native_id)))
-            state.put(guest)
+            state.put(replace(guest, told=devices_of(state, guest)))
 
     def _start(self) -> None:
         with self._world.changing() as state:

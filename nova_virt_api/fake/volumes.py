@@ -13,7 +13,9 @@ from nova_virt_api.fake.guest import Attachment
 from nova_virt_api.fake.listing import find
 from nova_virt_api.fake.steps import Step
 from nova_virt_api.fake.storage_volumes import grow_with_guest
+from nova_virt_api.fake.told import free_place, volume_address
 from nova_virt_api.model.disk import DiskBus
+from nova_virt_api.model.identity import stable_uuid
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.spec import MOST_DEVICES, require_one
 from nova_virt_api.model.volume import AttachedVolume, VolumeConnector
@@ -54,6 +56,7 @@ class FakeVolumes(Volumes):
             wwpns=(f"{0x2100_0000_0000_0000 + nodes.index(name):016x}",),
             wwnns=(f"{0x2000_0000_0000_0000 + nodes.index(name):016x}",),
             addresses=(f"198.51.100.{nodes.index(name) % 254 + 1}",),
+            nqn=f"nqn.2014-08.org.nvmexpress:uuid:{stable_uuid(name)}",
         )
 
     def volumes(self, guest: InstanceRef) -> Sequence[AttachedVolume]:
@@ -79,8 +82,9 @@ class FakeVolumes(Volumes):
                 found = self._changeable(state, guest, CHANGEABLE)
                 if len(found.attached) >= MOST_DEVICES:
                     raise NoCapacity("volumes", f"the guest has {len(found.attached)} volumes, and no place for more")
-                state.put(replace(found, attached=(*found.attached, attachment_of(volume))))
-                return shown(attachment_of(volume), len(found.attached))
+                attachment = replace(attachment_of(volume), place=free_place(found.attached))
+                state.put(replace(found, attached=(*found.attached, attachment)))
+                return shown(attachment, len(found.attached))
 
     def detach_volume(self, guest: InstanceRef, volume_id: str, op: Operation) -> None:
         connection = self.connection
@@ -160,8 +164,14 @@ def attachment_of(volume: Volume) -> Attachment:
         encrypted=volume.encryption is not None,
         shared=volume.shared,
         read_only=volume.read_only,
-        serial=volume.tag or volume.id[:SERIAL_LENGTH],
+        serial=volume.serial or volume.id[:SERIAL_LENGTH],
+        tag=volume.tag,
     )
+
+
+def attachments_of(volumes: Sequence[Volume]) -> tuple[Attachment, ...]:
+    """The same of all volumes that a guest is made with."""
+    return tuple(replace(attachment_of(volume), place=place) for place, volume in enumerate(volumes))
 
 
 def shown(attachment: Attachment, index: int) -> AttachedVolume:
@@ -175,6 +185,8 @@ def shown(attachment: Attachment, index: int) -> AttachedVolume:
         shared=attachment.shared,
         read_only=attachment.read_only,
         serial=attachment.serial,
+        tag=attachment.tag,
+        address=volume_address(attachment),
     )
 
 

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Protocol
 from uuid import UUID
 
@@ -15,6 +15,7 @@ from nova_virt_api.fake.channel import Channel
 from nova_virt_api.fake.guest import Guest
 from nova_virt_api.fake.shape import Shape
 from nova_virt_api.fake.state import State
+from nova_virt_api.fake.told import devices_of
 
 Translate = Callable[[State, UUID, Guest | None], Sequence[DriverEvent]]
 """Makes events out of a guest's change, the way one connection sees them; the guest is None when it went."""
@@ -156,7 +157,8 @@ class World:
 
     def boot(self, state: State, guest: Guest) -> Guest:
         """Start a guest; it has booted after the world's boot time."""
-        started = state.put(guest.booted(time.time(), self.shape.boot_seconds))
+        booted = guest.booted(time.time(), self.shape.boot_seconds)
+        started = state.put(replace(booted, told=devices_of(state, guest)))
         self._await_boot(state, started)
         return started
 

@@ -8,6 +8,7 @@ from typing import Final
 
 from nova_virt_api.capability import Feature
 from nova_virt_api.model.check import check, check_integer, check_text, check_type
+from nova_virt_api.model.device_tag import check_tag
 from nova_virt_api.model.image import BackendUrl, ImageSource, LocalFile, Native, Store, Template, Url
 from nova_virt_api.model.limits import DiskLimits
 
@@ -66,6 +67,8 @@ class Disk:
         cache: how the host caches it; None takes what suits the endpoint best.
         discard: whether space that the guest discards is given back; None takes what suits the endpoint best.
         serial: the serial number that the guest sees: 1 to 20 letters, digits, ``_``, ``.`` or ``-``.
+        tag: what programs in the guest are to know it by, with its address in their first-boot data: 1 to 60 characters
+            without ``/`` and ``,``.
     """
 
     source: ImageSource | Blank
@@ -76,6 +79,7 @@ class Disk:
     cache: DiskCache | None = None
     discard: bool | None = None
     serial: str | None = None
+    tag: str | None = None
 
     def __post_init__(self) -> None:
         sources = (LocalFile, Url, BackendUrl, Native, Template, Store, Blank)
@@ -97,6 +101,7 @@ class Disk:
         if self.serial is not None:
             good = isinstance(self.serial, str) and SERIAL.fullmatch(self.serial) is not None
             check(good, "serial", self.serial, "1 to 20 letters, digits, '_', '.' or '-'")
+        check_tag(self.tag)
 
     def features(self) -> Iterator[tuple[Feature, str]]:
         """What an endpoint must declare for this disk, each with the field that asks for it."""
@@ -114,6 +119,8 @@ class Disk:
             yield Feature.DISK_DISCARD, "discard"
         if self.serial is not None:
             yield Feature.DISK_SERIAL, "serial"
+        if self.tag is not None:
+            yield Feature.DISK_TAG, "tag"
 
 
 def source_features(source: ImageSource) -> Iterator[Feature]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from nova_virt_api.model.device_tag import DeviceAddress
 from nova_virt_api.model.nic import NicModel
 from nova_virt_api.model.nic_binding import NicBinding
 
@@ -17,6 +18,8 @@ class Interface:
         vif_id: the network service's id for it, where there is such a service.
         model: the kind of card; None when not known.
         binding: the port that it is plugged into, if it is on no network that the endpoint lists and this is known.
+        tag: the tag that the guest is told of it; None for none.
+        address: where the guest's system finds it; None when not known.
     """
 
     id: str
@@ -25,3 +28,5 @@ class Interface:
     vif_id: str | None = None
     model: NicModel | None = None
     binding: NicBinding | None = None
+    tag: str | None = None
+    address: DeviceAddress | None = None

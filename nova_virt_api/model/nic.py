@@ -9,6 +9,7 @@ from typing import Final
 
 from nova_virt_api.capability import Feature
 from nova_virt_api.model.check import check, check_integer, check_text, check_type
+from nova_virt_api.model.device_tag import check_tag
 from nova_virt_api.model.limits import NicLimits
 from nova_virt_api.model.nic_binding import BINDING_FEATURES, BINDINGS, NicBinding
 
@@ -39,6 +40,8 @@ class Nic:
         mtu: largest packet in bytes that fits through it, from 68 to 65535; None takes the network's.
         link_up: False plugs the cable out.
         binding: the port that it is plugged into, of a switch that is no network of the endpoint.
+        tag: what programs in the guest are to know it by, with its address in their first-boot data: 1 to 60 characters
+            without ``/`` and ``,``.
     """
 
     network: str | None = None
@@ -50,6 +53,7 @@ class Nic:
     mtu: int | None = None
     link_up: bool = True
     binding: NicBinding | None = None
+    tag: str | None = None
 
     def __post_init__(self) -> None:
         if self.network is not None:
@@ -75,6 +79,7 @@ class Nic:
         if self.binding is not None:
             check(isinstance(self.binding, BINDINGS), "binding", self.binding, "a BridgePort, OvsPort or OpaquePort")
             check(self.network is None, "binding", self.binding, "a network or a port to be plugged into, not both")
+        check_tag(self.tag)
 
     def features(self) -> Iterator[tuple[Feature, str]]:
         """What an endpoint must declare for this interface, each with the field that asks for it."""
@@ -94,6 +99,8 @@ class Nic:
             yield Feature.NIC_LINK, "link_up"
         if self.binding is not None:
             yield BINDING_FEATURES[type(self.binding)], "binding"
+        if self.tag is not None:
+            yield Feature.NIC_TAG, "tag"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

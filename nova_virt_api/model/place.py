@@ -112,12 +112,20 @@ class HostCell:
         cpus: numbers of its processors.
         memory_bytes: its memory.
         pages: its huge pages, by size; none where it has none.
+        page_bytes: size of its ordinary pages; None when not known.
+        dedicated: those of its processors that one guest each may have for itself.
+        shared: those of its processors that all other guests run on.
+        siblings: its processors by core, those that are threads of one core together; none when not known.
     """
 
     id: int
     cpus: tuple[int, ...]
     memory_bytes: int
     pages: tuple[HostPages, ...] = ()
+    page_bytes: int | None = None
+    dedicated: tuple[int, ...] = ()
+    shared: tuple[int, ...] = ()
+    siblings: tuple[tuple[int, ...], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

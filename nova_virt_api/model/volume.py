@@ -7,12 +7,13 @@ from typing import Final
 
 from nova_virt_api.capability import Feature
 from nova_virt_api.model.check import check, check_text, check_type
+from nova_virt_api.model.device_tag import DeviceAddress, check_tag
 from nova_virt_api.model.disk import DiskBus
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.secret import Secret
 from nova_virt_api.model.volume_connection import CONNECTIONS, NEEDED, VolumeConnection
 
-TAG: Final = re.compile(r"[A-Za-z0-9_-]{1,20}")
+SERIAL: Final = re.compile(r"[A-Za-z0-9_-]{1,20}")
 """A virtio disk's serial number has twenty characters (VIRTIO 1.2, section 5.2.6)."""
 
 
@@ -42,8 +43,10 @@ class Volume:
         encryption: how what is on it is encrypted; None for not at all, or inside of the guest.
         shared: whether other guests use it at the same time; their systems have to agree on who writes.
         read_only: whether the guest may only read it.
-        tag: the serial number that the guest sees, by which programs there find it, in place of its id: 1 to 20
+        serial: the serial number that the guest sees, by which programs there find it, in place of its id: 1 to 20
             letters, digits, ``_`` or ``-``.
+        tag: what programs in the guest are to know it by, with its address in their first-boot data: 1 to 60 characters
+            without ``/`` and ``,``.
     """
 
     id: str
@@ -53,6 +56,7 @@ class Volume:
     encryption: LuksEncryption | None = None
     shared: bool = False
     read_only: bool = False
+    serial: str | None = None
     tag: str | None = None
 
     def __post_init__(self) -> None:
@@ -67,9 +71,10 @@ class Volume:
             check_type("encryption", self.encryption, LuksEncryption, "a LuksEncryption")
             raw = getattr(self.connection, "format", ImageFormat.RAW) is ImageFormat.RAW
             check(raw, "encryption", self.encryption, "encryption of volumes in raw format only")
-        if self.tag is not None:
-            good = isinstance(self.tag, str) and TAG.fullmatch(self.tag) is not None
-            check(good, "tag", self.tag, "1 to 20 letters, digits, '_' or '-'")
+        if self.serial is not None:
+            good = isinstance(self.serial, str) and SERIAL.fullmatch(self.serial) is not None
+            check(good, "serial", self.serial, "1 to 20 letters, digits, '_' or '-'")
+        check_tag(self.tag)
 
     def features(self) -> Iterator[tuple[Feature, str]]:
         """What an endpoint must declare for this volume, each with the field that asks for it."""
@@ -83,6 +88,8 @@ class Volume:
             yield Feature.VOLUME_SHARED, "shared"
         if self.read_only:
             yield Feature.VOLUME_READ_ONLY, "read_only"
+        if self.serial is not None:
+            yield Feature.VOLUME_SERIAL, "serial"
         if self.tag is not None:
             yield Feature.VOLUME_TAG, "tag"
 
@@ -100,6 +107,8 @@ class AttachedVolume:
         shared: whether other guests may use it at the same time.
         read_only: whether the guest may only read it.
         serial: the serial number by which the guest knows it; None when not known. A bus may show only its beginning.
+        tag: the tag that the guest is told of it; None for none.
+        address: where the guest's system finds it; None when not known.
     """
 
     id: str
@@ -110,6 +119,8 @@ class AttachedVolume:
     shared: bool = False
     read_only: bool = False
     serial: str | None = None
+    tag: str | None = None
+    address: DeviceAddress | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +133,10 @@ class VolumeConnector:
         wwpns: port names of its fibre channel adapters.
         wwnns: node names of these.
         addresses: IP addresses that it reaches storage from, as far as known.
+        nqn: its NVMe qualified name; None when it has none.
+        nvme_host_id: the uuid that goes with it; None when it has none.
+        system_uuid: uuid of its machine; None when not known.
+        multipath: whether it reaches a volume that it connects over all paths that there are.
     """
 
     node: str
@@ -129,3 +144,7 @@ class VolumeConnector:
     wwpns: tuple[str, ...] = ()
     wwnns: tuple[str, ...] = ()
     addresses: tuple[str, ...] = ()
+    nqn: str | None = None
+    nvme_host_id: str | None = None
+    system_uuid: str | None = None
+    multipath: bool = False

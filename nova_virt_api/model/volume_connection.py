@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 from nova_virt_api.capability import Feature
 from nova_virt_api.errors import InvalidSpec
 from nova_virt_api.model.check import check, check_integer, check_text, check_type, frozen_tuple
+from nova_virt_api.model.host_connection import HostConnection
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.secret import Secret
 
@@ -187,10 +188,21 @@ class OpaqueVolume:
             raise InvalidSpec("properties", self.properties, "a JSON object")
 
 
-VolumeConnection: TypeAlias = IscsiVolume | FileVolume | BlockVolume | NbdVolume | NfsVolume | RbdVolume | OpaqueVolume
+VolumeConnection: TypeAlias = (
+    IscsiVolume | FileVolume | BlockVolume | NbdVolume | NfsVolume | RbdVolume | HostConnection | OpaqueVolume
+)
 """How a volume is reached."""
 
-CONNECTIONS: Final = (IscsiVolume, FileVolume, BlockVolume, NbdVolume, NfsVolume, RbdVolume, OpaqueVolume)
+CONNECTIONS: Final = (
+    IscsiVolume,
+    FileVolume,
+    BlockVolume,
+    NbdVolume,
+    NfsVolume,
+    RbdVolume,
+    HostConnection,
+    OpaqueVolume,
+)
 
 NEEDED: Final[dict[type, Feature]] = {
     FileVolume: Feature.HOST_VOLUMES,
@@ -198,6 +210,7 @@ NEEDED: Final[dict[type, Feature]] = {
     NbdVolume: Feature.NBD_VOLUMES,
     NfsVolume: Feature.NFS_VOLUMES,
     RbdVolume: Feature.RBD_VOLUMES,
+    HostConnection: Feature.HOST_CONNECTIONS,
 }
 """What an endpoint has to declare for a way to reach a volume; every one that has volumes at all takes the others."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nova_virt_api.errors import InvalidSpec
 from nova_virt_api.model.cloud_init import LARGEST, CloudInit
+from nova_virt_api.model.device_tag import LONGEST_TAG, TAG
 from nova_virt_api.model.disk import SERIAL, Disk, DiskBus, DiskCache
 from nova_virt_api.model.identity import stable_uuid
 from nova_virt_api.model.nic import Nic, NicModel
@@ -78,6 +79,7 @@ DISK: Final = Fields(
         "cache": Choice(DiskCache),
         "discard": Flag(),
         "serial": Text(pattern=f"^{SERIAL.pattern}$"),
+        "tag": Text(pattern=TAG, maxLength=LONGEST_TAG),
     },
 )
 NIC: Final = Fields(
@@ -92,6 +94,7 @@ NIC: Final = Fields(
         "mtu": Integer(68, 65535),
         "link_up": Flag(),
         "binding": Port(),
+        "tag": Text(pattern=TAG, maxLength=LONGEST_TAG),
     },
 )
 CLOUD_INIT: Final = CloudInitFields(

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from nova_virt_api.config.secret_reference import FORMS, READERS, resolve
 from nova_virt_api.errors import ConfigError, InvalidSpec
+from nova_virt_api.model.device_tag import LONGEST_TAG, TAG
 from nova_virt_api.model.disk import DiskBus
+from nova_virt_api.model.host_connection import LARGEST_JSON, HostConnection
 from nova_virt_api.model.image import ImageFormat
-from nova_virt_api.model.volume import TAG, LuksEncryption, Volume
+from nova_virt_api.model.volume import SERIAL, LuksEncryption, Volume
 from nova_virt_api.model.volume_connection import (
     HIGHEST_LUN,
     LONGEST_PATH,
@@ -97,6 +99,14 @@ CONNECTIONS: Final = {
             "key": SecretText(),
         },
     ),
+    "host": Fields(
+        HostConnection,
+        {
+            "protocol": Text(maxLength=63),
+            "properties": Text(maxLength=LARGEST_JSON),
+            "secrets": SecretText(),
+        },
+    ),
     "opaque": Fields(OpaqueVolume, {"kind": Text(maxLength=63), "properties": SecretText()}),
 }
 """Forms of a connection by the key that tells which it is."""
@@ -135,6 +145,7 @@ VOLUME: Final = Fields(
         "encryption": Fields(LuksEncryption, {"passphrase": SecretText()}),
         "shared": Flag(),
         "read_only": Flag(),
-        "tag": Text(pattern=f"^{TAG.pattern}$"),
+        "serial": Text(pattern=f"^{SERIAL.pattern}$"),
+        "tag": Text(pattern=TAG, maxLength=LONGEST_TAG),
     },
 )

@@ -4,11 +4,12 @@ import io
 import json
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 from uuid import UUID
 
 from nova_virt_api.model.cloud_init import CloudInit
+from nova_virt_api.toolkit.device_list import DEVICES_FILE, TaggedDevice, devices_file
 
 VOLUME_ID: Final = "cidata"
 """The label by which NoCloud finds its medium."""
@@ -30,7 +31,11 @@ _TEXT_OR_FLOAT: Final = re.compile(r'("[^"\\]*(?:\\.[^"\\]*)*")|(?<![\d.])(\d+)(
 """A text of JSON, which is to stay, or digits that YAML takes for a number only with a point behind them."""
 
 
-def nocloud_seed(cloud_init: CloudInit, uuid: UUID, name: str) -> bytes:
+DIRECTORY: Final = 2
+"""Flag of a directory record that is one of a directory (ECMA-119, 9.1.6)."""
+
+
+def nocloud_seed(cloud_init: CloudInit, uuid: UUID, name: str, devices: Sequence[TaggedDevice] | None = None) -> bytes:
     """The medium's bytes: volume ``cidata`` with ``meta-data``, ``user-data`` and, if given, ``network-config``.
 
     The same input gives the same bytes, so that a repeated spawn finds its medium unchanged; they bear a fixed date.
@@ -39,11 +44,16 @@ def nocloud_seed(cloud_init: CloudInit, uuid: UUID, name: str) -> bytes:
         cloud_init: what the guest is to read.
         uuid: becomes ``instance-id``; another one makes cloud-init run its first-boot steps again.
         name: becomes the host name unless ``cloud_init`` gives one.
+        devices: the guest's tagged devices, for which the medium also has OpenStack's ``meta_data.json``; None leaves
+            that out.
     """
     files = {"meta-data": meta_data(cloud_init, uuid, name), "user-data": cloud_init.user_data}
     if cloud_init.network_config is not None:
         files["network-config"] = cloud_init.network_config
-    image = bytearray(iso({file_name: text.encode() for file_name, text in files.items()}))
+    contents = {file_name: text.encode() for file_name, text in files.items()}
+    if devices is not None:
+        contents[DEVICES_FILE] = devices_file(uuid, cloud_init.hostname or name, name, devices)
+    image = bytearray(iso(contents))
     fix_dates(image)
     return bytes(image)
 
@@ -65,13 +75,23 @@ def _for_yaml(text: str) -> str:
 
 
 def iso(files: dict[str, bytes]) -> bytes:
-    """An ISO 9660 image with Joliet and Rock Ridge names, holding these files in its root."""
+    """An ISO 9660 image with Joliet and Rock Ridge names, holding these files, by their paths from its root."""
     import pycdlib
 
     image = pycdlib.PyCdlib()
     image.new(interchange_level=1, vol_ident=VOLUME_ID, joliet=3, rock_ridge="1.09")
-    for number, (name, content) in enumerate(files.items()):
-        image.add_fp(io.BytesIO(content), len(content), f"/FILE{number}.;1", rr_name=name, joliet_path=f"/{name}")
+    short = {"": ""}
+    for number, (path, content) in enumerate(files.items()):
+        *folders, name = path.split("/")
+        above = ""
+        for folder in folders:
+            inner = f"{above}/{folder}"
+            if inner not in short:
+                short[inner] = f"{short[above]}/DIR{len(short)}"
+                image.add_directory(short[inner], rr_name=folder, joliet_path=inner)
+            above = inner
+        place = f"{short[above]}/FILE{number}.;1"
+        image.add_fp(io.BytesIO(content), len(content), place, rr_name=name, joliet_path=f"/{path}")
     written = io.BytesIO()
     image.write_fp(written)
     image.close()
@@ -79,15 +99,23 @@ def iso(files: dict[str, bytes]) -> bytes:
 
 
 def fix_dates(image: bytearray) -> None:
-    """Replace the dates of writing in an image whose only directory is the root."""
+    """Replace the dates of writing."""
     for descriptor in volume_descriptors(image):
         for offset in VOLUME_DATES:
             image[descriptor + offset : descriptor + offset + len(VOLUME_TIME)] = VOLUME_TIME
         root = descriptor + ROOT_RECORD
         image[root + RECORD_DATE : root + RECORD_DATE + len(RECORD_TIME)] = RECORD_TIME
-        extent, length = (struct.unpack_from("<I", image, root + offset)[0] for offset in (2, 10))
-        for record in directory_records(image, extent * SECTOR, length):
-            fix_record(image, record)
+        fix_directory(image, root)
+
+
+def fix_directory(image: bytearray, directory: int) -> None:
+    """Replace the dates in a directory, given by its record, and in those below it."""
+    extent, length = (struct.unpack_from("<I", image, directory + offset)[0] for offset in (2, 10))
+    for record in directory_records(image, extent * SECTOR, length):
+        fix_record(image, record)
+        itself_or_parent = image[record + 32] == 1 and image[record + 33] in (0, 1)
+        if image[record + 25] & DIRECTORY and not itself_or_parent:
+            fix_directory(image, record)
 
 
 def fix_record(image: bytearray, record: int) -> None:

@@ -87,7 +87,7 @@ def test_a_spec_file_with_a_slip_names_field_and_line(nova_virt: Run, places: Pa
     assert ran.code == 7
     assert ran.error == (
         "nova-virt create web: disks[0].siez: got an unknown field, allowed is one of: source, size_bytes, pool, bus,"
-        " limits, cache, discard, serial; did you mean 'size_bytes'?; see web.yaml, line 5"
+        " limits, cache, discard, serial, tag; did you mean 'size_bytes'?; see web.yaml, line 5"
     )
 
 

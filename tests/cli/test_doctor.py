@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -98,3 +99,15 @@ def test_debug_shows_the_cause_of_a_finding(command: Run) -> None:
     ran = command("--debug --driver nope doctor")
     assert ran.code == 1
     assert "DriverNotFound" in ran.err
+
+
+def test_the_default_profile_is_what_is_looked_at(nova_virt: Run, places: Path) -> None:
+    directory = places / "xdg_config_home" / "nova-virt"
+    directory.mkdir(parents=True)
+    (directory / "profiles.yaml").write_text("default: toy\nprofiles: {toy: {driver: fake}}\n")
+    found = nova_virt("doctor -f json", driver=None).json
+    assert {finding["driver"] for finding in found} == {"fake"}
+    (directory / "profiles.yaml").write_text("profiles: {toy: {driver: fake}}\n")
+    ran = nova_virt("doctor -f json", driver=None)
+    assert {finding["driver"] for finding in ran.json} > {"fake"}
+    assert "NOVA_VIRT_PROFILE" in ran.err

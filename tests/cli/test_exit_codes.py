@@ -64,6 +64,7 @@ Run = Callable[..., Any]
         ("lst", 2, "there is no command 'lst'; did you mean 'list'?"),
         ("pool", 2, "did you mean 'pool list'?"),
         ("creat new", 2, "there is no command 'creat new'; did you mean 'create'?"),
+        ("destroy web", 2, "did you mean 'delete'?"),
         ("--nope", 2, "there is no option '--nope'"),
         ("stop web --grace soon", 2, "argument --grace"),
         ("stop web --force --grace 3", 2, "not allowed with argument"),

@@ -36,8 +36,9 @@ def legacy() -> None:
 def test_interfaces_come_and_go(nova_virt: Run, web: str) -> None:
     (first,) = nova_virt("interface list web -f json").json
     assert first["network"] == "default"
-    added = nova_virt("interface attach web --mac 52-54-00-00-AA-01 --model e1000 --vif port-1 -f json").json
+    added = nova_virt("interface attach web --mac 52-54-00-00-AA-01 --model e1000 --vif port-1 --tag back -f json").json
     assert (added["mac"], added["model"], added["vif_id"]) == ("52:54:00:00:aa:01", "e1000", "port-1")
+    assert (first["tag"], added["tag"], added["address"]) == (None, "back", "0000:00:01.0")
     assert nova_virt("interface list web -f json").json == [first, added]
     ran = nova_virt("interface detach web", added["id"])
     assert ran.out == f"web has no interface {added['id']}\n"
@@ -133,12 +134,13 @@ def test_what_a_node_has_and_is_called(nova_virt: Run) -> None:
 def test_volumes_come_go_grow_and_are_swapped(nova_virt: Run, web: str, places: Path) -> None:
     (places / "passphrase").write_text("hunter2")
     (places / "data.yaml").write_text(
-        "id: data\nconnection: {file: {path: /srv/data.raw}}\nencryption: {passphrase: {file: passphrase}}\ntag: db\n"
+        "id: data\nconnection: {file: {path: /srv/data}}\nencryption: {passphrase: {file: passphrase}}\nserial: db\n"
     )
     (places / "new.yaml").write_text("id: new\nconnection: {nbd: {host: 192.0.2.7}}\n")
     data, new = places / "data.yaml", places / "new.yaml"
-    attached = nova_virt(f"volume attach web {data} -f json").json
+    attached = nova_virt(f"volume attach web {data} --tag database -f json").json
     assert (attached["id"], attached["encrypted"], attached["serial"]) == ("data", True, "db")
+    assert nova_virt("volume list web -f value -c tag -c address").out == "database 0002:00:00.0\n"
     assert nova_virt("volume extend web data 2G").out == "web sees volume data with 2G\n"
     assert nova_virt("volume extend web data 1G").code != 0
     assert nova_virt(f"volume swap web data {new} -f value -c id").out == "new\n"

@@ -29,7 +29,10 @@ def test_a_volume_through_its_life(nova_virt: Run, web: str, image: Path, places
     )
     refused = nova_virt("volume delete data")
     assert (refused.code, "is used by guest" in refused.error) == (6, True)
-    assert nova_virt(f"volume detach web {made['id']}").code == 0
+    assert nova_virt("volume detach web data").out == "web has no volume data, and had none\n"
+    assert nova_virt("volume list web -f value -c id").out == f"{made['id']}\n"
+    assert nova_virt("volume detach web stored:data").out == "web has no volume stored:data\n"
+    assert nova_virt("volume list web -f json").json == []
     assert nova_virt("volume resize data 4M -f value -c size_bytes").out == f"{4 * 1024**2}\n"
     target = places / "back.raw"
     assert nova_virt(f"volume download data {target} -f json").json["virtual_size_bytes"] == 4 * 1024**2

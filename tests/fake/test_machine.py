@@ -35,6 +35,20 @@ def test_processors_are_dedicated_to_one_guest_until_it_goes(
     assert (pcpu.total, pcpu.used) == (4, 3)
 
 
+def test_the_only_cell_of_a_host_tells_which_processors_are_for_whom(
+    fake_compute: virt.Compute, make_spec: Callable[..., virt.InstanceSpec]
+) -> None:
+    (cell,) = fake_compute.inventory().cells
+    assert (cell.dedicated, cell.shared) == ((64, 65, 66, 67), tuple(range(64)))
+    memory = make_spec().memory_bytes
+    with pytest.raises(virt.InvalidSpec) as refused:
+        fake_compute.spawn(make_spec(vcpus=1, numa=[virt.NumaCell(vcpus=[0], memory_bytes=memory, host_cell=1)]))
+    assert refused.value.field == "numa[0].host_cell"
+    here = virt.NumaCell(vcpus=[0], memory_bytes=memory, host_cell=cell.id)
+    guest = fake_compute.spawn(make_spec(vcpus=1, numa=[here]))
+    assert guest.power_state is virt.PowerState.RUNNING
+
+
 def test_without_processors_set_aside_it_is_not_supported(make_spec: Callable[..., virt.InstanceSpec]) -> None:
     with virt.connect("fake", dedicated_cpus=0) as compute:
         with pytest.raises(virt.NotSupported, match="dedicated_cpus"):

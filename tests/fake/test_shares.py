@@ -130,3 +130,17 @@ def test_running_guests_are_left_alone_where_they_must_be(
     assert caught.value.required == (virt.PowerState.SHUTDOWN,)
     with pytest.raises(virt.InvalidState):
         fake_compute.detach_share(guest, "one")
+
+
+def test_a_guest_that_shares_stays_on_its_host(
+    fake_compute: virt.Compute, off: virt.Instance, connect: Connect
+) -> None:
+    there = connect()
+    fake_compute.attach_share(off, share("papers"))
+    with pytest.raises(virt.MigrationError, match="papers"):
+        fake_compute.cold_migrate(off, to=there)
+    assert there.instances() == ()
+    fake_compute.revert_resize(off)
+    assert [one.tag for one in fake_compute.shares(off)] == ["papers"]
+    fake_compute.detach_share(off, "papers")
+    assert fake_compute.cold_migrate(off, to=there).uuid == off.uuid

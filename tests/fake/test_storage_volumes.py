@@ -1,6 +1,7 @@
 """Volumes that the fake driver keeps in its pools."""
 
 import asyncio
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,17 @@ def test_a_volume_through_its_life(
         fake_compute.download_volume(made, virt.LocalTarget(target, virt.ImageFormat.RAW))
     assert [fake_compute.delete_volume(made) for _ in range(2)] == [True, False]
     assert fake_compute.stored_volumes() == ()
+
+
+def test_a_guest_is_no_rest_of_a_volume(fake_compute: virt.Compute, web: virt.Instance, make_spec: Any) -> None:
+    """A volume that is asked for by a guest's uuid neither takes its place nor takes its record along."""
+    with pytest.raises(virt.VolumeExists, match="uuid of a guest"):
+        fake_compute.create_volume(dataclasses.replace(SPEC, id=web.uuid))
+    assert fake_compute.instance(web, fresh=True) == web
+    made = fake_compute.create_volume(SPEC)
+    later = fake_compute.spawn(make_spec("later", uuid=made.id))
+    assert fake_compute.delete_volume(made)
+    assert fake_compute.instance(later, fresh=True).owned
 
 
 def test_a_volume_in_qcow2_is_an_image(fake_compute: virt.Compute, image: virt.LocalFile, tmp_path: Path) -> None:

@@ -18,7 +18,8 @@ DATA = virt.Volume(
     bus=virt.DiskBus.SCSI,
     encryption=virt.LuksEncryption(passphrase=virt.Secret("PASSWORD-5aZ")),
     read_only=True,
-    tag="database",
+    serial="database",
+    tag="db",
 )
 NEW = virt.Volume(id="new", connection=virt.FileVolume(path="/srv/new.raw"))
 
@@ -29,7 +30,14 @@ def ids(compute: virt.Compute, guest: virt.Instance) -> list[str]:
 
 def test_a_volume_comes_and_goes(fake_compute: virt.Compute, fake_switches: Switches, web: virt.Instance) -> None:
     wanted = virt.AttachedVolume(
-        id="data", device="volume0", bus=virt.DiskBus.SCSI, encrypted=True, read_only=True, serial="database"
+        id="data",
+        device="volume0",
+        bus=virt.DiskBus.SCSI,
+        encrypted=True,
+        read_only=True,
+        serial="database",
+        tag="db",
+        address=virt.DeviceAddress(bus=virt.DeviceBus.SCSI, text="2:0:0:0"),
     )
     for _ in range(2):
         assert fake_compute.attach_volume(web, DATA) == wanted
@@ -112,7 +120,7 @@ def test_refusals(fake_compute: virt.Compute, web: virt.Instance, make_spec: Any
         (virt.Feature.VOLUME_ENCRYPTION, DATA, "volume.encryption"),
         (virt.Feature.VOLUME_SHARED, replace(NEW, shared=True), "volume.shared"),
         (virt.Feature.VOLUME_READ_ONLY, DATA, "volume.read_only"),
-        (virt.Feature.VOLUME_TAG, DATA, "volume.tag"),
+        (virt.Feature.VOLUME_SERIAL, DATA, "volume.serial"),
     ],
 )
 def test_what_is_not_declared_is_refused(

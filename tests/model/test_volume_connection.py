@@ -10,6 +10,7 @@ from nova_virt_api import (
     DiskBus,
     Feature,
     FileVolume,
+    HostConnection,
     ImageFormat,
     InvalidSpec,
     LuksEncryption,
@@ -44,8 +45,9 @@ KEY = Secret("AQD-hush")
         (lambda: RbdVolume(pool="p", image="i", user="u"), "key"),
         (lambda: RbdVolume(pool="p", image="i", key=KEY), "key"),
         (lambda: LuksEncryption(passphrase="hush"), "passphrase"),  # type: ignore[arg-type]
-        (lambda: Volume(id="v", connection=FileVolume(path="/a"), tag="ä"), "tag"),
-        (lambda: Volume(id="v", connection=FileVolume(path="/a"), tag="x" * 21), "tag"),
+        (lambda: Volume(id="v", connection=FileVolume(path="/a"), serial="ä"), "serial"),
+        (lambda: Volume(id="v", connection=FileVolume(path="/a"), serial="x" * 21), "serial"),
+        (lambda: Volume(id="v", connection=FileVolume(path="/a"), tag="a/b"), "tag"),
         (lambda: Volume(id="v", connection=FileVolume(path="/a"), bus="virtio"), "bus"),  # type: ignore[arg-type]
         (lambda: Volume(id="v", connection=FileVolume(path="/a"), shared=1), "shared"),  # type: ignore[arg-type]
         (
@@ -73,6 +75,7 @@ def test_each_field_asks_for_its_feature() -> None:
         encryption=LuksEncryption(passphrase=KEY),
         shared=True,
         read_only=True,
+        serial="s",
         tag="t",
     )
     assert list(volume.features()) == [
@@ -81,6 +84,7 @@ def test_each_field_asks_for_its_feature() -> None:
         (Feature.VOLUME_ENCRYPTION, "encryption"),
         (Feature.VOLUME_SHARED, "shared"),
         (Feature.VOLUME_READ_ONLY, "read_only"),
+        (Feature.VOLUME_SERIAL, "serial"),
         (Feature.VOLUME_TAG, "tag"),
     ]
     assert "hush" not in repr(volume)
@@ -93,6 +97,7 @@ def test_each_field_asks_for_its_feature() -> None:
         (NbdVolume(socket="/run/a"), [Feature.NBD_VOLUMES]),
         (NfsVolume(server="a", export="/b", path="c"), [Feature.NFS_VOLUMES]),
         (RbdVolume(monitors=("a:1",), pool="b", image="c", user="d", key=KEY), [Feature.RBD_VOLUMES]),
+        (HostConnection(protocol="nvmeof", properties="{}"), [Feature.HOST_CONNECTIONS]),
         (OpaqueVolume("iscsi", Secret("{}")), []),
     ],
     ids=lambda value: type(value).__name__,

@@ -184,7 +184,11 @@ PROPERTIES = "volumes[0].connection.opaque.properties"
         (BASE + "extras: []", "extras", "an unknown field"),
         (BASE + "volumes: [{id: v}]", "volumes[0].connection", "it must be given"),
         (VOLUME + "{iscsi: {iqn: a, portal: nowhere}}", "volumes[0].connection.iscsi.portal", "address:port"),
-        (VOLUME + "{nvme: {x: y}}", "volumes[0].connection", "the keys: iscsi, file, block, nbd, nfs, rbd, opaque"),
+        (
+            VOLUME + "{nvme: {x: y}}",
+            "volumes[0].connection",
+            "the keys: iscsi, file, block, nbd, nfs, rbd, host, opaque",
+        ),
         (VOLUME + "{iscsi: {}, opaque: {}}", "volumes[0].connection", "one of the keys"),
         (VOLUME + "hunter2", "volumes[0].connection", "one of the keys"),
         (VOLUME + "{opaque: hunter2}", "volumes[0].connection", "a mapping as its value"),

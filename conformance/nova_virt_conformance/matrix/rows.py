@@ -139,6 +139,12 @@ ROWS: Final = (
     Row(Feature.NIC_QUEUES, "Network", "NIC queues", "Lets several of a guest's processors work on one interface."),
     Row(Feature.NIC_MTU, "Network", "MTU", "Gives an interface the largest packet that was asked for."),
     Row(Feature.NIC_LINK, "Network", "Link", "Makes an interface with its cable plugged out."),
+    Row(
+        Feature.NIC_TAG,
+        "Network",
+        "Tagged interfaces",
+        "Tells the guest the tags of its interfaces and where they are; those that come later at its next start.",
+    ),
     Row(Feature.NIC_VIF, "Network", "VIF", "Connects a guest by an interface that a network service made."),
     Row(
         Capability.INTERFACES,

@@ -143,6 +143,12 @@ STORAGE_ROWS: Final = (
     Row(Feature.DISK_DISCARD, "Disks and images", "Discard", "Gives back, or keeps, the space that a guest discards."),
     Row(Feature.DISK_SERIAL, "Disks and images", "Disk serial", "Shows the guest a serial number for a disk."),
     Row(
+        Feature.DISK_TAG,
+        "Disks and images",
+        "Tagged disks",
+        "Tells the guest the tags of its own disks and where it finds them, in its first-boot data.",
+    ),
+    Row(
         Feature.ATTACH_VOLUMES,
         "Disks and images",
         "Attach and detach volumes",
@@ -175,10 +181,16 @@ STORAGE_ROWS: Final = (
     ),
     Row(Feature.VOLUME_READ_ONLY, "Disks and images", "Read-only volumes", "Keeps a guest from writing to a volume."),
     Row(
+        Feature.VOLUME_SERIAL,
+        "Disks and images",
+        "Volume serial",
+        "Shows the guest a serial number for a volume in place of its id.",
+    ),
+    Row(
         Feature.VOLUME_TAG,
         "Disks and images",
         "Tagged volumes",
-        "Gives a volume a serial number by which programs in the guest find it.",
+        "Tells the guest the tags of its volumes and where they are; those that come later at its next start.",
     ),
     Row(
         Feature.HOST_VOLUMES,
@@ -189,6 +201,12 @@ STORAGE_ROWS: Final = (
     Row(Feature.NBD_VOLUMES, "Disks and images", "NBD", "Uses volumes of NBD servers."),
     Row(Feature.NFS_VOLUMES, "Disks and images", "NFS", "Uses files of NFS servers as volumes, without a mount."),
     Row(Feature.RBD_VOLUMES, "Disks and images", "RBD", "Uses volumes of Ceph clusters."),
+    Row(
+        Feature.HOST_CONNECTIONS,
+        "Disks and images",
+        "Volumes that the host connects",
+        "Lets the hypervisor's host log in to the storage first, e.g. by fibre channel, and out at the end.",
+    ),
     Row(
         Capability.SHARES,
         "Disks and images",

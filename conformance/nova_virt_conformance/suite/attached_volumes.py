@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +13,7 @@ from nova_virt_api.driver.driver import Driver
 from nova_virt_api.driver.volumes import Volumes
 from nova_virt_api.errors import Cancelled, InvalidSpec
 from nova_virt_api.model.disk import DiskBus
+from nova_virt_api.model.host_connection import HostConnection
 from nova_virt_api.model.instance import Instance, PowerOff, PowerState
 from nova_virt_conformance.aftermath import leaving_as_is, leaving_nothing
 from nova_virt_conformance.calls import GROWN, NO_VOLUME
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
     from nova_virt_api.compute.operation import Operation
     from nova_virt_api.model.volume import AttachedVolume, Volume
 
-TAG: Final = "conformance-4711"
+SERIAL: Final = "conformance-4711"
 BOTH = pytest.mark.parametrize("state", [RUNNING, SHUTDOWN], ids=lambda state: state.value)
 """A guest that gets it at once, and one that has it when it starts."""
 
@@ -250,11 +252,11 @@ def test_volume_is_read_only(lab: Lab) -> None:
     check_kept(lab, replace(lab.rig.volume(), read_only=True), read_only=True)
 
 
-@covers(Feature.VOLUME_TAG, Volumes.attach_volume)
+@covers(Feature.VOLUME_SERIAL, Volumes.attach_volume)
 @needs(Feature.ATTACH_VOLUMES)
-def test_volume_has_its_tag(lab: Lab) -> None:
-    """A volume's tag is the serial number that the guest sees."""
-    check_kept(lab, replace(lab.rig.volume(), tag=TAG), serial=TAG)
+def test_volume_has_its_serial(lab: Lab) -> None:
+    """A volume has the serial number that was asked for."""
+    check_kept(lab, replace(lab.rig.volume(), serial=SERIAL), serial=SERIAL)
 
 
 @covers(Feature.VOLUME_SHARED, Volumes.attach_volume)
@@ -312,6 +314,37 @@ def test_volume_of_an_nfs_server_is_used(lab: Lab) -> None:
 def test_volume_of_a_ceph_cluster_is_used(lab: Lab) -> None:
     """A running guest uses a block device of a Ceph cluster."""
     check_used(lab, Feature.RBD_VOLUMES, RUNNING)
+
+
+@BOTH
+@covers(Feature.HOST_CONNECTIONS, Volumes.attach_volume)
+@needs(Feature.ATTACH_VOLUMES)
+def test_volume_that_the_host_connects_is_used(lab: Lab, state: PowerState) -> None:
+    """A guest uses a volume that its host connects; with it goes all that the host had made of it."""
+    check_connected(lab, lab.guest(state), lab.rig.special_volume(Feature.HOST_CONNECTIONS))
+
+
+@pytest.mark.parametrize("protocol", ["fibre_channel", "nvmeof", "iscsi"])
+@covers(Feature.HOST_CONNECTIONS, Volumes.attach_volume)
+@needs(Feature.ATTACH_VOLUMES)
+def test_volume_of_a_fabric_is_used(lab: Lab, protocol: str) -> None:
+    """The same for what hosts connect by adapters of theirs, or over many paths."""
+    volume = lab.rig.fabric_volume(protocol)
+    check_connected(lab, lab.guest(RUNNING), volume)
+
+
+def check_connected(lab: Lab, guest: Instance, volume: Volume) -> None:
+    """See that a guest gets a volume that its host connects, that nobody sees its password, and that all goes again."""
+    way = volume.connection
+    if isinstance(way, HostConnection) and way.secrets is not None:
+        lab.secrets.add(json.loads(way.secrets.reveal()).values())
+    with leaving_nothing(lab, "an attach and a detach"):
+        added = attach(lab, guest, volume)
+        assert attach(lab, guest, volume) == added
+        assert ids(lab.second, guest) == [volume.id]
+        check_backend(lab, guest)
+        detach(lab, guest, added)
+    assert ids(lab.compute, guest) == []
 
 
 def check_used(lab: Lab, feature: Feature, state: PowerState) -> None:

@@ -85,6 +85,27 @@ def test_resources_make_sense(compute: Compute) -> None:
 
 
 @covers(Promise.INVENTORY, Driver.inventory)
+def test_cells_of_a_node(compute: Compute) -> None:
+    """A processor is in one NUMA cell, whose parts are its own; those that can be dedicated are counted as PCPU."""
+    inventory = inventory_of(compute)
+    if not inventory.cells:
+        raise NotApplicable("the endpoint tells no NUMA cells")
+    assert len({cell.id for cell in inventory.cells}) == len(inventory.cells), "a cell twice"
+    everywhere = [cpu for cell in inventory.cells for cpu in cell.cpus]
+    assert len(everywhere) == len(set(everywhere)), "a processor in two cells"
+    for cell in inventory.cells:
+        of_cores = [cpu for core in cell.siblings for cpu in core]
+        assert len(of_cores) == len(set(of_cores)), f"cell {cell.id}: a processor in two cores"
+        for part in (cell.dedicated, cell.shared, of_cores):
+            assert set(part) <= set(cell.cpus), f"cell {cell.id} has no processors {set(part) - set(cell.cpus)}"
+        for pages in cell.pages:
+            assert 0 <= pages.free <= pages.total, f"cell {cell.id}: {pages.free} of {pages.total} pages free"
+    given = [item.total for item in inventory.resources if item.resource_class == "PCPU"]
+    dedicated = sum(len(cell.dedicated) for cell in inventory.cells)
+    assert sum(given) == dedicated, f"{dedicated} processors of cells can be dedicated, and PCPU has {given}"
+
+
+@covers(Promise.INVENTORY, Driver.inventory)
 def test_used_counts_a_guest(lab: Lab) -> None:
     """What is in use grows by what a running guest was given, and shrinks again when it is gone."""
     if lab.whole_nodes:

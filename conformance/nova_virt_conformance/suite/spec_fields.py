@@ -14,6 +14,7 @@ from nova_virt_api.driver.driver import Driver
 from nova_virt_api.errors import InvalidSpec, NotSupported, StateAfter
 from nova_virt_api.model.cloud_init import CloudInit
 from nova_virt_api.model.disk import Blank, Disk, DiskBus
+from nova_virt_api.model.host_connection import HostConnection
 from nova_virt_api.model.image import BackendUrl, Checksum
 from nova_virt_api.model.instance import DiskPolicy, Instance
 from nova_virt_api.model.nic import Nic, NicModel
@@ -297,11 +298,13 @@ def of_volumes(volume: Volume) -> Mapping[Feature, tuple[str, dict[str, Any]]]:
         Feature.VOLUME_ENCRYPTION: ("encryption", LuksEncryption(passphrase=Secret("conformance"))),
         Feature.VOLUME_SHARED: ("shared", True),
         Feature.VOLUME_READ_ONLY: ("read_only", True),
+        Feature.VOLUME_SERIAL: ("serial", "conformance"),
         Feature.VOLUME_TAG: ("tag", "conformance"),
         Feature.HOST_VOLUMES: ("connection", FileVolume(path="/conformance-none")),
         Feature.NBD_VOLUMES: ("connection", NbdVolume(host="192.0.2.7")),
         Feature.NFS_VOLUMES: ("connection", NfsVolume(server="192.0.2.7", export="/srv", path="none")),
         Feature.RBD_VOLUMES: ("connection", RbdVolume(pool="conformance", image="none")),
+        Feature.HOST_CONNECTIONS: ("connection", HostConnection(protocol="local", properties="{}")),
     }
     return {
         feature: (f"volumes[0].{field}", {"volumes": (replace(volume, **{field: value}),)})

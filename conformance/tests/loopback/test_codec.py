@@ -43,6 +43,7 @@ names = st.from_regex(r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,20}\Z")
 words = st.from_regex(r"\A[!-~]{1,20}\Z")
 macs = st.from_regex(r"\A52:54:00:[0-9a-f]{2}:[0-9a-f]{2}:[0-9a-f]{2}\Z")
 bridges = st.from_regex(r"\A[a-z0-9-]{1,15}\Z")
+tags = st.none() | st.from_regex(r"\A[ -+\-.0-~]{1,60}\Z")
 paths = names.map(lambda name: f"/{name}")
 checksums = st.builds(Checksum, digest=st.from_regex(r"\A[0-9a-f]{64}\Z"))
 urls = st.from_regex(r"\Ahttps://[a-z]{1,10}/[a-z]{0,10}(\?sig=[a-z]{1,5})?\Z")
@@ -65,6 +66,7 @@ CONSTRAINED: dict[tuple[str, str], st.SearchStrategy[Any]] = {
     ("CloudInit", "ssh_authorized_keys"): st.lists(words, max_size=2),
     ("Disk", "serial"): st.none() | st.from_regex(r"\A[A-Za-z0-9_.-]{1,20}\Z"),
     ("Disk", "size_bytes"): st.integers(1, 2**50),
+    ("Disk", "tag"): tags,
     ("InstanceSpec", "disks"): st.deferred(lambda: st.lists(values_of(CROSSING["Disk"]), max_size=2)),
     ("InstanceSpec", "extras"): st.just(()),
     ("InstanceSpec", "labels"): labels,
@@ -95,7 +97,8 @@ CONSTRAINED: dict[tuple[str, str], st.SearchStrategy[Any]] = {
     ("RbdVolume", "monitors"): st.lists(st.just("192.0.2.7:6789"), max_size=2).map(tuple),
     ("RbdVolume", "pool"): names,
     ("Volume", "encryption"): st.none(),
-    ("Volume", "tag"): st.none() | st.from_regex(r"\A[A-Za-z0-9_-]{1,20}\Z"),
+    ("Volume", "serial"): st.none() | st.from_regex(r"\A[A-Za-z0-9_-]{1,20}\Z"),
+    ("Volume", "tag"): tags,
     ("IscsiVolume", "lun"): st.integers(0, 2**64 - 1),
     ("IscsiVolume", "portal"): st.integers(1, 65535).map(lambda port: f"192.0.2.7:{port}"),
     ("BridgePort", "bridge"): bridges,
@@ -103,9 +106,13 @@ CONSTRAINED: dict[tuple[str, str], st.SearchStrategy[Any]] = {
     ("Nic", "mac"): st.none() | macs,
     ("Nic", "mtu"): st.none() | st.integers(68, 65535),
     ("Nic", "queues"): st.none() | st.integers(1, 256),
+    ("Nic", "tag"): tags,
+    ("DeviceAddress", "text"): words,
     ("OpaquePort", "properties"): st.dictionaries(words, TEXT, max_size=3).map(json.dumps),
     ("OvsPort", "bridge"): bridges,
     ("OvsPort", "vlan"): st.none() | st.integers(1, 4094),
+    ("HostConnection", "properties"): st.integers(0, 9).map(lambda lun: json.dumps({"target_lun": lun})),
+    ("HostConnection", "secrets"): st.none() | TEXT.map(lambda held: Secret(json.dumps({"auth_password": held}))),
     ("OpaqueVolume", "properties"): st.dictionaries(words, TEXT, max_size=3).map(lambda held: Secret(json.dumps(held))),
     ("StoredVolumeSpec", "format"): st.sampled_from([ImageFormat.QCOW2, ImageFormat.RAW]),
     ("StoredVolumeSpec", "name"): names,

@@ -49,6 +49,8 @@ class SubmitMigrating(SubmitFace):
         role = guarded("live_migrate", ref, lambda: admission.admitted_role(there, LiveMigration))
         for nic in nics or ():
             guarded("live_migrate", ref, lambda nic=nic: admission.admit_nic(there, nic))  # type: ignore[misc]
+        for volume in volumes or ():
+            guarded("live_migrate", ref, lambda volume=volume: admission.admit_volume(there, volume))  # type: ignore[misc]
         journey = Journey(ref, source, role)
         operation = Operation[Instance]("live_migrate", ref.uuid, timeout=timeout, on_progress=on_progress)
         return self._start(operation, lambda op: journey.run(op, nics=nics, volumes=volumes))
@@ -98,7 +100,8 @@ class ComputeMigrating(ComputeFace):
             guest: the guest.
             to: the destination, connected with the same driver and owner.
             nics: the guest's interfaces as they are to be there; None connects them to networks of the same names.
-            volumes: its storage services' volumes as the destination reaches them; None: as they are reached here.
+            volumes: its storage services' volumes as the destination reaches them; one that is not named is reached as
+                here, and one that needs a password has to be named.
             timeout: seconds until the deadline.
             on_progress: called whenever stage or progress changed.
 

@@ -10,6 +10,7 @@ from nova_virt_api.driver.operation import Operation
 from nova_virt_api.errors import InvalidSpec
 from nova_virt_api.fake.driver import FakeDriver
 from nova_virt_api.fake.volumes import attachment_of, exchanged
+from nova_virt_api.model.host_connection import HostConnection
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.image import BackendUrl
 from nova_virt_api.model.instance import Instance
@@ -176,6 +177,29 @@ class LogsChapPasswords(FakeDriver):
             if isinstance(volume.connection, IscsiVolume) and volume.connection.chap_password is not None:
                 LOG.debug("logging in to %s with %s", volume.id, volume.connection.chap_password.reveal())
         return super().spawn(spec, op)
+
+
+class KnowsOneFabric(FakeDriver):
+    """Of what a host connects, only that is understood which is there already."""
+
+    caught_by = "test_volume_of_a_fabric_is_used"
+
+    def attach_volume(self, guest: InstanceRef, volume: Volume, op: Operation) -> AttachedVolume:
+        way = volume.connection
+        if isinstance(way, HostConnection) and way.protocol != "local":
+            raise InvalidSpec("volume.connection.protocol", way.protocol, "local")
+        return super().attach_volume(guest, volume, op)
+
+
+class LogsFabricPasswords(FakeDriver):
+    """What a host logs in with is in the log."""
+
+    caught_by = "test_volume_that_the_host_connects_is_used"
+
+    def attach_volume(self, guest: InstanceRef, volume: Volume, op: Operation) -> AttachedVolume:
+        if isinstance(volume.connection, HostConnection):
+            LOG.warning("connecting by %s", volume.connection.revealed())
+        return super().attach_volume(guest, volume, op)
 
 
 class MakesUpConnectors(FakeDriver):

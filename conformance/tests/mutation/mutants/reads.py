@@ -115,6 +115,16 @@ class CountsNothing(FakeDriver):
         return dataclasses.replace(found, resources=tuple(dataclasses.replace(one, used=0) for one in found.resources))
 
 
+class ForgetsWhichProcessorsAreDedicated(FakeDriver):
+    """Has processors to dedicate, and does not say which."""
+
+    caught_by = "test_cells_of_a_node"
+
+    def inventory(self, node: str | None = None) -> Inventory:
+        found = super().inventory(node)
+        return dataclasses.replace(found, cells=tuple(dataclasses.replace(cell, dedicated=()) for cell in found.cells))
+
+
 class MakesUpTraits(FakeDriver):
     """Names traits as nobody else does."""
 

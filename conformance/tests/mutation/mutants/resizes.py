@@ -11,6 +11,7 @@ from nova_virt_api.fake.driver import FakeDriver
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import Instance
 from nova_virt_api.model.size import Size
+from nova_virt_api.model.ticket import Ticket
 
 
 class RevertKeepsWhatWasWritten(FakeDriver):
@@ -62,6 +63,32 @@ class MovedGuestsGoOnWaiting(FakeDriver):
             waits = any(found.resizing and not found.resizing.done for found in state.claimants(guest.uuid))
         if not waits:
             super().confirm_resize(guest, op)
+
+
+class OnlyCopiesAreGivenUp(FakeDriver):
+    """A guest that was prepared is removed when that is confirmed, wherever it is not."""
+
+    caught_by = "test_only_copy_is_not_given_up"
+
+    def confirm_resize(self, guest: InstanceRef, op: Operation) -> None:
+        with self.connection.world.changing() as state:
+            for found in state.claimants(guest.uuid):
+                if found.resizing is not None:
+                    state.put(replace(found, resizing=replace(found.resizing, made=True)))
+        super().confirm_resize(guest, op)
+
+
+class VolumesStayBehind(FakeDriver):
+    """A guest that was fetched uses none of its volumes."""
+
+    caught_by = "test_volumes_follow_a_guest"
+
+    def finish_resize(self, ticket: Ticket, op: Operation, **more: Any) -> Instance:
+        super().finish_resize(ticket, op, **more)
+        with self.connection.world.changing() as state:
+            for found in state.claimants(ticket.guest):
+                state.put(replace(found, attached=()))
+        return self.instance(InstanceRef(uuid=ticket.guest))
 
 
 class CpusGoWithTheNextStart(FakeDriver):
