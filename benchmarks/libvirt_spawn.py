@@ -96,7 +96,7 @@ def make_by_hand(native: Any, spec: virt.InstanceSpec, base: str, definition: st
     upload(native, claim, b"{}".ljust(CLAIM_BYTES))
     pool.createXML(volume_xml(f"{spec.uuid}.disk0.qcow2", GiB(1), "qcow2", base), 0)
     assert spec.cloud_init is not None
-    seed = nocloud_seed(spec.cloud_init, spec.uuid, spec.name)
+    seed = nocloud_seed(spec.cloud_init, spec.uuid, spec.name, devices=())
     upload(native, pool.createXML(volume_xml(f"{spec.uuid}.seed.iso", len(seed), "raw"), 0), seed)
     native.defineXML(definition).create()
 

@@ -74,6 +74,10 @@ NEVER: Final[Mapping[Capability | Feature, str]] = {
     **dict.fromkeys((Feature.DISK_LIMITS, Feature.DISK_CACHE, Feature.DISK_DISCARD, Feature.DISK_SERIAL), OWN_DISKS),
     **dict.fromkeys((Feature.NIC_BRIDGE, Feature.NIC_OVS, Feature.NIC_OPAQUE), "a machine is cabled to its switches"),
     **dict.fromkeys((Feature.NIC_LIMITS, Feature.NIC_QUEUES, Feature.NIC_MTU, Feature.NIC_LINK), OWN_CARDS),
+    **dict.fromkeys(
+        (Feature.NIC_TAG, Feature.DISK_TAG, Feature.VOLUME_TAG),
+        "Ironic does not tell where a machine's system finds its devices",
+    ),
     Feature.SECURE_BOOT: "this version of the driver does not ask Ironic for it",
     Feature.STATELESS_FIRMWARE: "a machine's firmware always keeps its variables",
     **dict.fromkeys(
@@ -114,11 +118,12 @@ NEVER: Final[Mapping[Capability | Feature, str]] = {
     Feature.VOLUME_ENCRYPTION: STORAGE_DECIDES,
     Feature.VOLUME_SHARED: STORAGE_DECIDES,
     Feature.VOLUME_READ_ONLY: STORAGE_DECIDES,
-    Feature.VOLUME_TAG: STORAGE_DECIDES,
+    Feature.VOLUME_SERIAL: STORAGE_DECIDES,
     Feature.HOST_VOLUMES: OTHER_PROTOCOL,
     Feature.NBD_VOLUMES: OTHER_PROTOCOL,
     Feature.NFS_VOLUMES: OTHER_PROTOCOL,
     Feature.RBD_VOLUMES: OTHER_PROTOCOL,
+    Feature.HOST_CONNECTIONS: OTHER_PROTOCOL,
     **dict.fromkeys((Capability.SHARES, Feature.ATTACH_SHARES, Feature.SHARE_READ_ONLY), NO_HOST),
     **dict.fromkeys(
         (Capability.CLONE, Feature.CLONE_LIVE, Feature.CLONE_QUIESCE, Feature.CLONE_NICS),

@@ -142,5 +142,9 @@ def needed(options: Any, name: str) -> str:
     """
     value = getattr(options, name)
     if value is None or not value:
-        raise ConfigError(name, f"auth_type {options.auth_type!r} needs it", hint=f"give {name}")
+        raise ConfigError(
+            name,
+            f"auth_type {options.auth_type!r} needs it",
+            hint=f"give {name}: in a profile, as a keyword, or by -o {name}=...",
+        )
     return str(value.reveal()) if hasattr(value, "reveal") else str(value)

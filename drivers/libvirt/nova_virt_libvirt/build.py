@@ -5,33 +5,38 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-import libvirt
-
 from nova_virt_api.driver.endpoint import Manage
 from nova_virt_api.driver.operation import CancelMode, Stage
-from nova_virt_api.errors import InstanceExists, InvalidSpec, NoCapacity, StorageError
+from nova_virt_api.errors import InvalidSpec, NoCapacity
 from nova_virt_api.model.disk import Blank, Disk, DiskBus
+from nova_virt_api.model.host_connection import HostConnection
 from nova_virt_api.model.image import ImageFormat, Native
 from nova_virt_api.model.labels import Labels
 from nova_virt_api.model.leftover import Leftover
 from nova_virt_api.model.record import Phase
 from nova_virt_api.toolkit.seed import nocloud_seed
 from nova_virt_libvirt.base_images import BaseImages
+from nova_virt_libvirt.connected_volumes import ConnectedVolumes, keep_secrets, not_yet, noted
 from nova_virt_libvirt.devices.disk import DiskFile
 from nova_virt_libvirt.devices.volume_disk import VolumeDisk
 from nova_virt_libvirt.domain_xml import Parts, domain_xml, machine_type
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.firmware import stateless_code
 from nova_virt_libvirt.foreign import looks_like
+from nova_virt_libvirt.host_connection_note import HostConnectionNote
 from nova_virt_libvirt.host_cpus import chosen
 from nova_virt_libvirt.maintenance import Maintenance
-from nova_virt_libvirt.metadata import Mark, erase_mark, write_mark
+from nova_virt_libvirt.metadata import Mark, erase_mark, read_mark, write_mark
 from nova_virt_libvirt.names import console_log_name, disk_name, seed_name
 from nova_virt_libvirt.native_call import in_time
 from nova_virt_libvirt.native_image import fetched
+from nova_virt_libvirt.opaque_volume import hosted
 from nova_virt_libvirt.ports import Ports, ports_of
 from nova_virt_libvirt.records import Records
 from nova_virt_libvirt.refused_hardware import refuse_hardware
+from nova_virt_libvirt.stored_volume_use import refuse_going
+from nova_virt_libvirt.taken import kept_disk, refuse_taken_name
+from nova_virt_libvirt.told_devices import defined, tell
 from nova_virt_libvirt.vif import Owner
 from nova_virt_libvirt.volume_errors import volume_errors
 from nova_virt_libvirt.volume_secrets import define_secrets
@@ -40,6 +45,7 @@ from nova_virt_libvirt.volume_source import described
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+    import libvirt
     from lxml import etree
 
     from nova_virt_api.driver.operation import Operation
@@ -84,6 +90,7 @@ class Build:
         self._ports = Ports()
         self._volumes: list[tuple[StorageVolume, etree._Element]] = []
         self._stateless_code: str | None = None
+        self._medium: tuple[Volume, bytes] | None = None
         self.made: list[Leftover] = []
         """What was made so far, in case that it cannot be removed again."""
 
@@ -109,16 +116,13 @@ class Build:
         with translated("look for guests of this name"):
             refuse_taken_name(self._connection, spec.name)
         self._volumes = [
-            described(self._site, spec.uuid, volume, f"volumes[{index}].connection")
+            described(self._site, spec.uuid, self._placed(index, volume), f"volumes[{index}].connection")
             for index, volume in enumerate(spec.volumes)
         ]
         for index, pool in enumerate(self._pools):
             name = disk_name(spec.uuid, index, ImageFormat.QCOW2)
             if pool.find(name) is not None:
-                raise StorageError(
-                    f"disk {name} of an earlier guest is still in storage pool {pool.name}",
-                    hint=f"delete it (virsh vol-delete {name} --pool {pool.name}) or use another uuid",
-                )
+                raise kept_disk(name, pool)
 
     def _pool(self, index: int, disk: Disk) -> Pool:
         if disk.pool is not None:
@@ -149,7 +153,11 @@ class Build:
         with self._cpus() as runs_on, translated("define the guest"):
             wired = replace(spec, nics=self._ports.nics)
             domain = self._connection.defineXML(domain_xml(wired, replace(parts, runs_on=runs_on)))
+        for volume in spec.volumes:
+            refuse_going(self._connection, volume)
+        self._tell_of_devices(domain)
         self._site.vifs.plug_all(Owner(spec.uuid, spec.name), self._ports.note)
+        self._connect_volumes(domain)
         op.stage(Stage.BEFORE_START)
         if spec.power_on:
             op.stage(Stage.START, CancelMode.NONE)
@@ -159,10 +167,12 @@ class Build:
             if self._site.manage is Manage.ALL:
                 erase_mark(domain)  # it was there only so that an interrupted spawn can be undone
             else:
-                write_mark(domain, self._mark(finished(record)))
+                connected = HostConnectionNote.of(read_mark(domain))
+                write_mark(domain, connected.put_into(self._mark(finished(record))))
 
     def _mark(self, record: Record) -> Mark:
-        return self._ports.note.put_into(Mark(record=record, labels=self._labels))
+        connected = HostConnectionNote({volume_id: noted(way) for volume_id, way in self._by_host().items()})
+        return connected.put_into(self._ports.note.put_into(Mark(record=record, labels=self._labels)))
 
     def resembles(self, domain: libvirt.virDomain) -> bool:
         """Whether a guest without a mark is the one that is wanted, as far as a definition tells."""
@@ -173,7 +183,31 @@ class Build:
         for volume, _ in self._volumes:
             self._note("secrets", volume.id)
             define_secrets(self._connection, self._spec.uuid, volume)
+        for volume_id, way in self._by_host().items():
+            keep_secrets(self._connection, self._spec.uuid, volume_id, way)
         return [VolumeDisk(volume, source) for volume, source in self._volumes]
+
+    def _by_host(self) -> dict[str, HostConnection]:
+        """How the host connects volumes, by id."""
+        initiator, volumes = self._site.initiator, self._spec.volumes
+        asked = [hosted(one, "volumes", multipath=initiator.multipath) for one in volumes]
+        return {one.id: one.connection for one in asked if isinstance(one.connection, HostConnection)}
+
+    def _placed(self, index: int, volume: StorageVolume) -> StorageVolume:
+        """A volume, with a place for the device that the host will have."""
+        field, initiator = f"volumes[{index}].connection", self._site.initiator
+        way = hosted(volume, field, multipath=initiator.multipath).connection
+        if not isinstance(way, HostConnection):
+            return volume
+        initiator.check(way, field)
+        return not_yet(volume)
+
+    def _connect_volumes(self, domain: libvirt.virDomain) -> None:
+        """Let the host connect what it has to; the guest's mark tells of it."""
+        if by_host := self._by_host():
+            for volume_id in by_host:
+                self._note("connection", volume_id)
+            in_time(ConnectedVolumes(self._connection, self._site.initiator, domain).connect_all, self._op)
 
     # --- disks ----------------------------------------------------------------------------------------------------
 
@@ -192,6 +226,7 @@ class Build:
             cache=disk.cache,
             discard=disk.discard is not False,
             serial=disk.serial,
+            tag=disk.tag,
         )
 
     def _image(self, index: int, source: ImageSource) -> AbstractContextManager[CachedImage]:
@@ -228,10 +263,18 @@ class Build:
         spec = self._spec
         if spec.cloud_init is None:
             return None
-        content = nocloud_seed(spec.cloud_init, spec.uuid, spec.name)
+        content = nocloud_seed(spec.cloud_init, spec.uuid, spec.name, devices=())
         volume = self._create(self._home(), seed_name(spec.uuid), len(content), ImageFormat.RAW)
         volume.write(content)
+        self._medium = volume, content
         return volume.path()
+
+    def _tell_of_devices(self, domain: libvirt.virDomain) -> None:
+        """Write down on the guest's medium where its tagged devices are, which libvirt has decided just now."""
+        spec = self._spec
+        tags = (*(nic.tag for nic in spec.nics), *(disk.tag for disk in spec.disks), *(one.tag for one in spec.volumes))
+        if self._medium is not None and any(tags):
+            tell(*self._medium, defined(domain))
 
     def _home(self) -> Pool:
         """The pool for what is no disk: the boot disk's, or that of the records."""
@@ -272,22 +315,6 @@ class Build:
     def _refuse_labels(self) -> None:
         if self._labels and self._site.manage is Manage.ALL:
             raise InvalidSpec("labels", dict(self._labels), 'none with manage="all": they are kept in the mark')
-
-
-def refuse_taken_name(connection: libvirt.virConnect, name: str) -> None:
-    """Refuse a new guest's name that a guest has.
-
-    Raises:
-        InstanceExists: names it.
-        libvirt.libvirtError: the connection broke.
-    """
-    try:
-        other = connection.lookupByName(name)
-    except libvirt.libvirtError as error:
-        if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
-            return
-        raise
-    raise InstanceExists(f"the name {name} is taken by guest {other.UUIDString()}", hint="names are unique in libvirt")
 
 
 def finished(record: Record) -> Record:

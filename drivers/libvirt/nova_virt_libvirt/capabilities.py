@@ -44,6 +44,7 @@ ALWAYS: Final = (
     Feature.VOLUME_ENCRYPTION,
     Feature.VOLUME_SHARED,
     Feature.VOLUME_READ_ONLY,
+    Feature.VOLUME_SERIAL,
     Feature.VOLUME_TAG,
     Feature.HOST_VOLUMES,
     Feature.NBD_VOLUMES,
@@ -55,9 +56,11 @@ ALWAYS: Final = (
     Feature.MULTIPLE_DISKS,
     Feature.BLANK_DISK,
     Feature.DISK_BUS,
+    Feature.DISK_TAG,
     Feature.MULTIPLE_NICS,
     Feature.NIC_MAC,
     Feature.NIC_MODEL,
+    Feature.NIC_TAG,
     Feature.NIC_BRIDGE,
     Feature.NIC_OVS,
     Feature.CLOUD_INIT,
@@ -178,6 +181,17 @@ def opaque_nic_answer(manage: Manage, refusal: str) -> Mapping[Capability | Feat
     """
     reason = 'a connection with manage="all" writes no marks' if manage is Manage.ALL else refusal
     return {Feature.NIC_OPAQUE: unavailable(reason) if reason else AVAILABLE}
+
+
+def host_connection_answer(manage: Manage, refusal: str) -> Mapping[Capability | Feature, Availability]:
+    """The same for volumes that the host connects.
+
+    Args:
+        manage: which guests may be changed.
+        refusal: why os-brick can connect none from here; empty if it can.
+    """
+    reason = 'a connection with manage="all" writes no marks' if manage is Manage.ALL else refusal
+    return {Feature.HOST_CONNECTIONS: unavailable(reason) if reason else AVAILABLE}
 
 
 def backup_answers(emulator: Emulator, refusal: str) -> Mapping[Capability | Feature, Availability]:

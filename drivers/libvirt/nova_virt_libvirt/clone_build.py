@@ -10,14 +10,14 @@ from lxml import etree
 
 from nova_virt_api.driver.endpoint import Manage
 from nova_virt_api.driver.operation import CancelMode, Stage
-from nova_virt_api.errors import InvalidSpec, StorageError
+from nova_virt_api.errors import InvalidSpec
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.labels import Labels
 from nova_virt_api.model.leftover import Leftover
 from nova_virt_api.toolkit.seed import nocloud_seed
 from nova_virt_libvirt.boot_disk import boot_element_of
-from nova_virt_libvirt.build import finished, refuse_taken_name
+from nova_virt_libvirt.build import finished
 from nova_virt_libvirt.clone_cpus import own_cpus
 from nova_virt_libvirt.clone_definition import (
     left_out,
@@ -41,6 +41,8 @@ from nova_virt_libvirt.ports import Ports, ports_of
 from nova_virt_libvirt.remains import volumes_of
 from nova_virt_libvirt.rescue_definition import free_bus, free_target
 from nova_virt_libvirt.resize_definition import set_disk, set_interfaces, set_mark, text_of
+from nova_virt_libvirt.taken import kept_disk, refuse_taken_name
+from nova_virt_libvirt.told_devices import tell_of
 from nova_virt_libvirt.vif import Owner
 from nova_virt_libvirt.vif_note import VifNote
 
@@ -132,10 +134,7 @@ class CloneBuild:
         self._refuse_unlike(self._original.find())
         for pool, name in volumes_of(spec.uuid, self._places.active_pools()):
             if is_disk(name):
-                raise StorageError(
-                    f"disk {name} of an earlier guest is still in storage pool {pool.name}",
-                    hint=f"delete it (virsh vol-delete {name} --pool {pool.name}) or use another uuid",
-                )
+                raise kept_disk(name, pool)
 
     def make(self, record: Record, hold: Hold) -> None:
         """Make the copy and start it if that was asked for. Whoever calls undoes it if this fails."""
@@ -159,6 +158,7 @@ class CloneBuild:
             translated("define the copy"),
         ):
             domain = self._connection.defineXML(text_of(definition))
+        tell_of(self._connection, domain, self._spec.uuid)
         if self._ports is not None:
             self._site.vifs.plug_all(Owner(self._spec.uuid, self._spec.name), self._ports.note)
         op.stage(Stage.BEFORE_START)
@@ -208,7 +208,7 @@ class CloneBuild:
             pairs = zip(self._ports.nics, self._ports.wires, strict=True)
             set_interfaces(definition, [nic_element(nic, wire, spec.uuid, i) for i, (nic, wire) in enumerate(pairs)])
         if spec.cloud_init is not None:
-            self._give_seed(definition, home, nocloud_seed(spec.cloud_init, spec.uuid, spec.name))
+            self._give_seed(definition, home, nocloud_seed(spec.cloud_init, spec.uuid, spec.name, devices=()))
 
     def _give_seed(self, definition: Any, home: Pool, content: bytes) -> None:
         volume = self._create(home, seed_name(self._spec.uuid), len(content))

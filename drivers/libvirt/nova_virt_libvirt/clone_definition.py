@@ -23,9 +23,15 @@ if TYPE_CHECKING:
 REFUSED: Final = {
     "devices/memory/source/path": "memory that is a file or device of its host",
     "devices/tpm/backend[@type='passthrough']": "its host's own TPM",
-    "devices/disk[@device='disk']//encryption": "an encrypted disk: its copy would not be",
+    "devices/tpm/backend[@type='external']": "a TPM that another program keeps for it",
 }
 """What a copy could neither share nor do without."""
+
+REFUSED_DISKS: Final = {
+    ".//encryption": "an encrypted disk: its copy would not be",
+    "source/slices": "a disk that is a part of a file",
+}
+"""The same of a disk that would be copied."""
 
 DROPPED: Final = (
     "hostdev",
@@ -33,6 +39,9 @@ DROPPED: Final = (
     "interface[@type='vdpa']",
     "interface[@type='vhostuser']",
     "filesystem",
+    "input[@type='passthrough']",
+    "input[@type='evdev']",
+    "lease",
 )
 """Devices that belong to the host, or that another program hands to this one guest."""
 
@@ -59,6 +68,10 @@ def refuse_unlike(definition: Any, others: Collection[Any]) -> None:
         found = definition.find(path)
         if found is not None:
             raise refused(f"the guest has {what}")
+    for disk in [disk for disk in definition.iterfind("devices/disk[@device='disk']") if disk not in others]:
+        for path, what in REFUSED_DISKS.items():
+            if disk.find(path) is not None:
+                raise refused(f"the guest has {what}")
     first = boot_element_of(definition)
     if first is not None and first in others:
         raise refused("the guest boots from a disk that is not its own alone, and its copy would have none")
@@ -80,10 +93,13 @@ def left_out(definition: Any) -> list[Any]:
 
 def set_identity(definition: Any, uuid: UUID, name: str) -> None:
     """Make it another guest, for libvirt, for the firmware's tables and for the guest itself."""
+    former = definition.findtext("uuid")
     definition.find("name").text = name
     definition.find("uuid").text = str(uuid)
-    for entry in definition.iterfind("sysinfo/system/entry[@name='uuid']"):
-        entry.text = str(uuid)
+    for entry in definition.iterfind("sysinfo//entry"):
+        is_uuid = entry.get("name") == "uuid" and entry.getparent().tag == "system"
+        if is_uuid or (entry.text or "").strip().lower() == former:  # Nova's guests have it as serial number, too
+            entry.text = str(uuid)
     for generation in definition.iterfind("genid"):
         generation.text = None  # libvirt makes one up: that is how a guest sees that it is a copy
     renew_variables(definition)
@@ -136,6 +152,8 @@ def separate_devices(definition: Any, original: UUID, uuid: UUID, console_log: s
         for device in devices.iterfind(tag):
             renew_log(device, original, console_log)
             renew_end(device)
+    for place in devices.findall("tpm/backend[@type='emulator']/source"):
+        place.getparent().remove(place)  # where the original's TPM keeps its state
     for screen in devices.iterfind("graphics"):
         renew_screen(screen)
     lock_screens(definition)
@@ -172,8 +190,8 @@ def renew_card(card: Any, mac: str) -> None:
         card.insert(0, address)
     address.attrib.clear()
     address.set("address", mac)
-    for target in card.findall("target"):
-        card.remove(target)
+    for own in (*card.findall("target"), *card.findall("portForward")):
+        card.remove(own)
     for parameters in card.iterfind("virtualport/parameters"):
         for name in ("interfaceid", "instanceid"):
             parameters.attrib.pop(name, None)

@@ -16,11 +16,12 @@ from nova_virt_libvirt.boot_disk import boot_order
 from nova_virt_libvirt.definition import PARSER
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.foreign import volume_of
+from nova_virt_libvirt.misread import refuse_misread_disk
 from nova_virt_libvirt.names import disk_name, snapshot_key
 from nova_virt_libvirt.records import Records
 from nova_virt_libvirt.snapshot import remove_copies
 from nova_virt_libvirt.snapshot_live import DiskCopy, LiveCopy, target_of
-from nova_virt_libvirt.storage import OVERLAY_KINDS, Pool, Volume, storage_errors
+from nova_virt_libvirt.storage import OVERLAY_KINDS, Pool, Volume
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -94,8 +95,10 @@ class CopiedDisks:
             NoCapacity: a pool is full.
             StorageError: a disk could not be read or written.
         """
+        for copy in copies:
+            refuse_misread_disk(copy.element, copy.source)
         total = sum(copy.source.capacity_bytes() for copy in copies)
-        before = [changed_at(copy.source) for copy in copies]
+        before = [copy.source.changed_at() for copy in copies]
         made: list[Volume] = []
         done = 0
         for copy in copies:
@@ -105,7 +108,7 @@ class CopiedDisks:
             done += copy.source.capacity_bytes()
             self._op.progress(done, total)
         original.require(PowerState.SHUTDOWN)  # else it was started meanwhile and the copies are worth nothing
-        if before != [changed_at(copy.source) for copy in copies]:
+        if before != [copy.source.changed_at() for copy in copies]:
             raise Busy(f"guest {original.uuid} wrote to its disks while they were copied", hint="try again")
         return made
 
@@ -167,9 +170,3 @@ def own_disks_now(original: Domain, elements: Sequence[Any]) -> list[Any]:
             f"the guest gets disk {', '.join(missing)} only when it is started next", hint="stop it, then copy it"
         )
     return [found[target_of(element)] for element in elements]
-
-
-def changed_at(volume: Volume) -> str:
-    """When a volume's content last changed, by the clock of its host."""
-    with storage_errors(f"look at volume {volume.name}", volume.pool.name):
-        return etree.fromstring(volume.native.XMLDesc(0), PARSER).findtext("target/timestamps/mtime") or ""

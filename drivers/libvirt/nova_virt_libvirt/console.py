@@ -36,11 +36,8 @@ class LibvirtConsole(OnDomains, Console):
     def console(self, guest: InstanceRef, kind: ConsoleKind) -> ConsoleAddress:
         domain = self.domains.owned(guest, *Lifecycle)
         domain.require(PowerState.RUNNING, PowerState.PAUSED)
-        with translated("look for the guest's console"):
-            native = domain.native
-            devices = etree.fromstring(native.XMLDesc(0), PARSER).find("devices")
-        if devices is None:
-            raise InvalidState(PowerState.SHUTDOWN, (PowerState.RUNNING, PowerState.PAUSED))
+        native = domain.native
+        devices = devices_of(native)
         if kind is ConsoleKind.SERIAL:
             return self._serial(devices)
         return self._screen(native, devices, kind)
@@ -53,13 +50,9 @@ class LibvirtConsole(OnDomains, Console):
         raise NotSupported(Capability.CONSOLE, "kind", "the guest has no serial port that is a terminal device")
 
     def _screen(self, native: Any, devices: etree._Element, kind: ConsoleKind) -> TcpConsole:
-        graphics = next((each for each in devices.iterchildren("graphics") if each.get("type") == kind.value), None)
-        if graphics is None:
-            raise NotSupported(Capability.CONSOLE, "kind", f"the guest has no {kind.value} screen")
-        plain, encrypted = (int(graphics.get(name, "-1")) for name in ("port", "tlsPort"))
-        if max(plain, encrypted) <= 0:
-            raise NotSupported(Capability.CONSOLE, "kind", f"the guest's {kind.value} screen has no TCP port")
-        ticket = self._give_ticket(native, graphics)
+        ticket = self._give_ticket(native, screen_of(devices, kind))
+        graphics = screen_of(devices_of(native), kind)  # a guest that was restarted before that has another port now
+        plain, encrypted = ports_of(graphics)
         return TcpConsole(
             kind=kind,
             host=self._reached_at(graphics),
@@ -94,6 +87,40 @@ class LibvirtConsole(OnDomains, Console):
         if address not in EVERYWHERE:
             return address
         return urlsplit(self.uri).hostname or "127.0.0.1"
+
+
+def devices_of(native: Any) -> etree._Element:
+    """The devices of a running guest.
+
+    Raises:
+        InvalidState: it is off.
+    """
+    with translated("look for the guest's console"):
+        devices = etree.fromstring(native.XMLDesc(0), PARSER).find("devices")
+    if devices is None:
+        raise InvalidState(PowerState.SHUTDOWN, (PowerState.RUNNING, PowerState.PAUSED))
+    return devices
+
+
+def screen_of(devices: etree._Element, kind: ConsoleKind) -> etree._Element:
+    """The guest's screen.
+
+    Raises:
+        NotSupported: it has none of this kind, or none that is reached by TCP.
+    """
+    graphics = next((each for each in devices.iterchildren("graphics") if each.get("type") == kind.value), None)
+    if graphics is None:
+        others = " or ".join(str(each.get("type")) for each in devices.iterchildren("graphics"))
+        reason = f"the guest has no {kind.value} screen"
+        raise NotSupported(Capability.CONSOLE, "kind", reason, hint=f"ask for {others}" if others else "")
+    if max(ports_of(graphics)) <= 0:
+        raise NotSupported(Capability.CONSOLE, "kind", f"the guest's {kind.value} screen has no TCP port")
+    return graphics
+
+
+def ports_of(graphics: etree._Element) -> tuple[int, int]:
+    """A screen's port, and its port for TLS; 0 or less for none."""
+    return int(graphics.get("port", "-1")), int(graphics.get("tlsPort", "-1"))
 
 
 def has_password(native: Any, kind: str) -> bool:

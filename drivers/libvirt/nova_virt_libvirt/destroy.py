@@ -117,8 +117,15 @@ class Destruction:
             hold.verify()  # else it may be another guest by now
             if not self._keep_disks and (domain := self._domain()) is not None:
                 remove_adopted_disks(self._connection, domain)
-            vifs = self._site.vifs
-            remove_guest(self._connection, self._places, self._uuid, hold, keep_disks=self._keep_disks, vifs=vifs)
+            remove_guest(
+                self._connection,
+                self._places,
+                self._uuid,
+                hold,
+                keep_disks=self._keep_disks,
+                vifs=self._site.vifs,
+                initiator=self._site.initiator,
+            )
         except BaseException:
             with suppress(VirtError):
                 self._give_up(hold)

@@ -14,6 +14,7 @@ from nova_virt_libvirt.acceleration import why_no_kvm
 from nova_virt_libvirt.connection import Connection
 from nova_virt_libvirt.emulator import emulator_of
 from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.names import DOCTOR_PREFIX
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.unreachable import JOIN_GROUP, START_DAEMON, is_local
 
@@ -154,7 +155,7 @@ def pool_check(native: Any, options: Any) -> Check:
         fix = f"virsh pool-create-as default dir --target {path} (or pool-define-as, pool-start, pool-autostart)"
         return Check(name="storage pool", ok=False, found="there is none", fix=fix)
     pool = Places(native, options.pool).records_pool()
-    name = f"nova-virt-doctor-{secrets.token_hex(4)}"
+    name = f"{DOCTOR_PREFIX}{secrets.token_hex(4)}"
     pool.create(name, 512, ImageFormat.RAW).remove()
     free = pool.native.info()[3] // 1024**3
     return Check(name="storage pool", ok=True, found=f"{pool.name}: a volume can be made, {free} GiB are free")

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nova_virt_api.driver.driver import Driver
+from nova_virt_api.driver.endpoint import Manage
 from nova_virt_api.errors import ConfigError
 from nova_virt_api.images.cache import ImageCache
 from nova_virt_api.model.capabilities import Capabilities
@@ -36,6 +37,7 @@ from nova_virt_libvirt.host import Host, dotted
 from nova_virt_libvirt.host_control import LibvirtHostControl
 from nova_virt_libvirt.host_cpus import HostCpus
 from nova_virt_libvirt.image_cache import LibvirtImageCache
+from nova_virt_libvirt.initiator import Initiator
 from nova_virt_libvirt.interfaces import LibvirtInterfaces
 from nova_virt_libvirt.leftovers import Leftovers
 from nova_virt_libvirt.live_migration import LibvirtLiveMigration
@@ -148,6 +150,12 @@ class LibvirtDriver(
             manage=endpoint.manage,
             bridges=Bridges.of(options),
             vifs=Vifs(options.uri, options.ovsdb),
+            initiator=Initiator(
+                uri=options.uri,
+                root_helper=options.os_brick_root_helper,
+                multipath=options.os_brick_multipath,
+                marks=endpoint.manage is not Manage.ALL,
+            ),
             pool=options.pool,
         )
         self.share_directories = ShareDirectories.of(options.share_directories, options.uri)
@@ -209,6 +217,7 @@ class LibvirtDriver(
                 **capabilities.answers(self.host.emulator(), self.site.cpus.dedicated),
                 **capabilities.marking_answers(self.endpoint.manage),
                 **capabilities.opaque_nic_answer(self.endpoint.manage, self.site.vifs.refusal),
+                **capabilities.host_connection_answer(self.endpoint.manage, self.site.initiator.refusal),
                 **capabilities.share_answers(
                     self.host.emulator(), native.getLibVersion(), self.uri, self.share_directories.refusal()
                 ),

@@ -81,6 +81,7 @@ FULL_TEXTS: Final = ("No space left on device", "Disk quota exceeded")
 SLOT_TEXTS: Final = ("No more available PCI slots", "No more available PCI addresses")
 TRAFFIC_TEXTS: Final = ("Child process (tc ", "Child process (/sbin/tc ")
 LOCKED_TEXTS: Final = ("cannot limit locked memory",)
+SHARE_TEXTS: Final = ("the virtiofs export directory", "virtiofsd died unexpectedly")
 MEMORY_TEXTS: Final = ("Cannot allocate memory", "cannot set up guest memory", "unable to allocate memory")
 
 
@@ -189,6 +190,12 @@ RULES: Final[tuple[Rule, ...]] = (
         says(LOCKED_TEXTS),
         lambda _, text, message: PermissionDenied(
             message, hint="let libvirtd raise limits (CAP_SYS_RESOURCE), or make the guest without locked memory"
+        ),
+    ),
+    (
+        says(SHARE_TEXTS),
+        lambda _, text, message: StorageError(
+            message, hint="see that each share's directory is there, and is no symbolic link; or detach the share"
         ),
     ),
     (is_full, lambda _, text, message: NoCapacity("storage", message)),

@@ -121,7 +121,7 @@ def volume_at(connection: libvirt.virConnect, path: str) -> libvirt.virStorageVo
 
 
 def paths_of_others(connection: libvirt.virConnect, uuid: str) -> set[str]:
-    """Every path that another guest's definition names."""
+    """Every path that another guest's definition names, itself or as a volume of a pool."""
     paths: set[str] = set()
     for other in connection.listAllDomains(0):
         if other.UUIDString() == uuid:
@@ -133,6 +133,8 @@ def paths_of_others(connection: libvirt.virConnect, uuid: str) -> set[str]:
                 raise
         else:
             paths.update(str(path) for path in definition.xpath("//devices//@file | //devices//@dev"))
+            by_name = [volume_of(connection, disk) for disk in definition.iterfind("devices/disk[@type='volume']")]
+            paths.update(volume.path() for volume in by_name if volume is not None)
     return paths
 
 

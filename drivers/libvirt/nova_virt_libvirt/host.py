@@ -14,7 +14,7 @@ from nova_virt_api.model.place import Inventory, Node, Resource
 from nova_virt_libvirt.emulator import Emulator, emulator_of
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.guest_cpus import flags_of
-from nova_virt_libvirt.host_cells import with_free_pages
+from nova_virt_libvirt.host_cells import divided, with_free_pages
 from nova_virt_libvirt.host_cpus import HostCpus, in_use
 from nova_virt_libvirt.maintenance import Maintenance
 from nova_virt_libvirt.traits import traits_of
@@ -116,7 +116,8 @@ class Host:
         """
         with translated("look at the host"):
             native = self._reading.native
-            cells = tuple(with_free_pages(native, self.emulator().cells))
+            found = with_free_pages(native, self.emulator().cells)
+            cells = tuple(divided(found, cpus.dedicated, cpus.shared))
             pinned = in_use(native) & cpus.dedicated if cpus.dedicated else frozenset[int]()
             _, memory_mib, number, *_ = native.getInfo()
             version = native.getVersion()

@@ -26,7 +26,8 @@ def cell_of(element: etree._Element) -> HostCell:
     """A ``<cell>``; the smallest pages are the ordinary ones."""
     memory = int(element.findtext("memory") or 0) * 1024
     counts = {int(page.get("size", "0")) * 1024: int(page.text or 0) for page in element.iterfind("pages")}
-    ordinary = min(counts, default=0)
+    ordinary = min(counts, default=None)
+    told = {tuple(sorted(cpu_set("siblings", cpu.get("siblings")))) for cpu in element.iterfind("cpus/cpu")}
     return HostCell(
         id=int(element.get("id", "0")),
         cpus=tuple(int(cpu.get("id", "0")) for cpu in element.iterfind("cpus/cpu")),
@@ -36,7 +37,23 @@ def cell_of(element: etree._Element) -> HostCell:
             for size, count in sorted(counts.items())
             if size != ordinary and count
         ),
+        page_bytes=ordinary,
+        siblings=tuple(sorted(core for core in told if core)),
     )
+
+
+def divided(cells: Iterable[HostCell], dedicated: frozenset[int], shared: frozenset[int]) -> Iterator[HostCell]:
+    """The cells, with who their processors are for.
+
+    Args:
+        cells: the host's cells.
+        dedicated: the host's processors that are given to one guest each.
+        shared: those that all other guests run on; empty for any, and then for those that are not given away.
+    """
+    for cell in cells:
+        own = frozenset(cell.cpus)
+        usable = own & shared if shared else own - dedicated
+        yield replace(cell, dedicated=tuple(sorted(own & dedicated)), shared=tuple(sorted(usable)))
 
 
 def with_free_pages(native: Any, cells: Iterable[HostCell]) -> Iterator[HostCell]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from uuid import uuid5
 
 import libvirt
@@ -16,6 +16,7 @@ from nova_virt_api.model.record import Record
 from nova_virt_libvirt.definition import PARSER
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.host_cells import cpu_set
+from nova_virt_libvirt.names import HOST_CPUS_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,9 +25,6 @@ if TYPE_CHECKING:
     from nova_virt_api.model.place import HostCell
     from nova_virt_api.model.spec import InstanceSpec
     from nova_virt_libvirt.records import Records
-
-KEY: Final = "nova-virt-host-cpus"
-"""What the claim of whoever is choosing processors is kept under."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,8 +109,8 @@ def chosen(
     if spec.cpu is None or not spec.cpu.dedicated:
         yield floating(spec, cells, host.shared)
         return
-    record = Record(uuid=uuid5(NAMESPACE, KEY), owner=owner, fingerprint=KEY)
-    hold = records.acquire(KEY, record, op, "the host's processors")
+    record = Record(uuid=uuid5(NAMESPACE, HOST_CPUS_KEY), owner=owner, fingerprint=HOST_CPUS_KEY)
+    hold = records.acquire(HOST_CPUS_KEY, record, op, "the host's processors")
     try:
         with translated("look which processors are free"):
             free = host.dedicated - in_use(native)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import libvirt
@@ -17,13 +18,17 @@ from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.interface import Interface
 from nova_virt_api.model.nic import NicModel
 from nova_virt_libvirt.definition import PARSER, interface_of
+from nova_virt_libvirt.device_addresses import address_of
 from nova_virt_libvirt.devices.nic import nic_element
+from nova_virt_libvirt.devices.tag import tag_of
 from nova_virt_libvirt.errors import HINTS, translated
-from nova_virt_libvirt.guest_claim import claimed, claimed_at_rest
+from nova_virt_libvirt.guest_claim import claimed
 from nova_virt_libvirt.letting_go import LET_GO_SECONDS, is_asked, lets_go
 from nova_virt_libvirt.metadata import read_mark
+from nova_virt_libvirt.native_call import in_time, is_left_behind
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.ports import port_of
+from nova_virt_libvirt.told_devices import changing
 from nova_virt_libvirt.verbs import OnDomains
 from nova_virt_libvirt.vif import Owner
 from nova_virt_libvirt.vif_note import VifNote, forget, remember
@@ -58,15 +63,16 @@ class LibvirtInterfaces(OnDomains, Interfaces):
         places = Places(self.site.connection(), self.site.pool, self.site.bridges)
         asked, wire, properties = port_of(self.site, places, nic, "nic")
         op.stage(Stage.NETWORK_READY)
-        op.stage("attach the interface", CancelMode.NONE)
+        op.stage("attach the interface", CancelMode.IMMEDIATE)
         wanted = replace(asked, mac=asked.mac or random_mac())
         cards, card = Cards(domain), nic_element(wanted, wire, guest.uuid, 0)
-        with claimed_at_rest(self.site, domain, op) if properties is None else claimed(self.site, domain, op):
+        plain = properties is None or nic.tag is not None
+        with changing(self.site, domain, op, nic.tag) if plain else claimed(self.site, domain, op):
             self.domains.owned(guest).require(*CHANGEABLE)
             if properties is None:
-                cards.attach(card)
+                in_time(partial(cards.attach, card), op)
             else:
-                self._attach_plugged(domain, card, properties)
+                self._attach_plugged(domain, card, properties, op)
         self.domains.forget(guest.uuid)
         return next(shown(card, self.site.bridges) for card in cards.now() if mac_of(card) == wanted.mac)
 
@@ -75,10 +81,11 @@ class LibvirtInterfaces(OnDomains, Interfaces):
         state = domain.require(*CHANGEABLE)
         op.stage("detach the interface")
         cards = Cards(domain)
+        tag = cards.tag(interface_id)
         try:
             if state is not PowerState.SHUTDOWN:
                 unplug(cards, interface_id, op, paused=state is PowerState.PAUSED)
-            with claimed_at_rest(self.site, domain, op):
+            with changing(self.site, domain, op, tag):
                 self.domains.owned(guest).require(*CHANGEABLE)
                 cards.detach(interface_id, libvirt.VIR_DOMAIN_AFFECT_CONFIG)  # last: till then a repeated call finds it
             if interface_id in VifNote.of(domain.mark).ports:
@@ -87,16 +94,25 @@ class LibvirtInterfaces(OnDomains, Interfaces):
         finally:
             self.domains.forget(guest.uuid)
 
-    def _attach_plugged(self, domain: Domain, card: Any, properties: str) -> None:
+    def _attach_plugged(self, domain: Domain, card: Any, properties: str, op: Operation) -> None:
         """Attach an interface whose port os-vif makes; the guest's mark tells of the port while it may be there."""
         mac = mac_of(card)
+        with translated("look at the guest's ports"):
+            known = VifNote.of(read_mark(domain.native)).ports.get(mac)
+        if Cards(domain).is_anywhere(mac):  # whoever has the address is who was asked for
+            if known is None:
+                return
+            properties = known
+        elif known not in (None, properties):
+            self._unplug(domain, mac)  # of a call that was killed
         with translated("mark the guest's port"):
             remember(domain.native, mac, properties)
         try:
             self.site.vifs.plug(Owner(domain.uuid, domain.name), properties)
-            Cards(domain).attach(card)
-        except Exception:
-            if not Cards(domain).is_anywhere(mac):
+            in_time(partial(Cards(domain).attach, card), op)
+        except Exception as error:
+            left_behind = isinstance(error, VirtError) and is_left_behind(error)  # and may still come to its end
+            if not left_behind and not Cards(domain).is_anywhere(mac):
                 with suppress(VirtError):  # the mark still tells of it: destroying the guest removes it
                     self._unplug(domain, mac)
             raise
@@ -157,9 +173,16 @@ class Cards:
         """Whether a card of this address is in that part."""
         return any(mac_of(card) == mac for card in self._read_part(part))
 
+    def tag(self, mac: str) -> str | None:
+        """The tag of the card of this address; None for none, and where there is no such card."""
+        return next((tag for card in self._everywhere() if mac_of(card) == mac and (tag := tag_of(card))), None)
+
     def is_anywhere(self, mac: str) -> bool:
         """Whether a card of this address is in any part."""
-        return any(self.has(mac, part) for part in self._parts())
+        return any(mac_of(card) == mac for card in self._everywhere())
+
+    def _everywhere(self) -> list[Any]:
+        return [card for part in self._parts() for card in self._read_part(part)]
 
     def _parts(self) -> list[int]:
         """What the guest consists of now: the running machine, its definition, or both."""
@@ -195,7 +218,8 @@ def unplug(cards: Cards, mac: str, op: Operation, *, paused: bool) -> None:
         Timeout: the deadline came first; the guest may still obey.
     """
     live = libvirt.VIR_DOMAIN_AFFECT_LIVE
-    if not lets_go(lambda: cards.has(mac, live), lambda: cards.detach(mac, live), op, paused=paused):
+    asking = partial(in_time, partial(cards.detach, mac, live), op)
+    if not lets_go(lambda: cards.has(mac, live), asking, op, paused=paused):
         reason = "it is paused" if paused else f"its operating system did not answer within {LET_GO_SECONDS:g} s"
         how = "unpause it" if paused else "stop it, or let its system start"
         raise NetworkError(
@@ -230,6 +254,8 @@ def shown(card: Any, bridges: Bridges) -> Interface:
         network=found.network if bridge is None else bridge.name,
         model=None if model is None else MODELS.get(model.get("type", "").removesuffix("-non-transitional")),
         binding=None if wire is None or bridge is not None else wire.binding,
+        tag=tag_of(card),
+        address=address_of(card),
     )
 
 

@@ -10,6 +10,7 @@ from nova_virt_api.errors import VirtError
 from nova_virt_api.model.instance import Lifecycle
 from nova_virt_api.model.leftover import Leftover
 from nova_virt_api.model.record import Phase
+from nova_virt_libvirt.connected_volumes import volumes_of_mark
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.names import claim_key, guest_of, is_claim
 from nova_virt_libvirt.places import Places
@@ -70,6 +71,7 @@ class Leftovers:
         if guest is not None:
             yield Leftover(uuid=uuid, kind="domain", name=guest.name, owner=guest.owner)
             yield from self._ports(uuid, guest.owner)
+            yield from self._connections(uuid, guest.owner)
         for pool, name in found:
             yield Leftover(uuid=uuid, kind="volume", name=name, place=pool.name, owner=owner)
         with translated(f"look for passwords of guest {uuid}"):
@@ -83,6 +85,13 @@ class Leftovers:
             domain = find_domain(self._site.connection(), uuid)
         for mac in VifNote.of(None if domain is None else mark_of(domain)).ports:
             yield Leftover(uuid=uuid, kind="port", name=mac, owner=owner)
+
+    def _connections(self, uuid: UUID, owner: str | None) -> Iterator[Leftover]:
+        """The volumes that the host may have connected for a guest."""
+        with translated(f"look at guest {uuid}"):
+            domain = find_domain(self._site.connection(), uuid)
+        for volume_id in {} if domain is None else volumes_of_mark(domain):
+            yield Leftover(uuid=uuid, kind="connection", name=volume_id, owner=owner)
 
     def _is_whole(self, uuid: UUID) -> bool:
         """Whether the guest is complete now; it may have become so since the guests were listed."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import libvirt
@@ -13,6 +14,7 @@ from nova_virt_api.driver.operation import CancelMode
 from nova_virt_api.errors import Cancelled, InvalidSpec, StateAfter, Timeout, VirtError
 from nova_virt_libvirt.definition import PARSER, size_of
 from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.native_call import in_time, is_left_behind
 from nova_virt_libvirt.plugged_memory import PluggedMemory, idle_bytes, plugged_memory
 
 if TYPE_CHECKING:
@@ -70,9 +72,11 @@ class LiveMemory:
         wanted, before = self._wanted - self._least, found.requested_bytes
         try:
             self._op.stage("resize the guest's memory", CancelMode.IMMEDIATE)
-            self._request(wanted)
+            in_time(partial(self._request, wanted), self._op)
             self._await(wanted)
         except (Timeout, Cancelled) as error:
+            if is_left_behind(error):
+                raise
             self._op.stage("give the memory back", CancelMode.NONE)
             with suppress(VirtError):  # then the next call does it
                 self._request(before)

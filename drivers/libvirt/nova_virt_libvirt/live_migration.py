@@ -30,6 +30,7 @@ from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.records import Records
 from nova_virt_libvirt.remains import find_domain, remove_volumes
 from nova_virt_libvirt.verbs import OnDomains
+from nova_virt_libvirt.volume_secrets import remove_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -115,13 +116,10 @@ class LibvirtLiveMigration(OnDomains, LiveMigration):
     ) -> Ticket:
         journey = read_ticket(ticket, "prepare")
         plan = journey.planned("prepare")
-        if volumes:
-            reason = "this driver moves guests with volumes that both hosts reach in the same way"
-            raise NotSupported(Feature.SPAWN_VOLUMES, "volumes", reason)
         self._check_here(journey, "prepare")
         if journey.offer.arrived:
             return ticket
-        room = Arriving(self.site, journey, op).prepare(plan, nics)
+        room = Arriving(self.site, journey, op).prepare(plan, nics, volumes)
         return replace(journey, room=room).ticket()
 
     # --- the move -------------------------------------------------------------------------------------------------
@@ -169,6 +167,8 @@ class LibvirtLiveMigration(OnDomains, LiveMigration):
         self.domains.forget(guest.uuid)
         if not plan.shared:
             self._remove_rest(guest, plan, op)
+        elif here is None:
+            remove_secrets(connection, guest.uuid)
 
     def rollback_source(self, guest: InstanceRef, ticket: Ticket, op: Operation) -> None:
         journey = read_ticket(ticket, "rollback_source", guest.uuid)
@@ -292,6 +292,7 @@ class LibvirtLiveMigration(OnDomains, LiveMigration):
         pools = Places(self.site.connection(), self.site.pool).active_pools()
         try:
             hold.verify()  # else they may be somebody else's by now
+            remove_secrets(self.site.connection(), guest.uuid)
             remove_volumes(guest.uuid, pools, keep_disks=False, spare=hold.names())
         except BaseException:
             with suppress(VirtError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import libvirt
@@ -14,6 +15,7 @@ from nova_virt_api.errors import InvalidSpec, NotSupported, StateAfter, Timeout,
 from nova_virt_libvirt.definition import PARSER
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.letting_go import LET_GO_SECONDS, is_asked, lets_go
+from nova_virt_libvirt.native_call import in_time, is_left_behind
 from nova_virt_libvirt.spare_cpus import Vcpus, vcpus_of
 
 if TYPE_CHECKING:
@@ -68,10 +70,12 @@ class LiveVcpus:
         before = self._there(0).count
         try:
             if self._wanted > before:
-                self._set(self._wanted, LIVE)
+                in_time(partial(self._set, self._wanted, LIVE), self._op)
             elif self._wanted < before:
                 self._take_away()
         except VirtError as error:
+            if is_left_behind(error):
+                raise
             if isinstance(error, Timeout):
                 error.hint = HINT
             with suppress(VirtError):  # then the next call does it
@@ -83,7 +87,8 @@ class LiveVcpus:
         self._agree()
 
     def _take_away(self) -> None:
-        if lets_go(lambda: self._there(0).count > self._wanted, self._ask, self._op, paused=False):
+        asking = partial(in_time, self._ask, self._op)
+        if lets_go(lambda: self._there(0).count > self._wanted, asking, self._op, paused=False):
             return
         left = self._there(0).count
         message = f"the guest did not give back virtual CPUs within {LET_GO_SECONDS:g} s: it has {left}"

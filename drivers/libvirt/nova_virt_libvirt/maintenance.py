@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from nova_virt_api.errors import NoCapacity, VirtError
 from nova_virt_api.model.image import ImageFormat
+from nova_virt_libvirt.names import MAINTENANCE_PREFIX
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.storage import VolumeExists
 
@@ -31,7 +32,7 @@ class Maintenance:
 
     def __init__(self, connection: libvirt.virConnect, configured_pool: str | None, host: str) -> None:
         self._places = Places(connection, configured_pool)
-        self._name = f"nova-virt-maintenance-{host}"
+        self._name = f"{MAINTENANCE_PREFIX}{host}"
 
     def reason(self) -> str | None:
         """Why the host takes no guests, empty if that was not written yet; None if it takes them."""

@@ -27,6 +27,7 @@ from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.records import Records
 from nova_virt_libvirt.remains import find_domain, remove_domain
 from nova_virt_libvirt.storage import Pool, Volume
+from nova_virt_libvirt.volume_secrets import remove_secrets
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -212,6 +213,7 @@ class Departure:
         here = self.domain()
         if here is not None:
             remove_domain(here)
+        remove_secrets(self._connection, self._uuid)
         there = find(self._there, self._uuid.bytes)
         if there is not None:  # it may have been destroyed since
             self._arrive(there)

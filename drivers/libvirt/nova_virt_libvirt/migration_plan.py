@@ -13,16 +13,21 @@ from nova_virt_api.model.instance import PowerState
 from nova_virt_libvirt.definition import PARSER
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.foreign import volume_at
+from nova_virt_libvirt.host_connection_note import HostConnectionNote
 from nova_virt_libvirt.host_cpus import bound_cpus
 from nova_virt_libvirt.migration_ticket import Piece, Plan, earlier_journey
 from nova_virt_libvirt.migration_whereabouts import is_moving
+from nova_virt_libvirt.moved_volumes import locked_volumes
 from nova_virt_libvirt.names import BASE_PREFIX, claim_key, guest_of, snapshot_key
-from nova_virt_libvirt.share_filesystems import filesystems_of
+from nova_virt_libvirt.share_filesystems import Filesystems
 from nova_virt_libvirt.share_ties import DETACH, named
 from nova_virt_libvirt.vif_note import VifNote
+from nova_virt_libvirt.volume_disks import VolumeDisks
 from nova_virt_libvirt.wire import Wire, WireKind
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from nova_virt_api.model.record import Record
     from nova_virt_libvirt.domain import Domain
     from nova_virt_libvirt.migration_ticket import Offer
@@ -61,7 +66,10 @@ def plan_of(connection: Any, domain: Domain, record: Record, records: Records, o
     shared = sees_same_storage(records, domain, offer)
     pieces = tuple(pieces_of(connection, domain, definition))
     before = earlier_journey(domain.mark)  # which may have stopped it
-    refuse_scattered(connection, definition, pieces, records.pool.name, shared=shared)
+    volumes = {held.id: held for held in VolumeDisks(domain).all()}
+    elsewhere = {held.target for held in volumes.values()}
+    refuse_scattered(connection, definition, pieces, records.pool.name, elsewhere, shared=shared)
+    disks = {volume_id: held.disk for volume_id, held in volumes.items()}
     return Plan(
         host=host,
         owner=record.owner,
@@ -71,6 +79,8 @@ def plan_of(connection: Any, domain: Domain, record: Record, records: Records, o
         shared=shared,
         pieces=pieces,
         networks=networks_of(definition),
+        volumes={volume_id: held.target for volume_id, held in volumes.items()},
+        locked=tuple(locked_volumes(connection, domain.uuid, disks)),
     )
 
 
@@ -96,7 +106,7 @@ def refuse_tied(domain: Domain, definition: etree._Element) -> None:
     Raises:
         MigrationError: it says why.
     """
-    tags = [one.share.tag for one in filesystems_of(definition)]
+    tags = [share.tag for share in Filesystems(domain).all()]  # of its next start, too
     if tags:
         raise MigrationError(PHASE, f"the guest cannot leave its host: it uses {named(tags)} of it", hint=DETACH)
     if bound_cpus(definition):
@@ -113,6 +123,9 @@ def refuse_tied(domain: Domain, definition: etree._Element) -> None:
     if VifNote.of(domain.mark).ports:
         message = "the guest has ports that os-vif makes on its own host only"
         raise MigrationError(PHASE, message, hint="detach these interfaces first")
+    if connected := HostConnectionNote.of(domain.mark).volumes:
+        message = f"the guest has volumes that its own host connects: {', '.join(connected)}"
+        raise MigrationError(PHASE, message, hint="detach them first")
     if domain.mark is not None and "checkpoint" in domain.mark.notes:
         raise MigrationError(PHASE, "the guest has checkpoints, which stay with their host", hint="delete them first")
 
@@ -181,9 +194,17 @@ def base_of(volume: Any) -> str | None:
 
 
 def refuse_scattered(
-    connection: Any, definition: etree._Element, pieces: tuple[Piece, ...], records_pool: str, *, shared: bool
+    connection: Any,
+    definition: etree._Element,
+    pieces: tuple[Piece, ...],
+    records_pool: str,
+    elsewhere: Collection[str],
+    *,
+    shared: bool,
 ) -> None:
     """Refuse disks of which it cannot be told whether the destination has them already.
+
+    Those that are volumes of a storage service are where they are, for both.
 
     Raises:
         MigrationError: names the disk.
@@ -193,7 +214,10 @@ def refuse_scattered(
         if piece.pool != records_pool:
             message = f"volume {piece.name} is in storage pool {piece.pool} and the guest's record in {records_pool}"
             raise MigrationError(PHASE, message, hint="guests on shared storage need all of it in one pool")
-    for source in definition.iterfind("devices/disk/source"):
+    for disk in definition.iterfind("devices/disk"):
+        source, target = disk.find("source"), disk.find("target")
+        if source is None or (target is not None and target.get("dev") in elsewhere):
+            continue
         path = source.get("file")
         if path is not None and path not in own and not shared and volume_at(connection, path) is not None:
             message = f"the guest uses {path}, which is not its own, and the endpoints share no storage"

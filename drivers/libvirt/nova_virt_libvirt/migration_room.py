@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import libvirt
+from lxml import etree
 
 from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.errors import (
@@ -20,11 +21,13 @@ from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.maintenance import Maintenance
 from nova_virt_libvirt.migration_ticket import Room
 from nova_virt_libvirt.migration_whereabouts import Arrival, arrival, arrived_here
+from nova_virt_libvirt.moved_volumes import let_open, refuse_locked, volumes_to_be
 from nova_virt_libvirt.names import claim_key
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.records import Records
 from nova_virt_libvirt.remains import find_domain, remove_volumes, stop
 from nova_virt_libvirt.storage import OVERLAY_KINDS, Backing, Pool
+from nova_virt_libvirt.volume_secrets import remove_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,7 +35,9 @@ if TYPE_CHECKING:
 
     from nova_virt_api.driver.operation import Operation
     from nova_virt_api.model.nic import Nic
+    from nova_virt_api.model.volume import Volume
     from nova_virt_libvirt.claim import Chain
+    from nova_virt_libvirt.devices.volume_disk import VolumeDisk
     from nova_virt_libvirt.hold import Hold
     from nova_virt_libvirt.migration_ticket import Journey, Piece, Plan
     from nova_virt_libvirt.site import Site
@@ -63,13 +68,18 @@ class Arriving:
 
     # --- making room ----------------------------------------------------------------------------------------------
 
-    def prepare(self, plan: Plan, nics: Sequence[Nic] | None) -> Room:
+    def prepare(self, plan: Plan, nics: Sequence[Nic] | None, volumes: Sequence[Volume] | None) -> Room:
         """Make what the guest is going to need here, or find it on the storage that both ends share."""
         self._refuse(plan)
         end_waiting(self._connection, self._uuid)
         networks = self._networks(plan, nics)
+        connected = self._connected(plan, volumes)
+        disks = {one.volume.id: one.element(plan.volumes[one.volume.id]) for one in connected}
+        reached = {plan.volumes[name]: etree.tostring(disk, encoding="unicode") for name, disk in disks.items()}
         if plan.shared:
-            return Room(paths=self._shared_paths(plan), networks=networks, overlays=False)
+            paths = self._shared_paths(plan)
+            self._let_open(connected)
+            return Room(paths=paths, networks=networks, overlays=False, volumes=reached)
         self._op.stage(Stage.CLAIM)
         hold = self._take(plan)
         try:
@@ -78,11 +88,12 @@ class Arriving:
             overlays = bool(bases) and all(bases.values())
             usable = bases if overlays else {}
             paths = {piece.path: self._make(piece, usable.get(piece.name)) for piece in plan.pieces}
+            self._let_open(connected)
             hold.release()
         except BaseException as error:
             self._undo(hold, error)
             raise
-        return Room(paths=paths, networks=networks, overlays=overlays)
+        return Room(paths=paths, networks=networks, overlays=overlays, volumes=reached)
 
     def _refuse(self, plan: Plan) -> None:
         Maintenance(self._connection, self._site.pool, self._site.host()).refuse_new()
@@ -108,7 +119,7 @@ class Arriving:
                 raise MigrationError(PREPARE, message, hint="name each interface as it is at the source")
             wanted[mac.lower()] = nic
         try:
-            return {mac: self._wire(plan.networks[mac], nic).id for mac, nic in wanted.items()}
+            return {mac: self._wire(plan.networks[mac], nic).port for mac, nic in wanted.items()}
         except (InvalidSpec, Unavailable) as error:
             hint = "make a network of this name here, or say with nics= which one to use"
             raise MigrationError(PREPARE, f"a network of the guest is not here: {error.message}", hint=hint) from error
@@ -116,6 +127,29 @@ class Arriving:
     def _wire(self, there: str, nic: Nic | None) -> Wire:
         """What an interface is plugged into here; like at the source if nobody says."""
         return self._places.again("nics.network", there) if nic is None else self._places.wire("nics", nic)
+
+    def _connected(self, plan: Plan, volumes: Sequence[Volume] | None) -> list[VolumeDisk]:
+        """The volumes that are named, as this host reaches them.
+
+        Raises:
+            MigrationError: the guest uses none of this id, or one is not named whose password is not here.
+            InvalidSpec: the driver makes no such connection.
+        """
+        found = volumes_to_be(self._site, self._uuid, volumes or (), "volumes") or []
+        named = {one.volume.id for one in found}
+        refuse_locked([one for one in plan.locked if one not in named], PREPARE, "volumes")
+        for unknown in sorted(named - set(plan.volumes)):
+            hint = "name the volumes that it uses, as Volumes.volumes lists them at the source"
+            raise MigrationError(PREPARE, f"the guest does not use volume {unknown}", hint=hint)
+        return found
+
+    def _let_open(self, volumes: Sequence[VolumeDisk]) -> None:
+        try:
+            let_open(self._connection, self._uuid, volumes)
+        except BaseException:
+            with suppress(VirtError):  # a repeated call, a rollback or a destroy removes them
+                remove_secrets(self._connection, self._uuid)
+            raise
 
     def _shared_paths(self, plan: Plan) -> dict[str, str]:
         paths = {}
@@ -177,6 +211,7 @@ class Arriving:
         self._op.stage(Stage.CLEAN_UP, CancelMode.NONE)
         try:
             hold.verify()  # else they may be somebody else's by now
+            remove_secrets(self._connection, self._uuid)
             remove_volumes(self._uuid, self._places.active_pools(), keep_disks=False, spare=hold.names())
             hold.remove()
         except VirtError as second:
@@ -223,6 +258,7 @@ class Arriving:
             raise MigrationError("rollback_destination", message, hint="repeat migrate at the source, or finish here")
         self._op.stage(Stage.CLEAN_UP, CancelMode.NONE)
         end_waiting(self._connection, self._uuid)
+        remove_secrets(self._connection, self._uuid)
         chain = self._records.read(claim_key(self._uuid))
         if chain is None or not self._is_prepared(chain):
             return

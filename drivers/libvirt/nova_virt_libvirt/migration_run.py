@@ -136,9 +136,9 @@ class Copying:
 
     def _flags(self) -> int:
         flags = ALWAYS
-        if self._plan.shared:
+        if self._plan.shared or self._plan.volumes:
             flags |= libvirt.VIR_MIGRATE_UNSAFE  # that it is shared we know, libvirt only knows some file systems
-        elif self._plan.copied:
+        if self._plan.copied:
             overlays = self._room.overlays
             flags |= libvirt.VIR_MIGRATE_NON_SHARED_INC if overlays else libvirt.VIR_MIGRATE_NON_SHARED_DISK
         for wanted, flag in (

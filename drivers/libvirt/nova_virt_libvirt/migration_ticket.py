@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
@@ -86,6 +86,8 @@ class Plan:
         shared: whether both endpoints see the same storage; else the pieces are copied.
         pieces: the volumes that are the guest's alone.
         networks: id of what each of its interfaces is plugged into, by MAC address.
+        volumes: name of the disk that each volume of a storage service is, by the volume's id.
+        locked: ids of those whose passwords the source's libvirt alone knows.
     """
 
     host: str
@@ -96,6 +98,8 @@ class Plan:
     shared: bool
     pieces: tuple[Piece, ...]
     networks: Mapping[str, str]
+    volumes: Mapping[str, str] = field(default_factory=dict)
+    locked: tuple[str, ...] = ()
 
     @property
     def copied(self) -> tuple[str, ...]:
@@ -111,11 +115,14 @@ class Room:
         paths: where the guest's volumes are there, by their path at the source.
         networks: id of what each interface is plugged into there, by MAC address.
         overlays: whether the disks there are overlays of the same images, so that only what differs is copied.
+        volumes: disks in libvirt's XML, without passwords, which tell how volumes are reached there, by the disk's
+            name; those that are not named are reached as at the source.
     """
 
     paths: Mapping[str, str]
     networks: Mapping[str, str]
     overlays: bool
+    volumes: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,7 +212,7 @@ def read_ticket(ticket: Ticket, phase: str, guest: UUID | None = None) -> Journe
 def read_plan(found: Mapping[str, Any]) -> Plan:
     """Read :func:`plain_plan`'s object back."""
     pieces = tuple(made(Piece, piece | {"format": ImageFormat(piece["format"])}) for piece in found["pieces"])
-    plan: Plan = made(Plan, {**found, "pieces": pieces})
+    plan: Plan = made(Plan, {**found, "pieces": pieces, "locked": tuple(found.get("locked", ()))})
     return plan
 
 

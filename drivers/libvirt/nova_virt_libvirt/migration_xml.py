@@ -11,6 +11,7 @@ from lxml import etree
 from nova_virt_libvirt.definition import PARSER
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.metadata import INSTANCE
+from nova_virt_libvirt.moved_volumes import log_in_as, reach
 from nova_virt_libvirt.wire import Wire, rewire
 
 if TYPE_CHECKING:
@@ -44,18 +45,21 @@ def persistent_xml(domain: Any, room: Room, offer: Offer) -> str:
     return etree.tostring(root, encoding="unicode")
 
 
-def patched(text: str, room: Room, offer: Offer) -> etree._Element:
+def patched(text: str, room: Room, offer: Offer) -> Any:
     """A definition with the destination's paths, networks and addresses."""
-    root = etree.fromstring(text, PARSER)
+    root: Any = etree.fromstring(text, PARSER)
     for disk in root.iterfind("devices/disk"):
         for name in FOUND_AGAIN:
             for child in disk.findall(name):
                 disk.remove(child)
+        if (there := room.volumes.get(disk.find("target").get("dev"))) is not None:
+            reach(disk, etree.fromstring(there, PARSER))
+    log_in_as(root, offer.host)
     for element in root.iterfind("devices//*"):
         for attribute in PATHS:
-            there = room.paths.get(element.get(attribute, ""))
-            if there is not None:
-                element.set(attribute, there)
+            path = room.paths.get(element.get(attribute, ""))
+            if path is not None:
+                element.set(attribute, path)
     for interface in root.iterfind("devices/interface"):
         connect(interface, room, UUID(root.findtext("uuid")))
     for graphics in root.iterfind("devices/graphics"):

@@ -11,6 +11,13 @@ DISK: Final = re.compile(r"disk[0-9]+")
 OF_POINT: Final = re.compile(OWN.pattern + r"\.at-[0-9a-f]{12}\.\w+")
 OF_RESIZE: Final = re.compile(OWN.pattern + r"\.resize-[0-9a-f]+\.qcow2")
 BASE_PREFIX: Final = "nova-virt-base-"
+HOST_CPUS_KEY: Final = "nova-virt-host-cpus"
+"""What the claim of whoever is choosing processors is kept under."""
+
+MAINTENANCE_PREFIX: Final = "nova-virt-maintenance-"
+DOCTOR_PREFIX: Final = "nova-virt-doctor-"
+NOTED_PREFIXES: Final = (BASE_PREFIX, HOST_CPUS_KEY, MAINTENANCE_PREFIX, DOCTOR_PREFIX)
+"""Of volumes that hold neither a guest's nor a user's data."""
 
 ADOPTED: Final = "adopted"
 """In place of the fingerprint of a guest that was not asked for by a spec; no spec has such a one."""

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from nova_virt_api.driver.operation import Operation
+    from nova_virt_api.errors import VirtError
 
 T = TypeVar("T")
 
@@ -55,3 +56,8 @@ def in_time(call: Callable[[], T], op: Operation) -> T:
             error.state_after, error.hint = StateAfter.UNKNOWN, SILENT
             raise
     return answer.result()
+
+
+def is_left_behind(error: VirtError) -> bool:
+    """Whether a call was left behind: whoever waits for QEMU after that waits as long."""
+    return error.hint == SILENT

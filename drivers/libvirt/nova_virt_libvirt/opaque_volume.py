@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from nova_virt_api.errors import InvalidSpec
+from nova_virt_api.model.host_connection import HostConnection
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.secret import Secret
 from nova_virt_api.model.volume_connection import (
@@ -22,6 +23,8 @@ from nova_virt_api.model.volume_connection import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from nova_virt_api.model.volume import Volume
 
 KEYRING_KEY: Final = re.compile(r"^\s*key\s*=\s*(\S+)", re.MULTILINE)
 
@@ -69,6 +72,26 @@ def reached(connection: VolumeConnection, field: str) -> Reached:
     except (KeyError, ValueError, TypeError, AttributeError, IndexError):
         what = f"what Cinder says of a volume of kind {connection.kind}"
         raise InvalidSpec(f"{field}.properties", connection.properties, what) from None
+
+
+def hosted(volume: Volume, field: str, *, multipath: bool) -> Volume:
+    """A volume whose connection, where only the host can make it, says so in the contract's words.
+
+    Args:
+        volume: as it was asked for.
+        field: the field that says how it is reached, for errors.
+        multipath: whether the host reaches volumes over many paths, which QEMU cannot.
+
+    Raises:
+        InvalidSpec: what is said of it cannot be passed on.
+    """
+    way = volume.connection
+    if not isinstance(way, OpaqueVolume) or (way.kind in KINDS and not (multipath and way.kind == "iscsi")):
+        return volume
+    try:
+        return replace(volume, connection=HostConnection.of(way.kind, json.loads(way.properties.reveal())))
+    except InvalidSpec as error:
+        raise InvalidSpec(f"{field}.{error.field}", error.value, error.allowed) from None
 
 
 def iscsi(said: Mapping[str, Any]) -> Reached:

@@ -33,6 +33,16 @@ OPTIONS: Sequence[cfg.Opt] = (
         help="Where os-vif finds Open vSwitch's database, e.g. unix:/run/openvswitch/db.sock. Unset: where the option"
         " ovsdb_connection of its own says, in the group os_vif_ovs.",
     ),
+    cfg.StrOpt(
+        "os_brick_root_helper",
+        help="Command by which os-brick becomes root, e.g. sudo. Unset: the driver runs as root, or the host connects"
+        " no volumes.",
+    ),
+    cfg.BoolOpt(
+        "os_brick_multipath",
+        default=False,
+        help="Let the host reach the volumes that it connects over all paths that there are; needs multipathd.",
+    ),
     cfg.DictOpt(
         "peers",
         default={},

@@ -91,7 +91,7 @@ class Places:
             Unavailable: the network is not active, or the host has no such bridge.
         """
         if isinstance(nic.binding, OpaquePort):
-            known = "one of kind os-vif, which needs the library os-vif where this driver runs"
+            known = "a network, BridgePort or OvsPort: only spawn, clone and attach_interface have other ports made"
             raise InvalidSpec(f"{field}.binding", nic.binding.kind, known)
         if nic.binding is not None:
             return require_bridge(self._connection, Wire.of_binding(nic.binding))

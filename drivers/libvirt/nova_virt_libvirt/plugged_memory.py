@@ -106,8 +106,8 @@ def block_of(spec: InstanceSpec) -> int:
 
 
 def in_blocks(size_bytes: int, block_bytes: int) -> int:
-    """A size in whole pieces."""
-    return -(-size_bytes // block_bytes) * block_bytes
+    """As much of a size as whole pieces make up: more would be beyond the guest's ceiling."""
+    return size_bytes // block_bytes * block_bytes
 
 
 def kibibytes(element: etree._Element, name: str) -> int:

@@ -14,11 +14,14 @@ from nova_virt_api.driver.operation import CancelMode, Operation, Stage
 from nova_virt_api.errors import Cancelled, NotSupported, StateAfter, Timeout
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import Lifecycle, PowerOff, PowerState
+from nova_virt_libvirt.connected_volumes import ConnectedVolumes
 from nova_virt_libvirt.domain import Domain
 from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.host_connection_note import HostConnectionNote
 from nova_virt_libvirt.native_call import in_time
 from nova_virt_libvirt.resize_note import refuse_start_of_prepared
 from nova_virt_libvirt.site import Site
+from nova_virt_libvirt.told_devices import tell_news
 from nova_virt_libvirt.verbs import OnDomains
 from nova_virt_libvirt.vif import Owner, Vifs
 from nova_virt_libvirt.vif_note import VifNote
@@ -51,11 +54,13 @@ class LibvirtPower(OnDomains, Driver):
         if state is PowerState.RUNNING:
             return
         refuse_start_of_prepared(domain.mark)
+        tell_news(self.site, domain, op)
         op.stage(Stage.BEFORE_START)
         op.stage(Stage.START, CancelMode.NONE)
         if state is PowerState.CRASHED:
             kill(domain)  # a crashed guest's QEMU is kept until somebody removes it
         plug_again(self.site.vifs, domain)
+        connect_again(self.site, domain, op)
         start(domain, op)
         self.domains.forget(guest.uuid)
 
@@ -88,6 +93,19 @@ class LibvirtPower(OnDomains, Driver):
             op.stage(Stage.START, CancelMode.NONE)
             with translated("reset the guest"):
                 domain.native.reset(0)
+
+
+def connect_again(site: Site, domain: Domain, op: Operation) -> None:
+    """Connect the volumes that the host had connected for a guest: a restart of the host took them.
+
+    From another machine nobody can; then libvirt says which one is missing.
+
+    Raises:
+        VolumeError: one cannot be connected.
+        Timeout: the deadline came first; the host may still connect it.
+    """
+    if HostConnectionNote.of(domain.mark).volumes and not site.initiator.refusal:
+        in_time(ConnectedVolumes(site.connection(), site.initiator, domain.native).connect_all, op)
 
 
 def plug_again(vifs: Vifs, domain: Domain) -> None:

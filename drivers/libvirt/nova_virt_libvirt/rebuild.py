@@ -24,10 +24,11 @@ from nova_virt_libvirt.metadata import Mark, write_mark
 from nova_virt_libvirt.names import seed_name
 from nova_virt_libvirt.overlay import base_in_pool, fetched_image, new_overlay
 from nova_virt_libvirt.places import Places
-from nova_virt_libvirt.power import kill
+from nova_virt_libvirt.power import kill, plug_again
 from nova_virt_libvirt.rebuild_note import ROLE, DiskPlace, RebuildNote, rebuild_note
 from nova_virt_libvirt.redefinition import Redefinition
 from nova_virt_libvirt.rescue_definition import disk_of, free_bus, free_target
+from nova_virt_libvirt.told_devices import tagged_devices
 from nova_virt_libvirt.verbs import OnDomains
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Rebuilding:
         definition = Redefinition(self._connection, self._domain.uuid)
         self._refuse(definition, cloud_init)
         note = self._plan(definition, source, cloud_init)
-        seed = None if cloud_init is None else nocloud_seed(cloud_init, self._domain.uuid, self._domain.name)
+        seed = None if cloud_init is None else self._seed(definition, cloud_init)
         self._op.stage(Stage.STOP, CancelMode.NONE)
         kill(self._domain)
         try:
@@ -109,6 +110,7 @@ class Rebuilding:
                 self._write_seed(definition, note, seed)
             definition.define(self._marked(note))
             self._op.stage(Stage.START, CancelMode.NONE)
+            plug_again(self._site.vifs, self._domain)
             with translated("start the guest"):
                 definition.native.createWithFlags(start_flags(self._connection, definition.root))
             with translated("write the guest's mark"):
@@ -167,6 +169,9 @@ class Rebuilding:
         element.find("driver").set("type", ImageFormat.QCOW2.value)
         for chain in element.findall("backingStore"):  # of an adopted guest's disk; the new one says itself what it is
             element.remove(chain)
+
+    def _seed(self, definition: Redefinition, cloud_init: CloudInit) -> bytes:
+        return nocloud_seed(cloud_init, self._domain.uuid, self._domain.name, tagged_devices(definition.root))
 
     def _write_seed(self, definition: Redefinition, note: RebuildNote, content: bytes) -> None:
         pool, name = self._places.pool("pool", note.disk.pool), seed_name(self._domain.uuid)

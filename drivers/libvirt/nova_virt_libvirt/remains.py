@@ -9,8 +9,11 @@ import libvirt
 from nova_virt_api.errors import Ambiguous, StateAfter, StorageError, VirtError
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.leftover import Leftover
+from nova_virt_libvirt.connected_volumes import ConnectedVolumes
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.hold import Hold
+from nova_virt_libvirt.host_connection_note import HostConnectionNote
+from nova_virt_libvirt.initiator import Initiator
 from nova_virt_libvirt.joining_machine import end_joining_machine
 from nova_virt_libvirt.metadata import Mark, read_mark
 from nova_virt_libvirt.names import console_log_name, guest_of, is_disk
@@ -48,7 +51,14 @@ def mark_of(domain: libvirt.virDomain) -> Mark | None:
 
 
 def remove_guest(
-    connection: libvirt.virConnect, places: Places, uuid: UUID, hold: Hold, *, keep_disks: bool, vifs: Vifs
+    connection: libvirt.virConnect,
+    places: Places,
+    uuid: UUID,
+    hold: Hold,
+    *,
+    keep_disks: bool,
+    vifs: Vifs,
+    initiator: Initiator,
 ) -> None:
     """Remove a guest that is claimed by us: its domain, then its volumes, but not the claim.
 
@@ -57,6 +67,7 @@ def remove_guest(
         Ambiguous: a domain that does not bear our mark has its uuid.
         StorageError: some volumes could not be removed; it names them.
         NetworkError: a port of os-vif's could not be removed.
+        VolumeError: a volume could not be disconnected from the host.
     """
     hold.verify(places.records_pool())
     with translated(f"look for guest {uuid}"):
@@ -69,6 +80,10 @@ def remove_guest(
             with translated("stop the guest"):
                 stop(domain)
             vifs.unplug_all(Owner(uuid, domain.name()), note)  # while the guest's mark still tells of them
+        if HostConnectionNote.of(mark).volumes:
+            with translated("stop the guest"):
+                stop(domain)
+            ConnectedVolumes(connection, initiator, domain).release_all()  # likewise
         remove_domain(domain)
     remove_secrets(connection, uuid)
     end_joining_machine(connection, uuid)

@@ -21,7 +21,7 @@ from nova_virt_libvirt.metadata import Mark, write_mark
 from nova_virt_libvirt.names import rescue_disk_name, rescue_seed_name, seed_name
 from nova_virt_libvirt.overlay import base_in_pool, fetched_image, new_overlay
 from nova_virt_libvirt.places import Places
-from nova_virt_libvirt.power import kill, start
+from nova_virt_libvirt.power import kill, plug_again, start
 from nova_virt_libvirt.redefinition import Redefinition
 from nova_virt_libvirt.remains import volumes_of
 from nova_virt_libvirt.rescue_definition import disk_of, put_rescue_in, take_rescue_out
@@ -191,6 +191,7 @@ class Rescuing:
 
     def _start(self) -> None:
         self._op.stage(Stage.START, CancelMode.NONE)
+        plug_again(self._site.vifs, self._domain)
         start(self._domain, self._op)
 
     def _marked(self, note: RescueNote | None) -> Mark:

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from nova_virt_api.capability import Capability, Feature
+from nova_virt_api.capability import Capability
 from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.errors import (
     InstanceNotFound,
@@ -30,11 +30,13 @@ from nova_virt_libvirt.names import ADOPTED, claim_key, resize_copy_name
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.power import kill
 from nova_virt_libvirt.resize_arrival import Arrival, size_wanted
-from nova_virt_libvirt.resize_here import Reshaping, cards_of
+from nova_virt_libvirt.resize_here import AS_IT_IS, Reshaping
 from nova_virt_libvirt.resize_live import LibvirtLiveResize
 from nova_virt_libvirt.resize_note import ResizeNote, ResizeStage, new_token, pending_note, refuse_made_elsewhere
 from nova_virt_libvirt.resize_parcel import Parcel
-from nova_virt_libvirt.volume_disks import Held, VolumeDisks
+from nova_virt_libvirt.resize_wanted import Wanted, wanted_of
+from nova_virt_libvirt.volume_disks import VolumeDisks
+from nova_virt_libvirt.volume_swap import settle
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -77,7 +79,8 @@ class LibvirtResize(LibvirtLiveResize):
 
     def prepare_resize(self, guest: InstanceRef, size: Size, op: Operation) -> Ticket:
         domain = self._resizable(guest, size)
-        refuse_used(VolumeDisks(domain).all())
+        if domain.lifecycle is not PENDING:
+            settle(self.site, domain, VolumeDisks(domain), op)
         with self._working(domain, op) as shaping:
             note = pending_note(shaping.mark())
             if note is None:
@@ -91,7 +94,6 @@ class LibvirtResize(LibvirtLiveResize):
         parcel = Parcel.of(ticket, self.endpoint.driver)
         if spec is not None:
             refuse_other_guest(ticket, spec)
-            refuse_volumes(spec.volumes, "spec.volumes")
         guest = InstanceRef(uuid=ticket.guest)
         if parcel.host == self.site.host():
             self._finish_here(guest, parcel, spec, op)
@@ -112,9 +114,10 @@ class LibvirtResize(LibvirtLiveResize):
             note = pending_note(shaping.mark())
             if note is not None and note.stage is ResizeStage.DONE:
                 op.stage("confirm", CancelMode.NONE)
+                shaping.forget_secrets()
                 shaping.remember(None)
-            elif note is not None and note.stage is not ResizeStage.PREPARED:
-                raise InvalidState(PENDING, (Lifecycle.READY,), hint="resize it again to finish that, or revert it")
+            elif note is not None:
+                refuse_only_copy(note)
         if note is not None and note.stage is ResizeStage.PREPARED:  # it is another endpoint's now
             Destroyer(self.site).destroy(guest, op, foreign=True)
         self.domains.forget(guest.uuid)
@@ -131,15 +134,14 @@ class LibvirtResize(LibvirtLiveResize):
         domain = self.domains.owned(guest, PENDING)
         if domain.lifecycle is not PENDING:
             return
-        refuse_volumes(volumes, "volumes")
         with self._working(domain, op) as shaping:
-            cards = cards_of(shaping.places, nics, "nics")
+            wanted = wanted_of(self.site, shaping.places, guest.uuid, nics, volumes)
             note = pending_note(shaping.mark())
             if note is not None:
                 op.stage(Stage.STOP, CancelMode.NONE)
                 if note.stage is not ResizeStage.REVERTING:  # else it may run as it was already
                     kill(domain)
-                shaping.take_back(note, cards)
+                shaping.take_back(note, wanted)
                 with changed():
                     remove_copies(shaping.places, note, guest)
                     if power_on:
@@ -188,9 +190,11 @@ class LibvirtResize(LibvirtLiveResize):
                 raise stale(guest)
             refuse_made_elsewhere(note, self.site.host())
             if note.stage is ResizeStage.PREPARED:
-                wanted = replace(note, size=size_wanted(note.size, spec))
-                refuse_absurd(self.site, wanted.size)
-                change(shaping, wanted, note, spec)
+                to_be = replace(note, size=size_wanted(note.size, spec))
+                refuse_absurd(self.site, to_be.size)
+                nics, volumes = (None, None) if spec is None else (spec.nics, spec.volumes)
+                wanted = wanted_of(self.site, shaping.places, guest.uuid, nics, volumes, "spec.", note.token)
+                change(shaping, to_be, note, wanted, power_on=spec is not None and spec.power_on)
 
     def _finish_removal(self, guest: InstanceRef, op: Operation) -> None:
         """Remove what a confirmation that was interrupted left."""
@@ -201,18 +205,26 @@ class LibvirtResize(LibvirtLiveResize):
             Destroyer(self.site).destroy(guest, op, foreign=True)
 
 
-def change(shaping: Reshaping, note: ResizeNote, back: ResizeNote | None, spec: InstanceSpec | None = None) -> None:
-    """Give the guest its new size, and start it if the spec says so; if that fails all is as before.
+def change(
+    shaping: Reshaping,
+    note: ResizeNote,
+    back: ResizeNote | None,
+    wanted: Wanted = AS_IT_IS,
+    *,
+    power_on: bool = False,
+) -> None:
+    """Give the guest its new size, and start it if that is asked for; if that fails all is as before.
 
     Args:
         shaping: the guest.
         note: what it is to become.
         back: what it waits with if that fails.
-        spec: what else is to be changed.
+        wanted: what else is to be changed.
+        power_on: start it.
     """
     try:
-        shaping.finish(note, None if spec is None else cards_of(shaping.places, spec.nics, "spec.nics"))
-        if spec is not None and spec.power_on:
+        shaping.finish(note, wanted)
+        if power_on:
             shaping.start()
     except BaseException as error:
         shaping.undo(note, back, error)
@@ -255,25 +267,17 @@ def refuse_other_guest(ticket: Ticket, spec: InstanceSpec) -> None:
         raise InvalidSpec("spec.uuid", spec.uuid, f"{ticket.guest}, the ticket's guest")
 
 
-def refuse_volumes(volumes: Sequence[Volume] | None, field: str) -> None:
-    """Refuse volumes of a storage service.
+def refuse_only_copy(note: ResizeNote) -> None:
+    """Refuse to confirm what would leave the guest half resized, or nowhere: no destination has begun to make it.
 
     Raises:
-        NotSupported: there are some.
+        InvalidState: it is so.
     """
-    if volumes:
-        raise NotSupported(Feature.SPAWN_VOLUMES, field, "this driver moves no guests that use volumes")
-
-
-def refuse_used(volumes: Sequence[Held]) -> None:
-    """Refuse a guest that uses volumes of a storage service, before it is on its way to where it could not be made.
-
-    Raises:
-        NotSupported: it does.
-    """
-    if volumes:
-        reason = f"this driver moves no guests that use volumes: detach {', '.join(held.id for held in volumes)}"
-        raise NotSupported(Feature.COLD_MIGRATION, reason=reason)
+    if note.stage is not ResizeStage.PREPARED:
+        raise InvalidState(PENDING, (Lifecycle.READY,), hint="resize it again to finish that, or revert it")
+    if not note.made:
+        hint = "no other host has made the guest to the end: finish its resize there, or revert it"
+        raise InvalidState(PENDING, (Lifecycle.READY,), hint=hint)
 
 
 def refuse_absurd(site: Site, size: Size) -> None:

@@ -14,7 +14,7 @@ import libvirt
 
 from nova_virt_api.driver.endpoint import Manage
 from nova_virt_api.driver.operation import CancelMode, Stage
-from nova_virt_api.errors import InstanceExists, MigrationError, StorageError, VirtError
+from nova_virt_api.errors import InstanceExists, MigrationError, VirtError
 from nova_virt_api.model.record import Phase, Record
 from nova_virt_api.model.size import Size
 from nova_virt_libvirt import peers
@@ -23,6 +23,7 @@ from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.maintenance import Maintenance
 from nova_virt_libvirt.metadata import Mark, read_mark, write_mark
 from nova_virt_libvirt.names import claim_key, is_disk
+from nova_virt_libvirt.opening_volumes import start_guest
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.records import Records
 from nova_virt_libvirt.remains import find_domain, mark_of, remove_guest, volumes_of
@@ -36,6 +37,7 @@ from nova_virt_libvirt.resize_note import (
 )
 from nova_virt_libvirt.resize_parts import PartsFromSource
 from nova_virt_libvirt.spawn import undo
+from nova_virt_libvirt.taken import kept_disk
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -84,6 +86,8 @@ class Arrival:
         """
         self._op.stage(Stage.CLAIM)
         if self._is_there():
+            with suppress(VirtError), peers.reached(self._parcel.host, way, "finish_resize") as source:
+                self._bind(source, made=True)  # whoever made it may have been killed right before
             return
         Maintenance(self._connection, self._site.pool, self._site.host()).refuse_new()
         with peers.reached(self._parcel.host, way, "finish_resize") as source:
@@ -97,13 +101,15 @@ class Arrival:
             return
         parts = PartsFromSource(self._site, self._places, source, self._uuid, self._spec, self._op)
         try:
-            self._bind(source, self._site.host())
+            self._bind(source)
             self._build(parts, mark, note, hold)
         except BaseException as error:
             undo(self._site, hold, self._op, error, parts.made)
             with suppress(VirtError):  # then only this host can make it, and whoever tries elsewhere is told so
                 self._unbind(source)
             raise
+        with suppress(VirtError):  # a repeated call does it
+            self._bind(source, made=True)
         with suppress(VirtError):  # the domain's mark says it too; others only would have to wait for the lease
             if self._site.manage is Manage.ALL:
                 hold.remove()
@@ -111,7 +117,7 @@ class Arrival:
                 hold.settle(Phase.READY)
 
     def _build(self, parts: PartsFromSource, mark: Mark, note: ResizeNote, hold: Hold) -> None:
-        arrived = replace(note, stage=ResizeStage.ARRIVED, definition="", layers=(), destination="")
+        arrived = replace(note, stage=ResizeStage.ARRIVED, definition="", layers=(), destination="", made=False)
         building = with_note(replace(mark, record=replace(mark.record, phase=Phase.BUILDING)), arrived)
         text = parts.definition(note.definition, size_wanted(note.size, self._spec), building)
         op = self._op
@@ -125,27 +131,32 @@ class Arrival:
         op.stage(Stage.BEFORE_START)
         if self._spec is not None and self._spec.power_on:
             op.stage(Stage.START, CancelMode.NONE)
-            with translated("start the guest"):
-                domain.create()
+            start_guest(domain, op)
         with translated("mark the guest as complete"):
             write_mark(domain, replace(building, record=finished(mark.record)))
 
     # --- the source -----------------------------------------------------------------------------------------------
 
-    def _bind(self, source: libvirt.virConnect, host: str) -> None:
-        """Say at the source which host makes the guest; empty for none. It is looked at again before the guest is."""
+    def _bind(self, source: libvirt.virConnect, *, made: bool = False) -> None:
+        """Say at the source that this host makes the guest, or has made it. It is looked at again before the guest is.
+
+        Until it is made, the source's is the only one, which is not given up.
+        """
+        self._tell(source, self._site.host(), made=made)
+
+    def _tell(self, source: libvirt.virConnect, host: str, *, made: bool) -> None:
         mark, note = self._waiting(source)
         with translated("write down at the source where the guest goes"):
             domain = find_domain(source, self._uuid)
-            if domain is not None and note.destination != host:
-                write_mark(domain, with_note(mark, replace(note, destination=host)))
+            if domain is not None and (note.destination, note.made) != (host, made):
+                write_mark(domain, with_note(mark, replace(note, destination=host, made=made)))
 
     def _unbind(self, source: libvirt.virConnect) -> None:
         """Let another host make the guest, unless there is still something of it here that may be started."""
         with translated(f"look for guest {self._uuid}"):
             left = find_domain(self._connection, self._uuid)
         if left is None:
-            self._bind(source, "")
+            self._tell(source, "", made=False)
 
     def _waiting(self, source: libvirt.virConnect) -> tuple[Mark, ResizeNote]:
         """Mark and note of the guest at the source.
@@ -212,7 +223,15 @@ class Arrival:
     def _clean(self, hold: Hold, *, keep_disks: bool) -> Hold:
         """Remove what an interrupted call left; only then is the claim one on a guest in the making."""
         try:
-            remove_guest(self._connection, self._places, self._uuid, hold, keep_disks=keep_disks, vifs=self._site.vifs)
+            remove_guest(
+                self._connection,
+                self._places,
+                self._uuid,
+                hold,
+                keep_disks=keep_disks,
+                vifs=self._site.vifs,
+                initiator=self._site.initiator,
+            )
         except BaseException:
             with suppress(VirtError):
                 hold.release()
@@ -233,9 +252,7 @@ class Arrival:
         """
         for pool, name in volumes_of(self._uuid, self._places.active_pools()):
             if is_disk(name):
-                message = f"disk {name} of an earlier guest is still in storage pool {pool.name}"
-                hint = f"delete it (virsh vol-delete {name} --pool {pool.name})"
-                raise StorageError(message, hint=hint)
+                raise kept_disk(name, pool)
 
     def _refuse_other(self, chain: Chain) -> None:
         claim = chain.claim

@@ -9,6 +9,7 @@ from lxml import etree
 
 from nova_virt_libvirt.definition import PARSER, size_of
 from nova_virt_libvirt.devices.screen import LONG_AGO
+from nova_virt_libvirt.devices.tag import tag_of
 from nova_virt_libvirt.metadata import INSTANCE
 from nova_virt_libvirt.plugged_memory import in_blocks, plugged_memory
 from nova_virt_libvirt.spare_cpus import vcpus_element
@@ -168,8 +169,12 @@ def lock_screens(definition: Any) -> None:
 
 
 def set_interfaces(definition: Any, cards: Sequence[Any]) -> None:
-    """Put these network cards in place of those that are there."""
+    """Put these network cards in place of those that are there. One that the guest has keeps its tag."""
     devices = definition.find("devices")
+    known = {card.find("mac").get("address"): card for card in devices.findall("interface") if tag_of(card)}
+    for card in cards:
+        if tag_of(card) is None and (before := known.get(card.find("mac").get("address"))) is not None:
+            card.append(before.find("alias"))
     for card in devices.findall("interface"):
         devices.remove(card)
     devices.extend(cards)

@@ -6,8 +6,8 @@ made, then one call puts definition and mark in place together. Whoever finds th
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 import libvirt
 
@@ -16,16 +16,15 @@ from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.errors import InstanceNotFound, InvalidState, NotSupported, StateAfter, VirtError
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.instance import PowerState
-from nova_virt_libvirt.devices.nic import nic_element
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.host_cpus import bound_cpus
 from nova_virt_libvirt.metadata import read_mark, write_mark
 from nova_virt_libvirt.names import layer_name
+from nova_virt_libvirt.opening_volumes import start_guest
 from nova_virt_libvirt.resize_definition import (
     keep_passwords,
     parsed,
     set_disk,
-    set_interfaces,
     set_mark,
     set_size,
     text_of,
@@ -33,20 +32,20 @@ from nova_virt_libvirt.resize_definition import (
 )
 from nova_virt_libvirt.resize_disks import new_sizes, own_disks, refuse_unfit
 from nova_virt_libvirt.resize_note import Layer, ResizeNote, ResizeStage, pending_note, with_note
-from nova_virt_libvirt.user_network import refuse_on_user_mode
+from nova_virt_libvirt.resize_wanted import Wanted
+from nova_virt_libvirt.volume_secrets import remove_unused_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from uuid import UUID
 
     from lxml import etree
 
     from nova_virt_api.driver.operation import Operation
-    from nova_virt_api.model.nic import Nic
     from nova_virt_api.model.size import Size
     from nova_virt_libvirt.metadata import Mark
     from nova_virt_libvirt.places import Places
-    from nova_virt_libvirt.wire import Wire
+
+AS_IT_IS: Final = Wanted()
 
 
 class Reshaping:
@@ -103,12 +102,12 @@ class Reshaping:
             self.remember(None)
             raise InvalidState(PowerState.RUNNING, (PowerState.SHUTDOWN,), hint="stop it first")
 
-    def finish(self, note: ResizeNote, nics: Sequence[Card] | None = None) -> None:
+    def finish(self, note: ResizeNote, wanted: Wanted = AS_IT_IS) -> None:
         """Make the layers and put the new definition in place.
 
         Args:
             note: what :meth:`begin` wrote.
-            nics: interfaces in place of those that there are.
+            wanted: interfaces and volumes in place of those that there are.
         """
         definition = self._secure()
         with translated("look at the guest's disks"):
@@ -120,19 +119,20 @@ class Reshaping:
             set_disk(disk.element, made)
         set_size(definition, note.size)
         self._op.stage(Stage.DEFINE, CancelMode.NONE)
-        self._define(definition, replace(note, stage=ResizeStage.DONE), nics)
+        self._define(definition, replace(note, stage=ResizeStage.DONE), wanted)
 
-    def take_back(self, note: ResizeNote, nics: Sequence[Card] | None = None) -> None:
+    def take_back(self, note: ResizeNote, wanted: Wanted = AS_IT_IS) -> None:
         """Put the old definition in place, then remove what was made. The mark goes on saying that it is pending.
 
         Args:
             note: what :meth:`begin` wrote.
-            nics: interfaces in place of those that it had.
+            wanted: interfaces and volumes in place of those that it had.
         """
         definition = parsed(note.definition)
         keep_passwords(definition, self._secure())
-        self._define(definition, replace(note, stage=ResizeStage.REVERTING), nics)
+        self._define(definition, replace(note, stage=ResizeStage.REVERTING), wanted)
         self._remove_layers(note)
+        self.forget_secrets()
 
     def undo(self, note: ResizeNote, now: ResizeNote | None, error: BaseException) -> None:
         """Take back what failed, so that all is as it was; an error that comes in between is told as a hint."""
@@ -143,6 +143,7 @@ class Reshaping:
                 self.take_back(note)
             else:
                 self._remove_layers(note)
+                self.forget_secrets()
             self.remember(now)
         except VirtError:
             if isinstance(error, VirtError):
@@ -153,9 +154,17 @@ class Reshaping:
         """Start the guest; nothing happens to one that runs."""
         self._op.stage(Stage.BEFORE_START)
         self._op.stage(Stage.START, CancelMode.NONE)
-        with translated("start the guest"):
-            if not self.native.isActive():
-                self.native.create()
+        with translated("look at the guest's state"):
+            active = bool(self.native.isActive())
+        if not active:
+            start_guest(self.native, self._op)
+
+    def forget_secrets(self) -> None:
+        """Let libvirt forget the passwords of volumes that the guest does not use and is not going to."""
+        with translated("look at the guest"):
+            flags = (libvirt.VIR_DOMAIN_XML_INACTIVE, 0)
+            definitions = [parsed(self.native.XMLDesc(flag)) for flag in flags]
+        remove_unused_secrets(self._connection, self._uuid, definitions)
 
     # --- what it says of itself -----------------------------------------------------------------------------------
 
@@ -186,9 +195,8 @@ class Reshaping:
         with translated("look at the guest"):
             return parsed(self.native.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE))
 
-    def _define(self, definition: etree._Element, note: ResizeNote, nics: Sequence[Card] | None) -> None:
-        if nics is not None:
-            set_interfaces(definition, [card.element(self._uuid, index) for index, card in enumerate(nics)])
+    def _define(self, definition: etree._Element, note: ResizeNote, wanted: Wanted) -> None:
+        wanted.put_into(definition, self._connection, self._uuid)
         set_mark(definition, with_note(self.mark(), note))
         with translated("define the guest"):
             self.native = self._connection.defineXML(text_of(definition))
@@ -204,34 +212,3 @@ def refuse_unbound(definition: etree._Element, size: Size) -> None:
     if size.vcpus is not None and size.vcpus > now and bound_cpus(definition):
         reason = f"the guest has a processor of the host for each of its {now} virtual CPUs; it can have fewer"
         raise NotSupported(Feature.DEDICATED_CPUS, "size.vcpus", reason)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
-    """A network interface to be.
-
-    Args:
-        nic: what was asked for.
-        wire: what it is plugged into.
-    """
-
-    nic: Nic
-    wire: Wire
-
-    def element(self, uuid: UUID, index: int) -> etree._Element:
-        """It in a definition."""
-        return nic_element(self.nic, self.wire, uuid, index)
-
-
-def cards_of(places: Places, nics: Sequence[Nic] | None, field: str) -> list[Card] | None:
-    """The interfaces with their networks; None for None.
-
-    Raises:
-        InvalidSpec: there is no such network, or several and none was named; or an interface on it cannot be so.
-    """
-    if nics is None:
-        return None
-    cards = [Card(nic=nic, wire=places.wire(f"{field}[{index}]", nic)) for index, nic in enumerate(nics)]
-    for index, card in enumerate(cards):
-        refuse_on_user_mode(card.nic, card.wire.id, f"{field}[{index}]")
-    return cards

@@ -13,6 +13,7 @@ from nova_virt_libvirt.guest_claim import claimed
 from nova_virt_libvirt.live_memory import LiveMemory
 from nova_virt_libvirt.live_vcpus import LiveVcpus
 from nova_virt_libvirt.metadata import read_mark, write_mark
+from nova_virt_libvirt.native_call import is_left_behind
 from nova_virt_libvirt.verbs import OnDomains
 
 if TYPE_CHECKING:
@@ -32,14 +33,18 @@ class LibvirtLiveResize(OnDomains, Resize):
     def resize_live(self, guest: InstanceRef, size: Size, op: Operation) -> Instance:
         domain = self.domains.owned(guest)
         with claimed(self.site, domain, op):
+            domain = self.domains.owned(guest)  # whoever had the claim before may have made another guest of it
             if (state := domain.power_state) is not PowerState.RUNNING:
                 raise InvalidState(state, (PowerState.RUNNING,), hint="resize() is for guests that are stopped")
             try:
                 change(domain, size, op)
-            finally:
-                with suppress(VirtError):  # what was wrong before is told, not this
+            except VirtError as error:
+                if error.state_after is not StateAfter.UNCHANGED and not is_left_behind(error):
                     tell(domain)
+                raise
+            finally:
                 self.domains.forget(guest.uuid)
+            tell(domain)
         return self.domains.instance(guest, fresh=True)
 
 
@@ -59,9 +64,12 @@ def change(domain: Domain, size: Size, op: Operation) -> None:
 
 
 def tell(domain: Domain) -> None:
-    """Let other connections know: libvirt has no event for this, but one for a mark that is written."""
-    native = domain.native
-    with translated("write the guest's mark"):
+    """Let other connections know: libvirt has no event for this, but one for a mark that is written.
+
+    What goes wrong with that is told to nobody: the guest has its size, or whoever asked for it is told why not.
+    """
+    with suppress(VirtError), translated("write the guest's mark"):
+        native = domain.native
         mark = read_mark(native)
         if mark is not None:
             write_mark(native, mark)

@@ -62,6 +62,7 @@ class ResizeNote:
         definition: the domain's XML as it was, without our mark; empty where there is no way back.
         layers: the volumes that are, or are about to be, the disks in place of those in the definition.
         destination: uuid of the other host that makes the guest, or has made it; empty while none does.
+        made: whether it is made there.
     """
 
     stage: ResizeStage
@@ -70,6 +71,7 @@ class ResizeNote:
     definition: str = ""
     layers: tuple[Layer, ...] = ()
     destination: str = ""
+    made: bool = False
 
     def encode(self) -> str:
         """The note as JSON."""
@@ -81,6 +83,7 @@ class ResizeNote:
                 "definition": self.definition,
                 "layers": [[layer.pool, layer.name] for layer in self.layers],
                 "destination": self.destination,
+                "made": self.made,
             },
             sort_keys=True,
         )
@@ -101,6 +104,7 @@ class ResizeNote:
                 definition=found["definition"],
                 layers=tuple(Layer(pool=pool, name=name) for pool, name in found["layers"]),
                 destination=found.get("destination", ""),
+                made=found.get("made", False),
             )
         except (ValueError, KeyError, TypeError) as error:
             hint = f"look at it (virsh metadata) and mend the note of the role {ROLE}, or destroy the guest"

@@ -2,38 +2,43 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any, Final
 
-import libvirt
-
-from nova_virt_api.errors import InstanceExists, MigrationError
+from nova_virt_api.errors import MigrationError
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.leftover import Leftover
 from nova_virt_libvirt.checkpoint_notes import ROLE as CHECKPOINTS
 from nova_virt_libvirt.cpu import cpu_element
 from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.host_connection_note import ROLE as CONNECTIONS
 from nova_virt_libvirt.host_cpus import bound_cpus
 from nova_virt_libvirt.metadata import NOTE
+from nova_virt_libvirt.moved_volumes import locked_volumes, log_in_as, refuse_locked, used_volumes
 from nova_virt_libvirt.names import console_log_name, disk_name, guest_of, resize_copy_name, seed_name
 from nova_virt_libvirt.resize_definition import (
     lock_screens,
     parsed,
     set_disk,
-    set_interfaces,
     set_mark,
     set_size,
     text_of,
 )
 from nova_virt_libvirt.resize_disks import OwnDisk, new_sizes, own_disks, refuse_unfit
 from nova_virt_libvirt.resize_fetch import fetch_bytes, fetch_disk, grow
-from nova_virt_libvirt.resize_here import cards_of
+from nova_virt_libvirt.resize_wanted import wanted_of
+from nova_virt_libvirt.share_filesystems import filesystems_of
+from nova_virt_libvirt.share_ties import named
 from nova_virt_libvirt.storage import Pool, Volume
+from nova_virt_libvirt.taken import refuse_taken_name
 from nova_virt_libvirt.vif_note import ROLE as VIFS
 from nova_virt_libvirt.wire import Wire
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from uuid import UUID
+
+    import libvirt
 
     from nova_virt_api.driver.operation import Operation
     from nova_virt_api.model.size import Size
@@ -47,13 +52,18 @@ UNMOVABLE: Final = {
     "os/nvram": "variables of its UEFI firmware",
     "devices/tpm/backend[@type='emulator']": "the state of its TPM",
     "devices/hostdev": "a device of its host",
-    "devices/disk//auth": "a volume whose password only its host knows",
-    "devices/disk//encryption": "a volume whose key only its host knows",
+    "devices/disk//auth": "a disk whose password only its host knows",
+    "devices/disk//encryption": "a disk whose key only its host knows",
     f"metadata//{NOTE}[@role='{CHECKPOINTS}']": "checkpoints",
-    f"metadata//{NOTE}[@role='{VIFS}']": "ports that os-vif makes on its own host",
-    "devices/filesystem": "a directory of its host",
+    f"metadata//{NOTE}[@role='{CONNECTIONS}']": "volumes that its own host connects",
 }
 """What of a guest that is off is on its host and in no storage pool."""
+
+TIED: Final = {
+    "devices/filesystem": "it has directories of it",
+    f"metadata//{NOTE}[@role='{VIFS}']": "it has ports that os-vif makes there only",
+}
+"""What ties a guest to its host, whether it runs or not."""
 
 
 class PartsFromSource:
@@ -96,17 +106,23 @@ class PartsFromSource:
         """
         definition = parsed(xml)
         self._refuse_unmovable(definition)
-        self._refuse_taken_name(str(definition.findtext("name")))
+        with translated("look for guests of this name"):
+            refuse_taken_name(self._site.connection(), str(definition.findtext("name")))
         with translated("look at the guest's disks at the source"):
             disks = own_disks(self.source, definition, self._uuid)
         refuse_unfit(definition, disks, self._uuid)
         sizes = new_sizes(disks, size, "spec" if self._spec else "size")
         pools = [self._pool(index) for index in range(len(disks))]
-        cards = cards_of(self._places, None if self._spec is None else self._spec.nics, "spec.nics")
-        if cards is None:
+        nics, volumes = (None, None) if self._spec is None else (self._spec.nics, self._spec.volumes)
+        wanted = wanted_of(self._site, self._places, self._uuid, nics, volumes, "spec.")
+        if self._spec is None:
             self._check_networks(definition)
-        else:
-            set_interfaces(definition, [card.element(self._uuid, index) for index, card in enumerate(cards)])
+            locked = locked_volumes(self.source, self._uuid, used_volumes(definition))
+            refuse_locked(locked, "finish_resize", "spec.volumes")
+            log_in_as(definition, self._site.host())
+        for volume in volumes or ():
+            self._note("secrets", volume.id, "")
+        wanted.put_into(definition, self._site.connection(), self._uuid)
         self._fetch_disks(disks, pools, sizes)
         self._replace_side_volumes(definition, pools[0] if pools else self._places.records_pool())
         set_size(definition, size)
@@ -176,33 +192,34 @@ class PartsFromSource:
             if wire is not None:
                 self._places.again(f"nics[{index}].network", wire.id)
 
-    def _refuse_taken_name(self, name: str) -> None:
-        connection = self._site.connection()
-        with translated("look for guests of this name"):
-            try:
-                other = connection.lookupByName(name)
-            except libvirt.libvirtError as error:
-                if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:
-                    return
-                raise
-            raise InstanceExists(
-                f"the name {name} is taken by guest {other.UUIDString()}", hint="names are unique in libvirt"
-            )
-
     def _refuse_unmovable(self, definition: Any) -> None:
         """Refuse a guest that has something on its host which libvirt cannot hand out, or others may have here."""
         if bound_cpus(definition):
             message = "the guest has processors of its host for itself, and others may have them here"
             hint = "revert the resize, and make the guest anew here, e.g. from a snapshot"
             raise MigrationError("finish_resize", message, hint=hint)
+        bare = deepcopy(definition)  # volumes of a storage service are where they are
+        for volume in used_volumes(bare).values():
+            volume.getparent().remove(volume)
+        if tags := [one.share.tag for one in filesystems_of(bare)]:
+            raise tied(f"it uses {named(tags)} of it")
+        for path, why in TIED.items():
+            if bare.find(path) is not None:
+                raise tied(why)
         for path, what in UNMOVABLE.items():
-            if definition.find(path) is not None:
+            if bare.find(path) is not None:
                 raise unmovable(what)
-        for disk in definition.iterfind("devices/disk"):
+        for disk in bare.iterfind("devices/disk"):
             source = disk.find("source")
             path = "" if source is None else source.get("file") or source.get("dev") or ""
             if path and guest_of(path.rpartition("/")[2]) != self._uuid:
                 raise unmovable(f"{path}, which is not its own")
+
+
+def tied(why: str) -> MigrationError:
+    """The error for a guest that has to stay where it is."""
+    message = f"the guest cannot leave its host: {why}"
+    return MigrationError("finish_resize", message, hint="revert the resize, then detach that from the guest")
 
 
 def unmovable(what: str) -> MigrationError:

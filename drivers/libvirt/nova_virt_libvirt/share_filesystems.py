@@ -123,7 +123,12 @@ def filesystems_of(definition: Any) -> Iterator[Filesystem]:
 
 
 def is_finishing(error: libvirt.libvirtError) -> bool:
-    """Whether the guest has let go, and QEMU has not yet let go of the server: libvirt has to be asked once more."""
+    """Whether the guest has let go, and QEMU has not yet let go of the server: libvirt has to be asked once more.
+
+    QEMU takes a device out of its tree at once, and gives its parts free only when no thread can be looking at them
+    (RCU). Who asks again in between hears from QEMU that there is no such device; libvirt takes that for the end, and
+    removes the connection to the server, which is still busy.
+    """
     return any(text in str(error) for text in FINISHING_TEXTS)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import libvirt
@@ -13,8 +14,9 @@ from nova_virt_api.errors import InvalidSpec, InvalidState, PermissionDenied, St
 from nova_virt_api.model.instance import PowerState
 from nova_virt_libvirt.definition import PARSER
 from nova_virt_libvirt.errors import translated
-from nova_virt_libvirt.guest_claim import claimed
+from nova_virt_libvirt.guest_claim import claimed, claimed_at_rest
 from nova_virt_libvirt.letting_go import LET_GO_SECONDS, lets_go
+from nova_virt_libvirt.native_call import in_time
 from nova_virt_libvirt.redefinition import WHOLE
 from nova_virt_libvirt.share_directories import is_within
 from nova_virt_libvirt.share_filesystems import CONFIG, LIVE, Filesystems, directories_of
@@ -23,6 +25,7 @@ from nova_virt_libvirt.verbs import OnDomains
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from nova_virt_api.driver.operation import Operation
     from nova_virt_api.model.identity import InstanceRef
@@ -52,15 +55,14 @@ class LibvirtShares(OnDomains, Shares):
         self.share_directories.require(share.source.path)
         refuse_nested(domain.urgent.connect(), share)
         refuse_private(domain, filesystems)
-        op.stage("share the guest's memory")
-        self._share_memory(domain, filesystems, op)
-        op.stage("attach the share", CancelMode.NONE)
         try:
-            filesystems.attach(share, filesystems.lacking(share.tag))
-        except StorageError:
-            if filesystems.lacking(share.tag):
-                raise
-            refuse_other(filesystems, share)  # somebody else has attached one of this tag meanwhile
+            with self._claimed(domain, filesystems, op):
+                self._sharing(guest)
+                refuse_private(domain, filesystems)
+                op.stage("share the guest's memory")
+                self._share_memory(domain, filesystems)
+                op.stage("attach the share", CancelMode.IMMEDIATE)
+                attach(filesystems, share, op)
         finally:
             self.domains.forget(guest.uuid)
 
@@ -71,7 +73,9 @@ class LibvirtShares(OnDomains, Shares):
         try:
             if LIVE in filesystems.parts():
                 unplug(domain, filesystems, tag, op)
-            filesystems.detach(tag, CONFIG)  # last: until then a repeated call finds it
+            with claimed_at_rest(self.site, domain, op):
+                self._sharing(guest)
+                filesystems.detach(tag, CONFIG)  # last: until then a repeated call finds it
         finally:
             self.domains.forget(guest.uuid)
 
@@ -81,16 +85,39 @@ class LibvirtShares(OnDomains, Shares):
         domain.require(*CHANGEABLE)
         return domain
 
-    def _share_memory(self, domain: Domain, filesystems: Filesystems, op: Operation) -> None:
+    def _claimed(self, domain: Domain, filesystems: Filesystems, op: Operation) -> AbstractContextManager[object]:
+        """The guest's claim, if it is off or is going to be given another definition."""
+        if CONFIG in filesystems.parts() and not is_shared(filesystems.definition(CONFIG)):
+            return claimed(self.site, domain, op)
+        return claimed_at_rest(self.site, domain, op)
+
+    def _share_memory(self, domain: Domain, filesystems: Filesystems) -> None:
         """Let the guest's memory be shared from its next start. It stays so: that costs nothing that matters."""
         if CONFIG not in filesystems.parts() or is_shared(filesystems.definition(CONFIG)):
             return
-        with claimed(self.site, domain, op), translated("let the guest's memory be shared"):
+        with translated("let the guest's memory be shared"):
             native = domain.native
             definition = etree.fromstring(native.XMLDesc(WHOLE), PARSER)
             share_memory(definition)
             native.isActive()  # else a guest that was removed meanwhile would be made again
             self.site.connection().defineXML(etree.tostring(definition, encoding="unicode"))
+
+
+def attach(filesystems: Filesystems, share: Share, op: Operation) -> None:
+    """Let the guest have a share wherever it has none of this tag.
+
+    Raises:
+        InvalidSpec: somebody else has attached another one of this tag meanwhile.
+        Timeout: the guest stands still; it may still get the share.
+    """
+    parts = filesystems.lacking(share.tag)
+    try:
+        if parts:
+            in_time(lambda: filesystems.attach(share, parts), op)
+    except StorageError:
+        if filesystems.lacking(share.tag):
+            raise
+        refuse_other(filesystems, share)
 
 
 def refuse_other(filesystems: Filesystems, share: Share) -> None:
@@ -157,7 +184,8 @@ def unplug(domain: Domain, filesystems: Filesystems, tag: str, op: Operation) ->
         Timeout: the deadline came first; the guest may still obey.
     """
     paused = domain.power_state is PowerState.PAUSED
-    if not lets_go(lambda: filesystems.has(tag, LIVE), lambda: filesystems.detach(tag, LIVE), op, paused=paused):
+    asking = partial(in_time, partial(filesystems.detach, tag, LIVE), op)
+    if not lets_go(lambda: filesystems.has(tag, LIVE), asking, op, paused=paused):
         reason = "it is paused" if paused else f"its operating system did not answer within {LET_GO_SECONDS:g} s"
         how = "unpause it" if paused else "stop it, or let its system start"
         raise StorageError(

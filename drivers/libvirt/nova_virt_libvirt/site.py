@@ -12,6 +12,7 @@ from nova_virt_api.model.instance import Instance
 from nova_virt_libvirt.bridges import Bridges
 from nova_virt_libvirt.emulator import Emulator
 from nova_virt_libvirt.host_cpus import HostCpus
+from nova_virt_libvirt.initiator import Initiator
 from nova_virt_libvirt.vif import Vifs
 
 
@@ -32,6 +33,7 @@ class Site:
         cpus: how the host's processors are divided.
         bridges: the host's bridges that count as networks.
         vifs: makes and removes the ports that os-vif knows.
+        initiator: connects and disconnects the volumes that os-brick knows.
         pool: the option that names the pool of records, and of disks that name none; None where it is obvious.
     """
 
@@ -47,4 +49,5 @@ class Site:
     cpus: HostCpus
     bridges: Bridges
     vifs: Vifs
+    initiator: Initiator
     pool: str | None

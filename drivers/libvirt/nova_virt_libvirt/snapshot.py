@@ -11,7 +11,7 @@ from lxml import etree
 
 from nova_virt_api.driver.operation import CancelMode
 from nova_virt_api.driver.snapshot import Snapshot
-from nova_virt_api.errors import InvalidSpec, StorageError, VirtError
+from nova_virt_api.errors import Busy, InvalidSpec, StorageError, VirtError
 from nova_virt_api.images.inspect import inspect_image
 from nova_virt_api.images.target import write_target
 from nova_virt_api.model.image import ImageFormat, ImageInfo, LocalTarget, NativeTarget
@@ -22,6 +22,7 @@ from nova_virt_libvirt.boot_disk import BootDisk, boot_disk_of
 from nova_virt_libvirt.definition import PARSER
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.foreign import is_base, paths_of_others
+from nova_virt_libvirt.misread import refuse_misread_disk
 from nova_virt_libvirt.names import BASE_PREFIX, guest_of, live_name, snapshot_key
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.records import Records
@@ -69,7 +70,7 @@ class LibvirtSnapshot(OnDomains, Snapshot):
             wanted = DiskCopy(element=disk.element, source=disk.volume, pool=pool, name=live)
             copying = LiveCopy(domain, [wanted], op)
             copying.clear()
-            snapping = Snapping(domain, disk.volume, hold.key, op, lambda: copying.make(self.agents, quiesce)[0])
+            snapping = Snapping(domain, disk, hold.key, op, lambda: copying.make(self.agents, quiesce)[0])
             if isinstance(target, LocalTarget):
                 return snapping.to_file(target)
             return snapping.to_pool(target, Places(connection, self.site.pool))
@@ -85,15 +86,16 @@ class Snapping:
 
     Args:
         domain: the guest.
-        disk: the volume that it boots from.
+        disk: the disk that it boots from.
         key: what the copy is named after.
         op: the operation worked for.
         live: makes a copy in qcow2 while the guest runs.
     """
 
-    def __init__(self, domain: Domain, disk: Volume, key: str, op: Operation, live: Callable[[], Volume]) -> None:
+    def __init__(self, domain: Domain, disk: BootDisk, key: str, op: Operation, live: Callable[[], Volume]) -> None:
         self._domain = domain
-        self._disk = disk
+        self._disk = disk.volume
+        self._element = disk.element
         self._key = key
         self._op = op
         self._live = live
@@ -131,8 +133,12 @@ class Snapping:
         if self._domain.require(PowerState.SHUTDOWN, *LIVE) in LIVE:
             live = self._live()
             return live if image_format is ImageFormat.QCOW2 else self._converted(live, image_format)
+        refuse_misread_disk(self._element, self._disk)
+        before = self._disk.changed_at()
         copy = self._converted(self._disk, image_format)
         self._domain.require(PowerState.SHUTDOWN)  # else it was started meanwhile and the copy is worth nothing
+        if self._disk.changed_at() != before:
+            raise Busy(f"guest {self._domain.uuid} wrote to its disk while it was copied", hint="try again")
         return copy
 
     def _converted(self, source: Volume, image_format: ImageFormat) -> Volume:

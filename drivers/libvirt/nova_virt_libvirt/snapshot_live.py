@@ -15,12 +15,12 @@ from lxml import etree
 from lxml.builder import E
 
 from nova_virt_api.driver.operation import CancelMode
-from nova_virt_api.errors import Busy, StorageError, VirtError
+from nova_virt_api.errors import Busy, NoCapacity, StorageError, VirtError
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.toolkit.unstoppable import Unstoppable
 from nova_virt_libvirt.at_rest import at_rest
-from nova_virt_libvirt.errors import HINTS, translated
+from nova_virt_libvirt.errors import FULL_TEXTS, HINTS, translated
 from nova_virt_libvirt.names import guest_of, is_disk, live_name
 
 if TYPE_CHECKING:
@@ -75,6 +75,7 @@ class LiveCopy:
         Raises:
             Busy: another program copies the guest's disks.
             GuestAgentUnavailable: the guest was to be brought to rest, and cannot be.
+            NoCapacity: a pool is full.
             StorageError: they could not be written.
         """
         self.clear()
@@ -89,6 +90,7 @@ class LiveCopy:
             self._op.on_cancel(self._abort)
             self._op.wait_until(self._is_over)
             self._check()
+            self._wait_until_closed()
         except BaseException:
             with suppress(VirtError):  # otherwise whoever wants the next snapshot does it
                 self.clear()
@@ -139,7 +141,23 @@ class LiveCopy:
         if not stats.get("success"):
             self._domain.require(PowerState.RUNNING, PowerState.PAUSED)  # it stopped in between
             reason = stats.get("errmsg") or "QEMU gave it up"
-            raise StorageError(f"the guest's disk could not be copied: {reason}", hint=HINTS[StorageError])
+            message = f"the guest's disk could not be copied: {reason}"
+            if any(full in reason for full in FULL_TEXTS):
+                pools = ", ".join(dict.fromkeys(copy.pool.name for copy in self._copies))
+                raise NoCapacity(pools, message, hint="free some space there")
+            raise StorageError(message, hint=HINTS[StorageError])
+
+    def _wait_until_closed(self) -> None:
+        """Return once QEMU has let go of the copies: libvirt ends the job first, and then lets QEMU close its files.
+
+        It does both in one job of its own on the domain, which any query waits for; this one asks QEMU nothing.
+        """
+        with translated("wait until QEMU has closed the copy"):
+            try:
+                self._domain.native.blockJobInfo(target_of(self._copies[0].element), 0)
+            except libvirt.libvirtError as error:
+                if not is_refusal(error):  # else the guest has stopped, and its QEMU has nothing open
+                    raise
 
     def _target(self) -> str | None:
         """The first file that the guest's QEMU writes a backup to; None when it is at no backup, or off.

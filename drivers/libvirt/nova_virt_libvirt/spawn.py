@@ -169,7 +169,15 @@ class Spawn:
     def _start_over(self, hold: Hold, *, keep_disks: bool) -> None:
         """Remove what an interrupted verb left; only then is the claim one on a guest in the making."""
         try:
-            remove_guest(self._connection, self._places, self._uuid, hold, keep_disks=keep_disks, vifs=self._site.vifs)
+            remove_guest(
+                self._connection,
+                self._places,
+                self._uuid,
+                hold,
+                keep_disks=keep_disks,
+                vifs=self._site.vifs,
+                initiator=self._site.initiator,
+            )
         except BaseException:
             with suppress(VirtError):
                 hold.release()
@@ -259,7 +267,7 @@ def undo(site: Site, hold: Hold, op: Operation, error: BaseException, made: list
     try:
         connection = site.connection()  # perhaps a new one
         places = Places(connection, site.pool)
-        remove_guest(connection, places, uuid, hold, keep_disks=False, vifs=site.vifs)
+        remove_guest(connection, places, uuid, hold, keep_disks=False, vifs=site.vifs, initiator=site.initiator)
         hold.remove(places.records_pool())
     except Busy:  # what is there now is made, or removed, by whoever took over
         hold.end()

@@ -79,12 +79,17 @@ class Volume:
             changed = etree.fromstring(self.native.XMLDesc(0)).findtext("target/timestamps/mtime")
         return time.time() - float(changed or 0.0)
 
-    def write(self, data: bytes) -> None:
-        """Replace its first bytes."""
+    def changed_at(self) -> str:
+        """When its content last changed, by the clock of its host."""
+        with self._errors("look at"):
+            return etree.fromstring(self.native.XMLDesc(0)).findtext("target/timestamps/mtime") or ""
+
+    def write(self, data: bytes, offset: int = 0) -> None:
+        """Replace its bytes from there on."""
         with self._errors("write"):
             for attempt in patiently(libvirt.VIR_ERR_OPERATION_INVALID):
                 with attempt:
-                    send_bytes(self.pool.connection, self.native, data)
+                    send_bytes(self.pool.connection, self.native, data, offset)
 
     def read(self, limit: int) -> bytes:
         """Its first bytes, at most ``limit``. Waits while it is still being made."""

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from nova_virt_api.model.image import ImageInfo, ImageSource, LocalTarget
     from nova_virt_api.model.stored_volume import StoredVolume, StoredVolumeSpec
     from nova_virt_libvirt.site import Site
-    from nova_virt_libvirt.storage import Pool
+    from nova_virt_libvirt.storage import Pool, Volume
 
 
 class LibvirtStorageVolumes(StorageVolumes):
@@ -57,10 +57,10 @@ class LibvirtStorageVolumes(StorageVolumes):
         pools = self._pools()
         found = next((stored for stored in stored_in(pools) if stored.name.id == volume), None)
         if found is not None:
-            return self._with_guests(shown(found, self.site.owner), found.volume.path())
+            return self._with_guests(shown(found, self.site.owner), found.volume)
         for foreign in foreign_in(pools):
             if foreign_id(foreign) == volume and (seen := foreign_shown(foreign)) is not None:
-                return self._with_guests(seen, foreign.path())
+                return self._with_guests(seen, foreign)
         raise no_such(volume)
 
     def create_volume(self, spec: StoredVolumeSpec, op: Operation) -> StoredVolume:
@@ -99,10 +99,13 @@ class LibvirtStorageVolumes(StorageVolumes):
         hint = "stop the guest or detach the volume; snapshots and backups are for guests that are on"
         with write_new_target(target) as path:
             refuse_running(self.site, stored, hint)
+            changed = stored.volume.changed_at()
             op.stage("fetch the volume", CancelMode.IMMEDIATE)
             with path.open("wb") as file:
                 stored.volume.download(file, op)
             refuse_running(self.site, stored, hint)  # started meanwhile: what was read may be torn
+            if stored.volume.changed_at() != changed:
+                raise Busy(f"volume {stored.name.name} was written to, or resized, while it was read", hint="try again")
             op.stage("check the image", CancelMode.IMMEDIATE)
             try:
                 info = inspect_image(path, stored.name.name, op, declared=target.format)
@@ -133,8 +136,8 @@ class LibvirtStorageVolumes(StorageVolumes):
             raise not_ours(volume, None)
         raise no_such(volume)
 
-    def _with_guests(self, volume: StoredVolume, path: str) -> StoredVolume:
-        return replace(volume, guests=tuple(users_of(self.site.connection(), path)))
+    def _with_guests(self, seen: StoredVolume, volume: Volume) -> StoredVolume:
+        return replace(seen, guests=tuple(users_of(self.site.connection(), volume, volume.path())))
 
 
 def refuse_running(site: Site, stored: Stored, hint: str) -> None:
@@ -143,7 +146,7 @@ def refuse_running(site: Site, stored: Stored, hint: str) -> None:
     Raises:
         Busy: one does.
     """
-    users = users_of(site.connection(), look(stored.volume).path)
+    users = users_of(site.connection(), stored.volume, look(stored.volume).path)
     running = ", ".join(str(guest) for guest, is_on in users.items() if is_on)
     if running:
         raise Busy(f"volume {stored.name.id} is used by guest {running}, which is on", running, hint=hint)

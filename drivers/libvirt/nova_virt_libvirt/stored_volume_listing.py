@@ -17,7 +17,7 @@ from nova_virt_api.model.stored_volume import StoredVolume
 from nova_virt_api.model.volume_connection import FILE_FORMATS, BlockVolume, FileVolume
 from nova_virt_libvirt.definition import PARSER
 from nova_virt_libvirt.errors import translated
-from nova_virt_libvirt.names import BASE_PREFIX, guest_of
+from nova_virt_libvirt.names import NOTED_PREFIXES, guest_of
 from nova_virt_libvirt.storage import Volume, storage_errors
 from nova_virt_libvirt.stored_volume_name import StoredName, claimed_volume, is_head
 
@@ -108,7 +108,7 @@ def foreign_in(pools: Iterable[Pool]) -> Iterator[Volume]:
             volumes = [Volume(pool, native) for native in pool.native.listAllVolumes(0)]
         for volume in volumes:
             ours = StoredName.decode(volume.name) is not None or claimed_volume(volume.name) is not None
-            if not ours and guest_of(volume.name) is None and not volume.name.startswith(BASE_PREFIX):
+            if not ours and guest_of(volume.name) is None and not volume.name.startswith(NOTED_PREFIXES):
                 yield volume
 
 
@@ -185,15 +185,21 @@ def size_of(stored: Stored, seen: Looked) -> int:
     return stored.volume.stored_bytes() if misled else seen.size_bytes
 
 
-def users_of(connection: libvirt.virConnect, path: str) -> dict[UUID, bool]:
-    """The guests whose definition, now or after the next start, names a path; each with whether it is on."""
+def users_of(connection: libvirt.virConnect, volume: Volume, path: str) -> dict[UUID, bool]:
+    """The guests whose definition, now or after the next start, names a volume; each with whether it is on.
+
+    Args:
+        connection: the connection to look with.
+        volume: the volume.
+        path: where the hypervisor has it.
+    """
     users: dict[UUID, bool] = {}
     with translated("look who uses the volume"):
         for domain in connection.listAllDomains(0):
             try:
                 running = bool(domain.isActive())
                 flags = (0, libvirt.VIR_DOMAIN_XML_INACTIVE) if running and domain.isPersistent() else (0,)
-                named = any(path in paths_in(domain.XMLDesc(flag)) for flag in flags)
+                named = any(is_named(volume, path, domain.XMLDesc(flag)) for flag in flags)
             except libvirt.libvirtError as error:
                 if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:  # removed meanwhile
                     raise
@@ -202,6 +208,10 @@ def users_of(connection: libvirt.virConnect, path: str) -> dict[UUID, bool]:
     return users
 
 
-def paths_in(text: str) -> set[str]:
-    """Every path that a definition names."""
-    return {str(path) for path in etree.fromstring(text, PARSER).xpath("//devices//@file | //devices//@dev")}
+def is_named(volume: Volume, path: str, text: str) -> bool:
+    """Whether a definition names a volume, by its path or by its pool and name."""
+    devices = etree.fromstring(text, PARSER).find("devices")
+    if devices is None:
+        return False
+    by_name = ((source.get("pool"), source.get("volume")) for source in devices.iter("source"))
+    return path in devices.xpath(".//@file | .//@dev") or (volume.pool.name, volume.name) in by_name

@@ -1,7 +1,8 @@
 """Making volumes that no guest owns: empty, or with an image's content.
 
-Whoever makes one claims it first, in the volume's own pool, and removes the claim once the volume is complete. A claim
-whose holder is gone shows a volume that never will be.
+Whoever makes one claims it first, in the volume's own pool, looks whether it is there, and only then says that he makes
+it. The claim goes once the volume is complete. One that says so and whose holder is gone shows a volume that never
+will be.
 """
 
 from __future__ import annotations
@@ -16,9 +17,16 @@ from nova_virt_api.model.record import Phase, Record
 from nova_virt_libvirt.overlay import fetched_image
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.records import Records
+from nova_virt_libvirt.storage import VolumeExists as NameTaken
 from nova_virt_libvirt.stored_volume_listing import Stored, shown, stored_in
 from nova_virt_libvirt.stored_volume_name import BLANK, DIGITS, StoredName, volume_key
-from nova_virt_libvirt.stored_volume_removal import remove_all, volumes_named
+from nova_virt_libvirt.stored_volume_removal import (
+    claims_on,
+    is_torn,
+    remove_all,
+    remove_unwanted,
+    volumes_named,
+)
 from nova_virt_libvirt.stored_volume_size import enlarge, is_recognised, whole
 
 if TYPE_CHECKING:
@@ -28,6 +36,7 @@ if TYPE_CHECKING:
     from nova_virt_api.images.cached import CachedImage
     from nova_virt_api.model.image import ImageSource
     from nova_virt_api.model.stored_volume import StoredVolume, StoredVolumeSpec
+    from nova_virt_libvirt.hold import Hold
     from nova_virt_libvirt.site import Site
     from nova_virt_libvirt.storage import Volume
 
@@ -79,24 +88,60 @@ class Making:
     def _made(self, origin: str, size_bytes: int, image: CachedImage | None) -> StoredVolume:
         owner = self._site.owner
         name = StoredName(id=self._id, owner=owner, name=self._spec.name, origin=origin, format=self._spec.format)
-        there = [stored for stored in stored_in(self._places.active_pools()) if stored.name.id == self._id]
-        if there:
-            return self._same(there[0], name, size_bytes)
+        if there := self._complete():
+            return self._same(there, name, size_bytes)
         self._op.stage(Stage.CLAIM)
-        record = Record(uuid=self._id, owner=owner, fingerprint=origin, phase=Phase.BUILDING)
+        record = Record(uuid=self._id, owner=owner, fingerprint=origin, phase=Phase.READY)
         records = Records(self._pool, self._site.host())
         hold = records.acquire(volume_key(self._id), record, self._op, f"volume {self._id}")
-        if hold.before is None and (finished := volumes_named(self._pool, self._id)):  # since we looked
-            hold.remove()
-            return self._same(finished[0], name, size_bytes)
         try:
-            remove_all(self._pool, self._id)  # of somebody who is gone
+            there = self._still_there(hold)
+            if there is None:
+                hold.rewrite(phase=Phase.BUILDING)
+        except BaseException:
+            with suppress(VirtError):
+                hold.retract()
+            hold.end()
+            raise
+        return self._instead(hold, there, name, size_bytes) if there else self._under(hold, name, size_bytes, image)
+
+    def _instead(self, hold: Hold, there: Stored, name: StoredName, size_bytes: int) -> StoredVolume:
+        """Leave a volume that is complete as it is."""
+        hold.remove()
+        return self._same(there, name, size_bytes)
+
+    def _complete(self) -> Stored | None:
+        """The volume, in whichever pool."""
+        return next((one for one in stored_in(self._places.active_pools()) if one.name.id == self._id), None)
+
+    def _still_there(self, hold: Hold) -> Stored | None:
+        """The volume if it became complete since we looked, or was about to be removed and is used.
+
+        Raises:
+            Busy: somebody makes or removes one of this id in another pool.
+        """
+        for pool in self._places.active_pools():
+            if pool.name != self._pool.name:
+                if claims_on(pool.names(), self._id):
+                    message = f"volume {self._id} is being made or removed in storage pool {pool.name}"
+                    raise Busy(message, hint="try again, or delete it first")
+                if elsewhere := volumes_named(pool, self._id):
+                    return elsewhere[0]
+        return next(iter(remove_unwanted(self._site, hold, self._pool, self._id)), None)
+
+    def _under(self, hold: Hold, name: StoredName, size_bytes: int, image: CachedImage | None) -> StoredVolume:
+        """Make it, or leave nothing."""
+        try:
             volume = self._blank(name, size_bytes) if image is None else self._upload(name, size_bytes, image)
-            made = shown(Stored(name, volume), owner)
+            made = shown(Stored(name, volume), self._site.owner)
             if made.size_bytes < size_bytes:
                 raise StorageError(f"volume {name.name} has {made.size_bytes} bytes instead of {size_bytes}")
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, NameTaken) and not (hold.before and is_torn(hold.before)):
+                (there,) = volumes_named(self._pool, self._id)  # another host's work, which libvirt here sees only now
+                return self._instead(hold, there, name, size_bytes)
             with suppress(VirtError):  # what cannot be removed now is among the leftovers: its claim stays
+                hold.verify()  # else what is there is somebody else's
                 remove_all(self._pool, self._id)
                 hold.remove()
             hold.end()

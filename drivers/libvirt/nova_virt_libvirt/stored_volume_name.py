@@ -70,6 +70,11 @@ def volume_key(volume: UUID) -> str:
     return f"{PREFIX}{volume}"
 
 
+def head_of(volume: UUID) -> str:
+    """The part of the claim on a volume that makes it exist."""
+    return f"{volume_key(volume)}.claim"
+
+
 def claimed_volume(name: str) -> UUID | None:
     """The volume that this is (part of) a claim on; None for what is no such claim."""
     found = CLAIM.fullmatch(name)

@@ -1,4 +1,8 @@
-"""Removing volumes that no guest owns, and what is left of such."""
+"""Removing volumes that no guest owns, and what is left of such.
+
+What a claim says tells what is under it. Somebody who has written that he makes the volume may have left a part of one.
+Under any other claim a volume is complete: somebody was about to remove it, or only looked whether it was there.
+"""
 
 from __future__ import annotations
 
@@ -36,6 +40,41 @@ def volumes_named(pool: Pool, volume: UUID) -> list[Stored]:
     return [Stored(name, Volume(pool, native)) for name, native in found if name is not None and name.id == volume]
 
 
+def is_torn(chain: Chain) -> bool:
+    """Whether what is there under a claim may be a part of a volume."""
+    return any(link.claim is not None and link.claim.record.phase is Phase.BUILDING for link in chain.links)
+
+
+def is_going(chain: Chain) -> bool:
+    """Whether somebody was about to remove what is there under a claim."""
+    return any(link.claim is not None and link.claim.record.phase is Phase.DELETING for link in chain.links)
+
+
+def refuse_guests(site: Site, stored: Stored) -> None:
+    """Refuse to remove a volume that a guest uses.
+
+    Raises:
+        Busy: one does.
+    """
+    users = users_of(site.connection(), stored.volume, stored.volume.path())
+    if users:
+        names = ", ".join(map(str, users))
+        raise Busy(f"volume {stored.name.id} is used by guest {names}", names, hint="detach it first")
+
+
+def refuse_used(site: Site, stored: Stored) -> None:
+    """Refuse to remove a volume that a guest uses, or that another volume is based on.
+
+    Raises:
+        Busy: somebody does.
+    """
+    refuse_guests(site, stored)
+    with translated("look for volumes that are based on it"):
+        based = is_base(stored.volume.native)
+    if based:
+        raise Busy(f"another volume is based on volume {stored.name.id}", hint="remove that one first")
+
+
 def remove_all(pool: Pool, volume: UUID) -> None:
     """Remove every volume of an id from a pool."""
     for stored in volumes_named(pool, volume):
@@ -67,13 +106,15 @@ class Removal:
     def whole(self) -> None:
         """Remove it, complete or not, unless somebody uses it."""
         self._permit()
-        hold = self._take()
+        for stored in volumes_named(self._pool, self._volume):
+            refuse_guests(self._site, stored)  # before a claim hides it
+        hold = self._take(Phase.DELETING)
         try:
             for stored in volumes_named(self._pool, self._volume):
-                self._refuse_used(stored)
-        except BaseException:
+                refuse_used(self._site, stored)
+        except BaseException as error:
             with suppress(VirtError):
-                hold.retract()
+                self._let_be(hold, error)
             hold.end()
             raise
         self._remove(hold, lambda: remove_all(self._pool, self._volume))
@@ -84,17 +125,23 @@ class Removal:
         if not names:
             return False
         self._permit()
-        hold = self._take()
-        torn = hold.before is not None
-        self._remove(hold, (lambda: remove_all(self._pool, self._volume)) if torn else (lambda: None))
+        hold = self._take(Phase.READY)
+        self._remove(hold, lambda: remove_unwanted(self._site, hold, self._pool, self._volume))
         return True
 
-    def _take(self) -> Hold:
+    def _let_be(self, hold: Hold, error: BaseException) -> None:
+        """Leave a volume as it was before the claim; one that is complete and used is there again."""
+        if isinstance(error, Busy) and (hold.before is None or not is_torn(hold.before)):
+            hold.remove()
+        else:
+            hold.retract()
+
+    def _take(self, phase: Phase) -> Hold:
         self._op.stage(Stage.CLAIM)
-        record = Record(uuid=self._volume, owner=self._site.owner, fingerprint="", phase=Phase.DELETING)
+        record = Record(uuid=self._volume, owner=self._site.owner, fingerprint="", phase=phase)
         return self._records.acquire(volume_key(self._volume), record, self._op, f"volume {self._volume}")
 
-    def _remove(self, hold: Hold, remove: Callable[[], None]) -> None:
+    def _remove(self, hold: Hold, remove: Callable[[], object]) -> None:
         self._op.stage(Stage.CLEAN_UP, CancelMode.NONE)
         try:
             hold.verify()
@@ -120,21 +167,28 @@ class Removal:
             message = f"volume {self._volume} belongs to {owner!r}"
             raise PermissionDenied(message, hint="connect(owner=...) as its owner")
 
-    def _refuse_used(self, stored: Stored) -> None:
-        """Refuse a volume that somebody uses.
 
-        Raises:
-            Busy: somebody does.
-        """
-        connection = self._site.connection()
-        users = users_of(connection, stored.volume.path())
-        if users:
-            names = ", ".join(map(str, users))
-            raise Busy(f"volume {self._volume} is used by guest {names}", names, hint="detach it first")
-        with translated("look for volumes that are based on it"):
-            based = is_base(stored.volume.native)
-        if based:
-            raise Busy(f"another volume is based on volume {self._volume}", hint="remove that one first")
+def remove_unwanted(site: Site, hold: Hold, pool: Pool, volume: UUID) -> list[Stored]:
+    """Remove what somebody who is gone left of a volume, or was about to remove; return what is complete and stays.
+
+    Args:
+        site: the endpoint.
+        hold: a claim on the volume, taken just now.
+        pool: where the volume is.
+        volume: its id.
+    """
+    there, before = volumes_named(pool, volume), hold.before
+    if before is None or not (is_torn(before) or is_going(before)):
+        return there
+    try:
+        for stored in there:
+            refuse_used(site, stored)  # before its removal was begun it was complete, and somebody got it since
+    except Busy:
+        if is_torn(before):
+            raise
+        return there
+    remove_all(pool, volume)
+    return []
 
 
 def remove_unfinished(site: Site, volume: UUID, op: Operation) -> bool:
@@ -159,11 +213,11 @@ def volume_leftovers(
         for volume in dict.fromkeys(filter(None, map(claimed_volume, names))):
             claims, key = claims_on(names, volume), volume_key(volume)
             chain = records.read(key)
-            torn = chain is not None
+            unwanted = chain is not None and (is_torn(chain) or is_going(chain))
             chain = chain or records.stray(key, claims)
             if chain is None or not is_abandoned(chain):
                 continue
             owner = chain.claim.record.owner if chain.claim else None
             rest = [name for name in names if (said := StoredName.decode(name)) is not None and said.id == volume]
-            for name in [*claims, *(rest if torn else [])]:
+            for name in [*claims, *(rest if unwanted else [])]:
                 yield Leftover(uuid=volume, kind="volume", name=name, place=pool.name, owner=owner)

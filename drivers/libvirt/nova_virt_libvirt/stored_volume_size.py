@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nova_virt_api.errors import Busy, StorageError
-from nova_virt_api.model.image import ImageFormat
+from nova_virt_api.errors import Busy
 from nova_virt_libvirt.build import GRANULE
+from nova_virt_libvirt.misread import refuse_misread
 from nova_virt_libvirt.storage import storage_errors
 from nova_virt_libvirt.stored_volume_listing import look
 
@@ -34,26 +34,18 @@ def is_recognised(stored: Stored) -> bool:
             stored.pool.native.refresh(0)
     except Busy:
         return False
-    refuse_misread(stored)
+    refuse_other_bytes(stored)
     return True
 
 
-def refuse_misread(stored: Stored) -> None:
+def refuse_other_bytes(stored: Stored) -> None:
     """Refuse a volume whose bytes the daemon takes for something else than what its name says.
-
-    It goes by what it takes them for, and has ``qemu-img`` follow what a header says. So a raw volume on which a guest
-    has written another format's header is left alone; a medium's is harmless.
 
     Raises:
         StorageError: it does.
     """
-    named, found = stored.name.format, look(stored.volume).format
-    harmless = (named.value, ImageFormat.ISO.value) if named is ImageFormat.RAW else (named.value,)
-    if found not in harmless:
-        raise StorageError(
-            f"volume {stored.name.name} is {named.value}, but its bytes look like {found}",
-            hint="attach it to a running guest and extend it there",
-        )
+    what, hint = f"volume {stored.name.name}", "attach it to a running guest and extend it there"
+    refuse_misread(stored.volume, stored.name.format, what, hint)
 
 
 def enlarge(stored: Stored, size_bytes: int) -> None:
@@ -63,6 +55,6 @@ def enlarge(stored: Stored, size_bytes: int) -> None:
         NoCapacity: the pool is full.
         StorageError: it could not be made larger, or does not read as what it is.
     """
-    refuse_misread(stored)
+    refuse_other_bytes(stored)
     with storage_errors(f"resize volume {stored.name.name}", stored.pool.name):
         stored.volume.native.resize(size_bytes, 0)

@@ -50,10 +50,10 @@ class Transfer:
             return  # it had ended by itself
 
 
-def send_bytes(connection: libvirt.virConnect, volume: libvirt.virStorageVol, data: bytes) -> None:
-    """Write the volume's first bytes."""
+def send_bytes(connection: libvirt.virConnect, volume: libvirt.virStorageVol, data: bytes, offset: int = 0) -> None:
+    """Write the volume's bytes from there on."""
     with Transfer(connection) as transfer:
-        volume.upload(transfer.stream, 0, len(data), 0)
+        volume.upload(transfer.stream, offset, len(data), 0)
         for start in range(0, len(data), CHUNK):
             transfer.stream.send(data[start : start + CHUNK])
         transfer.stream.finish()

@@ -19,6 +19,7 @@ from uuid import UUID
 
 from nova_virt_api.errors import InvalidSpec, NetworkError, StateAfter
 from nova_virt_api.model.leftover import Leftover
+from nova_virt_api.model.nic_binding import check_device_name
 from nova_virt_libvirt.wire import Wire, WireKind
 
 if TYPE_CHECKING:
@@ -179,21 +180,59 @@ def wire_of(field: str, vif: Any) -> Wire:
         InvalidSpec: it is of a kind that is no port of a bridge, or nobody here makes it.
     """
     makers = entry_points(group="os_vif").names
-    if vif.plugin not in makers:
-        raise InvalidSpec(field, f"a port that plug-in {vif.plugin} makes", f"one of: {', '.join(sorted(makers))}")
+    maker = said(field, vif, "plugin")
+    if maker not in makers:
+        raise InvalidSpec(field, f"a port that plug-in {maker} makes", f"one of: {', '.join(sorted(makers))}")
+    said(field, vif, "id")
     profile = vif.port_profile if "port_profile" in vif else None
     match type(vif).__name__:
-        case "VIFOpenVSwitch" if profile is not None and "create_port" in profile and profile.create_port:
-            return Wire(kind=WireKind.TAP, name=vif.vif_name)
         case "VIFOpenVSwitch" if profile is not None:
-            known = UUID(str(profile.interface_id))
-            return Wire(kind=WireKind.OVS, name=vif.network.bridge, interface_id=known, device=vif.vif_name)
+            bridge, known = said(field, said(field, vif, "network"), "bridge"), interface_id_of(field, profile)
+            if "create_port" in profile and profile.create_port:
+                return Wire(kind=WireKind.TAP, name=device_of(field, vif))
+            return Wire(kind=WireKind.OVS, name=bridge, interface_id=known, device=device_of(field, vif))
         case "VIFBridge":
-            return Wire(kind=WireKind.BRIDGE, name=vif.bridge_name, device=vif.vif_name)
+            return Wire(kind=WireKind.BRIDGE, name=said(field, vif, "bridge_name"), device=device_of(field, vif))
         case "VIFGeneric":
-            return Wire(kind=WireKind.TAP, name=vif.vif_name)
+            return Wire(kind=WireKind.TAP, name=device_of(field, vif))
         case other:
             raise InvalidSpec(field, other, "a VIFOpenVSwitch with a port profile, VIFBridge or VIFGeneric")
+
+
+def said(field: str, part: Any, name: str) -> Any:
+    """What a part of a description says of itself; os-vif lets everything be left out.
+
+    Raises:
+        InvalidSpec: it does not.
+    """
+    value = getattr(part, name) if name in part else None
+    if value is None:
+        raise InvalidSpec(field, f"a {type(part).__name__} that does not say its {name}", f"one that says its {name}")
+    return value
+
+
+def device_of(field: str, vif: Any) -> str:
+    """The name of a port's device on the host.
+
+    Raises:
+        InvalidSpec: no device can have it.
+    """
+    name = str(said(field, vif, "vif_name"))
+    check_device_name(field, name)
+    return name
+
+
+def interface_id_of(field: str, profile: Any) -> UUID:
+    """What controllers of Open vSwitch know a port by.
+
+    Raises:
+        InvalidSpec: that is no uuid, which libvirt wants.
+    """
+    known = str(said(field, profile, "interface_id"))
+    try:
+        return UUID(known)
+    except ValueError:
+        raise InvalidSpec(field, f"a port with the interface_id {known!r}", "one with a uuid there") from None
 
 
 def instance_info(owner: Owner) -> Any:

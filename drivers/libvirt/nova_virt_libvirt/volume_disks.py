@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,6 +20,8 @@ from nova_virt_libvirt.letting_go import is_asked
 from nova_virt_libvirt.volume_errors import volume_errors
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from nova_virt_api.model.volume import AttachedVolume, Volume
     from nova_virt_libvirt.domain import Domain
 
@@ -74,7 +76,7 @@ class Held:
 
     def shown(self) -> AttachedVolume:
         """As everybody sees it."""
-        return shown(self.id, self.disk)
+        return shown(replace(self.label, id=self.id), self.disk)
 
 
 class VolumeDisks:
@@ -123,10 +125,31 @@ class VolumeDisks:
             VolumeError: it cannot be reached or opened.
             Busy: libvirt is doing something else with it.
         """
+        self._attach(volume, source, self.parts())
+
+    def note(self, volume: Volume, source: Any) -> bool:
+        """As :meth:`attach`, to its definition only, so that everybody sees that it is about to use the volume.
+
+        Returns:
+            Whether it was not there before.
+        """
+        held = self.find(volume.id)
+        if CONFIG not in self.parts() or not (held is None or lacks(held, CONFIG)):
+            return False
+        self._attach(volume, source, [CONFIG])
+        return True
+
+    def forget(self, volume_id: str) -> None:
+        """Take a volume that was noted back, unless the guest runs with it."""
+        held = self.find(volume_id)
+        if held is not None and held.live is None:
+            self.detach(held.target, CONFIG)
+
+    def _attach(self, volume: Volume, source: Any, parts: Collection[int]) -> None:
         self._refuse_bus(volume)
         for attempt in count(1):
             held = self.find(volume.id)
-            missing = sum(part for part in self.parts() if held is None or lacks(held, part))
+            missing = sum(part for part in parts if held is None or lacks(held, part))
             if not missing:
                 return
             target = held.target if held is not None else self._free_target(bus_of(volume))

@@ -47,7 +47,7 @@ def volume_errors(what: str, *, only_known: bool = False) -> Iterator[None]:
     try:
         yield
     except libvirt.libvirtError as error:
-        if only_known and not any(text in str(error) for text, _ in HINTS):
+        if only_known and not is_known(str(error)):
             raise translate(error, what) from error
         raise volume_error(error, what) from error
 
@@ -61,6 +61,11 @@ def volume_error(error: libvirt.libvirtError, what: str) -> VirtError:
         reason = " ".join(text.rpartition("}: ")[2].split())[:LONGEST]
         return VolumeError(f"{what}: {reason}", hint=hint_of(text))
     return found
+
+
+def is_known(message: str) -> bool:
+    """Whether it is one that is about volumes."""
+    return any(text in message for text, _ in HINTS)
 
 
 def hint_of(message: str) -> str:

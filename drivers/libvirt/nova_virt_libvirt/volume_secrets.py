@@ -2,6 +2,7 @@
 
 They are kept on the host's disk (``ephemeral='no'``, readable by root alone), since a guest must find its volumes again
 when it is started after its host was; and they are private, so that libvirt gives them to QEMU and to nobody else.
+What the host itself logs in with is not: this driver reads it again.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from nova_virt_api.model.volume_connection import IscsiVolume, RbdVolume
 from nova_virt_libvirt.errors import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from nova_virt_api.model.secret import Secret
     from nova_virt_api.model.volume import Volume
@@ -30,17 +31,30 @@ NAMESPACE: Final = UUID("5ab3a6b0-6a06-5b4a-9d3c-6f5d1c1f6f4e")
 LUKS: Final = "luks"
 CHAP: Final = "chap"
 CEPH: Final = "ceph"
-PURPOSES: Final = (LUKS, CHAP, CEPH)
+HOST: Final = "host"
+"""What the host itself logs in with; of all secrets the only ones that this driver reads again."""
 
 
-def secret_uuid(guest: UUID, volume_id: str, purpose: str) -> UUID:
-    """The uuid of a secret; the same each time, so that a repeated verb makes no second one."""
-    return uuid5(NAMESPACE, f"{guest}/{purpose}/{volume_id}")
+def secret_uuid(guest: UUID, volume_id: str, purpose: str, turn: str = "") -> UUID:
+    """The uuid of a secret; the same each time, so that a repeated verb makes no second one.
+
+    Args:
+        guest: whose volume it opens.
+        volume_id: the volume.
+        purpose: what it is for.
+        turn: names the resize that it was given for, as the one from before may be needed again; empty without one.
+    """
+    return uuid5(NAMESPACE, f"{guest}/{in_turn(purpose, turn)}/{volume_id}")
 
 
-def usage_name(guest: UUID, volume_id: str, purpose: str) -> str:
+def usage_name(guest: UUID, volume_id: str, purpose: str, turn: str = "") -> str:
     """What libvirt lists it under; unique among secrets of its type."""
-    return f"{ROOT}/{guest}/{purpose}/{volume_id}"
+    return f"{ROOT}/{guest}/{in_turn(purpose, turn)}/{volume_id}"
+
+
+def in_turn(purpose: str, turn: str) -> str:
+    """A purpose, and in which turn."""
+    return f"{purpose}.{turn}" if turn else purpose
 
 
 def usage_of(purpose: str, name: str) -> etree._Element:
@@ -53,28 +67,42 @@ def usage_of(purpose: str, name: str) -> etree._Element:
     return E.usage(E.volume(name), type="volume")
 
 
-def define_secrets(connection: libvirt.virConnect, guest: UUID, volume: Volume) -> None:
-    """Give libvirt all passwords that a volume needs; those of an earlier call are replaced.
+def define_secrets(connection: libvirt.virConnect, guest: UUID, volume: Volume, turn: str = "") -> None:
+    """Give libvirt all passwords that a volume needs; those of an earlier call, in the same turn, are replaced.
 
     Raises:
         InvalidSpec: a Ceph key is not in base64.
     """
     for purpose, value in needed(volume):
-        define_secret(connection, guest, volume.id, purpose, value)
+        define_secret(connection, guest, volume.id, purpose, value, turn)
 
 
-def define_secret(connection: libvirt.virConnect, guest: UUID, volume_id: str, purpose: str, value: bytes) -> None:
+def define_secret(
+    connection: libvirt.virConnect, guest: UUID, volume_id: str, purpose: str, value: bytes, turn: str = ""
+) -> None:
     """Give libvirt one password."""
     definition = E.secret(
-        E.uuid(str(secret_uuid(guest, volume_id, purpose))),
+        E.uuid(str(secret_uuid(guest, volume_id, purpose, turn))),
         E.description(f"{purpose} of volume {volume_id} for guest {guest}"),
-        usage_of(purpose, usage_name(guest, volume_id, purpose)),
+        usage_of(purpose, usage_name(guest, volume_id, purpose, turn)),
         ephemeral="no",
-        private="yes",
+        private="no" if purpose == HOST else "yes",
     )
     with translated(f"keep a password of volume {volume_id}"):
         secret = connection.secretDefineXML(etree.tostring(definition, encoding="unicode"))
         secret.setValue(value)
+
+
+def read_host_secret(connection: libvirt.virConnect, guest: UUID, volume_id: str) -> bytes | None:
+    """What the host itself logs in with for a volume; None for nothing."""
+    with translated(f"read what libvirt keeps of volume {volume_id}"):
+        try:
+            found: bytes = connection.secretLookupByUUIDString(str(secret_uuid(guest, volume_id, HOST))).value()
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_SECRET:
+                return None
+            raise
+    return found
 
 
 def needed(volume: Volume) -> Iterator[tuple[str, bytes]]:
@@ -101,10 +129,18 @@ def ceph_key(key: Secret) -> bytes:
 
 def remove_secrets(connection: libvirt.virConnect, guest: UUID, volume_id: str | None = None) -> None:
     """Let libvirt forget the passwords of one volume of a guest, or of all; what is not there stays away."""
-    of_volume = {str(secret_uuid(guest, volume_id, purpose)) for purpose in PURPOSES} if volume_id is not None else None
     with translated(f"remove passwords of volumes of guest {guest}"):
         for secret in secrets_of(connection, guest):
-            if of_volume is None or secret.UUIDString() in of_volume:
+            if volume_id is None or volume_of(secret) == volume_id:
+                forget(secret)
+
+
+def remove_unused_secrets(connection: libvirt.virConnect, guest: UUID, definitions: Iterable[etree._Element]) -> None:
+    """Let libvirt forget the passwords of a guest's volumes that none of these definitions of it refers to."""
+    used = {secret.get("uuid") for definition in definitions for secret in definition.iterfind("devices/disk//secret")}
+    with translated(f"remove passwords of volumes of guest {guest}"):
+        for secret in secrets_of(connection, guest):
+            if secret.UUIDString() not in used and not is_of_host(secret):
                 forget(secret)
 
 
@@ -113,6 +149,16 @@ def secrets_of(connection: libvirt.virConnect, guest: UUID) -> list[libvirt.virS
     return [
         secret for secret in connection.listAllSecrets(0) if (secret.usageID() or "").startswith(f"{ROOT}/{guest}/")
     ]
+
+
+def is_of_host(secret: libvirt.virSecret) -> bool:
+    """Whether the host itself logs in with it, which no definition tells."""
+    return str(secret.usageID()).split("/")[2] == HOST
+
+
+def volume_of(secret: libvirt.virSecret) -> str:
+    """The id of the volume that a secret is for."""
+    return str(secret.usageID()).split("/", 3)[3]
 
 
 def forget(secret: libvirt.virSecret) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from lxml import etree
 from lxml.builder import E
 
+from nova_virt_api.model.host_connection import HostConnection
 from nova_virt_api.model.volume_connection import (
     BlockVolume,
     FileVolume,
@@ -17,7 +18,8 @@ from nova_virt_api.model.volume_connection import (
     RbdVolume,
     VolumeConnection,
 )
-from nova_virt_libvirt.opaque_volume import reached
+from nova_virt_libvirt.connected_already import connected_already
+from nova_virt_libvirt.opaque_volume import hosted, reached
 from nova_virt_libvirt.volume_secrets import CEPH, CHAP, LUKS, secret_uuid
 
 if TYPE_CHECKING:
@@ -40,7 +42,7 @@ def initiator_of(host: str) -> str:
     return f"{INITIATOR}:{host}"
 
 
-def described(site: Site, guest: UUID, volume: Volume, field: str) -> tuple[Volume, etree._Element]:
+def described(site: Site, guest: UUID, volume: Volume, field: str, turn: str = "") -> tuple[Volume, etree._Element]:
     """A volume with a connection that this driver makes, and the ``<source>`` of its disk.
 
     Args:
@@ -48,16 +50,20 @@ def described(site: Site, guest: UUID, volume: Volume, field: str) -> tuple[Volu
         guest: who uses it.
         volume: as it was asked for.
         field: the field that says how it is reached, for errors.
+        turn: of its passwords.
 
     Raises:
         InvalidSpec: the driver makes no such connections.
     """
+    volume = hosted(volume, field, multipath=site.initiator.multipath)
+    if isinstance(volume.connection, HostConnection):
+        volume = connected_already(site, guest, volume, volume.connection, field)
     how = reached(volume.connection, field)
     wanted = replace(volume, connection=how.connection)
-    return wanted, source_element(guest, wanted, how, site.host())
+    return wanted, source_element(guest, wanted, how, site.host(), turn)
 
 
-def source_element(guest: UUID, volume: Volume, reached: Reached, host: str) -> etree._Element:
+def source_element(guest: UUID, volume: Volume, reached: Reached, host: str, turn: str = "") -> etree._Element:
     """The ``<source>`` of a volume's disk.
 
     Args:
@@ -65,13 +71,14 @@ def source_element(guest: UUID, volume: Volume, reached: Reached, host: str) -> 
         volume: the volume.
         reached: its connection, as this driver understands it.
         host: uuid of the endpoint's host.
+        turn: of its passwords.
     """
     source = plain_source(reached.connection, host)
-    auth = auth_element(guest, volume.id, reached)
+    auth = auth_element(guest, volume.id, reached, turn)
     if auth is not None:
         source.append(auth)
     if volume.encryption is not None:
-        luks = E.secret(type="passphrase", uuid=str(secret_uuid(guest, volume.id, LUKS)))
+        luks = E.secret(type="passphrase", uuid=str(secret_uuid(guest, volume.id, LUKS, turn)))
         source.append(E.encryption(luks, format="luks"))
     return source
 
@@ -112,14 +119,14 @@ def host_element(address: str) -> etree._Element:
     return E.host(name=name.strip("[]"), port=port)
 
 
-def auth_element(guest: UUID, volume_id: str, reached: Reached) -> etree._Element | None:
+def auth_element(guest: UUID, volume_id: str, reached: Reached, turn: str) -> etree._Element | None:
     """Who to say that one is; None where nobody asks."""
     connection = reached.connection
     if isinstance(connection, IscsiVolume) and connection.chap_username is not None:
-        secret = E.secret(type="iscsi", uuid=str(secret_uuid(guest, volume_id, CHAP)))
+        secret = E.secret(type="iscsi", uuid=str(secret_uuid(guest, volume_id, CHAP, turn)))
         return E.auth(secret, username=connection.chap_username)
     if isinstance(connection, RbdVolume) and connection.user is not None:
-        secret = E.secret(type="ceph", uuid=str(secret_uuid(guest, volume_id, CEPH)))
+        secret = E.secret(type="ceph", uuid=str(secret_uuid(guest, volume_id, CEPH, turn)))
         return E.auth(secret, username=connection.user)
     if reached.ceph_secret is not None:
         return E.auth(E.secret(type="ceph", uuid=str(reached.ceph_secret)), username=reached.ceph_user or "")

@@ -17,6 +17,7 @@ from nova_virt_libvirt.names import volumes_key
 from nova_virt_libvirt.native_call import in_time
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.records import Records
+from nova_virt_libvirt.stored_volume_use import refuse_going
 from nova_virt_libvirt.volume_disks import VolumeDisks
 from nova_virt_libvirt.volume_errors import volume_errors
 from nova_virt_libvirt.volume_secrets import define_secrets, remove_secrets
@@ -79,7 +80,8 @@ def end_swap(site: Site, domain: Domain, disks: VolumeDisks, target: str) -> Non
     if held is not None and held.label.into is not None:
         label, stays = held.label, held.id
         remove_secrets(site.connection(), domain.uuid, label.id if stays == label.into else label.into)
-        disks.relabel(held, Label(id=stays))  # last: until then whoever comes next knows what is left to do
+        settled = Label(id=stays, tag=label.tag)
+        disks.relabel(held, settled)  # last: until then whoever comes next knows what is left to do
 
 
 def stop_copy(domain: Domain, target: str) -> None:
@@ -132,8 +134,11 @@ class Swap:
 
     def _is_ours(self, held: Held) -> bool:
         """Whether somebody began what we want."""
-        wanted = Label(id=self._from, into=self._volume.id, at=digest_of(self._source))
-        return held.label == wanted
+        return held.label == self._label_of(held)
+
+    def _label_of(self, held: Held) -> Label:
+        """What a disk says while this swap goes on. Its tag is the guest's way to know it, and stays."""
+        return Label(id=self._from, into=self._volume.id, at=digest_of(self._source), tag=held.label.tag)
 
     def _done(self, old: Held | None, new: Held | None) -> AttachedVolume:
         if old is not None:
@@ -150,6 +155,7 @@ class Swap:
             if old.mirror is None:
                 self._label(old)
                 self._begin(target, mirror_element(self._volume, self._source))
+            refuse_going(self._site.connection(), self._volume)
             op.stage("copy the volume", CancelMode.IMMEDIATE)
             try:
                 op.wait_until(lambda: self._is_ready(target))
@@ -169,7 +175,7 @@ class Swap:
     def _label(self, old: Held) -> None:
         """Note what is begun."""
         self._op.stage("note the new volume", CancelMode.NONE)
-        self._disks.relabel(old, Label(id=self._from, into=self._volume.id, at=digest_of(self._source)))
+        self._disks.relabel(old, self._label_of(old))
         define_secrets(self._site.connection(), self._domain.uuid, self._volume)
 
     def _begin(self, target: str, mirror: Any) -> None:

@@ -8,16 +8,22 @@ from typing import TYPE_CHECKING, Any, Final
 from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.driver.volumes import Volumes
 from nova_virt_api.errors import InvalidSpec, StateAfter, VirtError, VolumeError
+from nova_virt_api.model.host_connection import HostConnection
 from nova_virt_api.model.instance import PowerState
-from nova_virt_api.model.volume import VolumeConnector
-from nova_virt_libvirt.guest_claim import claimed_at_rest
+from nova_virt_libvirt.connected_attachment import attach_connected, connect, connected_of, release_loser
+from nova_virt_libvirt.connected_volumes import as_device
+from nova_virt_libvirt.guest_claim import claimed
 from nova_virt_libvirt.letting_go import lets_go
 from nova_virt_libvirt.native_call import in_time
+from nova_virt_libvirt.opaque_volume import hosted
+from nova_virt_libvirt.stored_volume_use import is_stored, refuse_going
+from nova_virt_libvirt.told_devices import changing, note_news
 from nova_virt_libvirt.verbs import OnDomains
+from nova_virt_libvirt.volume_connector import connector
 from nova_virt_libvirt.volume_disks import CONFIG, LIVE, VolumeDisks
 from nova_virt_libvirt.volume_secrets import define_secrets, remove_secrets
 from nova_virt_libvirt.volume_size import grow
-from nova_virt_libvirt.volume_source import described, initiator_of
+from nova_virt_libvirt.volume_source import described
 from nova_virt_libvirt.volume_swap import Swap, settle
 
 if TYPE_CHECKING:
@@ -25,7 +31,7 @@ if TYPE_CHECKING:
 
     from nova_virt_api.driver.operation import Operation
     from nova_virt_api.model.identity import InstanceRef
-    from nova_virt_api.model.volume import AttachedVolume, Volume
+    from nova_virt_api.model.volume import AttachedVolume, Volume, VolumeConnector
     from nova_virt_libvirt.domain import Domain
     from nova_virt_libvirt.host import Host
     from nova_virt_libvirt.site import Site
@@ -36,14 +42,14 @@ CHANGEABLE: Final = (*RUNNING, PowerState.SHUTDOWN)
 
 
 class LibvirtVolumes(OnDomains, Volumes):
-    """The role Volumes. QEMU itself reaches what is behind a network; the host logs in nowhere."""
+    """The role Volumes. QEMU itself reaches what is behind a network; what it cannot reach the host connects."""
 
     site: Site
     host: Host
 
     def volume_connector(self, node: str | None = None) -> VolumeConnector:
         self.host.check_node(node)
-        return VolumeConnector(node=self.host.name, iscsi_initiator=initiator_of(self.host.uuid))
+        return connector(self.host.name, self.host.uuid, self.site.initiator.told())
 
     def volumes(self, guest: InstanceRef) -> Sequence[AttachedVolume]:
         return tuple(held.shown() for held in VolumeDisks(self.domains.find(guest)).all())
@@ -52,10 +58,13 @@ class LibvirtVolumes(OnDomains, Volumes):
         domain = self._changeable(guest, *CHANGEABLE)
         if volume.boot:
             raise InvalidSpec("volume.boot", True, "False: a guest's system is chosen when the guest is made")
+        volume = hosted(volume, "volume.connection", multipath=self.site.initiator.multipath)
+        if isinstance(volume.connection, HostConnection):
+            return self._attach_connected(guest, volume, volume.connection, op)
         wanted, source = described(self.site, guest.uuid, volume, "volume.connection")
         op.stage(Stage.DISKS_READY)
         try:
-            with claimed_at_rest(self.site, domain, op):
+            with changing(self.site, domain, op, volume.tag):
                 domain = self._changeable(guest, *CHANGEABLE)
                 disks = VolumeDisks(domain)
                 settle(self.site, domain, disks, op)
@@ -74,9 +83,10 @@ class LibvirtVolumes(OnDomains, Volumes):
             if (held := disks.find(volume_id)) is not None:
                 if held.live is not None:
                     unplug(domain, disks, held.target, volume_id, op)
-                with claimed_at_rest(self.site, domain, op):
+                with changing(self.site, domain, op, held.label.tag):
                     self._changeable(guest, *CHANGEABLE)
                     disks.detach(held.target, CONFIG)  # last: until then a repeated call finds it
+            self._disconnect(domain, disks, volume_id, op)
             remove_secrets(self.site.connection(), guest.uuid, volume_id)
         finally:
             self.domains.forget(guest.uuid)
@@ -87,6 +97,8 @@ class LibvirtVolumes(OnDomains, Volumes):
         op.stage("extend the volume")
         settle(self.site, domain, disks, op)
         held = found(disks, volume_id)
+        connected = connected_of(self.site, domain)
+        in_time(lambda: connected.extend(volume_id), op)
         if held.live is not None:
             op.stage("tell the guest", CancelMode.NONE)
             grow(domain, held, size_bytes)
@@ -95,22 +107,80 @@ class LibvirtVolumes(OnDomains, Volumes):
         domain = self._changeable(guest, *RUNNING)
         if volume.id == volume_id:
             raise InvalidSpec("volume.id", volume.id, "another volume than the one that is swapped")
-        wanted, source = described(self.site, guest.uuid, volume, "volume.connection")
+        volume = hosted(volume, "volume.connection", multipath=self.site.initiator.multipath)
         try:
+            if isinstance(volume.connection, HostConnection) or volume_id in connected_of(self.site, domain).note():
+                return self._swap_connected(domain, volume_id, volume, op)
+            wanted, source = described(self.site, guest.uuid, volume, "volume.connection")
             return Swap(self.site, domain, volume_id, wanted, source, op).run()
         finally:
             self.domains.forget(guest.uuid)
+
+    # --- volumes that the host connects ---------------------------------------------------------------------------
+
+    def _attach_connected(
+        self, guest: InstanceRef, volume: Volume, connection: HostConnection, op: Operation
+    ) -> AttachedVolume:
+        self.site.initiator.check(connection, "volume.connection")
+        op.stage(Stage.DISKS_READY)
+        try:
+            with claimed(self.site, self._changeable(guest, *CHANGEABLE), op):
+                domain = self._changeable(guest, *CHANGEABLE)
+                disks = VolumeDisks(domain)
+                settle(self.site, domain, disks, op)
+                if volume.tag is not None and not disks.has(volume.id):
+                    note_news(domain)
+                attach_connected(self.site, domain, disks, volume, connection, op)
+                return found(disks, volume.id).shown()
+        finally:
+            self.domains.forget(guest.uuid)
+
+    def _disconnect(self, domain: Domain, disks: VolumeDisks, volume_id: str, op: Operation) -> None:
+        """Let the host disconnect a volume that the guest does not use any more, if it is one that the host connects.
+
+        Raises:
+            VolumeError: the host cannot.
+        """
+        connected = connected_of(self.site, domain)
+        if volume_id not in connected.note():
+            return
+        op.stage("disconnect the volume from the host", CancelMode.NONE)
+        with claimed(self.site, domain, op):
+            if disks.find(volume_id) is None:  # nobody attached it again meanwhile
+                connected.release(volume_id)
+
+    def _swap_connected(self, domain: Domain, volume_id: str, volume: Volume, op: Operation) -> AttachedVolume:
+        """Swap one or to one that the host connects; whoever else wants to change the guest waits."""
+        with claimed(self.site, domain, op):
+            disks, connected = VolumeDisks(domain), connected_of(self.site, domain)
+            used = disks.find(volume_id) is not None and disks.find(volume.id) is None
+            try:
+                if used and isinstance(volume.connection, HostConnection):
+                    self.site.initiator.check(volume.connection, "volume.connection")
+                    volume = as_device(volume, connect(connected, disks, volume, volume.connection, op))
+                wanted, source = described(self.site, domain.uuid, volume, "volume.connection")
+                return Swap(self.site, domain, volume_id, wanted, source, op).run()
+            finally:
+                release_loser(connected, disks, (volume_id, volume.id))
+
+    # --- what the verbs stand on ----------------------------------------------------------------------------------
 
     def _attach(self, disks: VolumeDisks, guest: InstanceRef, volume: Volume, source: Any, op: Operation) -> None:
         """Let the guest have a volume with a connection that this driver makes, or leave nothing of it."""
         if disks.has(volume.id):
             return
-        define_secrets(self.site.connection(), guest.uuid, volume)
+        connection, noted = self.site.connection(), False
+        define_secrets(connection, guest.uuid, volume)
         try:
+            if is_stored(volume):
+                noted = disks.note(volume, source)
+                refuse_going(connection, volume)
             in_time(lambda: disks.attach(volume, source), op)
         except BaseException as error:
             left_behind = isinstance(error, VirtError) and error.state_after is StateAfter.UNKNOWN
             with suppress(VirtError):  # a repeated call, a detach or a destroy removes them
+                if noted and not left_behind:
+                    disks.forget(volume.id)
                 if not left_behind and disks.find(volume.id) is None:
                     remove_secrets(self.site.connection(), guest.uuid, volume.id)
             raise

@@ -68,6 +68,13 @@ class Wire:
         return f"{self.kind.value}:{self.name}"
 
     @property
+    def port(self) -> str:
+        """It as a ticket says it: its id, and what the port of Open vSwitch is to be, of which no name tells."""
+        if self.interface_id is None and self.vlan is None:
+            return self.id
+        return f"{self.id}/{self.interface_id or ''}/{self.vlan or ''}"
+
+    @property
     def binding(self) -> NicBinding | None:
         """It in the contract's words; None for a network."""
         if self.kind is WireKind.BRIDGE:
@@ -78,13 +85,15 @@ class Wire:
 
     @classmethod
     def of_id(cls, text: str) -> Wire:
-        """That which has this id."""
+        """That which has this id, or which a ticket says so."""
         if text == USER_MODE:
             return cls(kind=WireKind.USER, name=text)
-        kind, _, name = text.partition(":")
+        kind, _, rest = text.partition(":")
+        name, known, vlan = (*rest.split("/"), "", "")[:3]  # no bridge has a slash in its name
         for each in (WireKind.BRIDGE, WireKind.OVS):
             if kind == each.value and name:
-                return cls(kind=each, name=name)
+                interface_id = UUID(known) if known else None
+                return cls(kind=each, name=name, interface_id=interface_id, vlan=int(vlan) if vlan else None)
         return cls(kind=WireKind.NETWORK, name=text)
 
     @classmethod
@@ -152,13 +161,20 @@ def rewire(interface: etree._Element, wire: Wire, interface_id: UUID) -> None:
     Args:
         interface: it.
         wire: what it is plugged into from now on.
-        interface_id: what controllers of Open vSwitch know the port by if nobody said it.
+        interface_id: what controllers of Open vSwitch know the port by if nobody ever said it.
     """
     before = Wire.of_element(interface)
-    if before is not None and before.id == wire.id:
+    if before is not None and before.id == wire.id and agrees(before, wire):
         return
+    if before is not None and before.interface_id is not None:
+        interface_id = before.interface_id
     for name in WIRING:
         for part in interface.findall(name):
             interface.remove(part)
     interface.set("type", TYPES[wire.kind])
     interface.extend(wiring(wire, interface_id))
+
+
+def agrees(port: Wire, wanted: Wire) -> bool:
+    """Whether a port of a bridge is as it is wanted, as far as anybody says so."""
+    return wanted.interface_id in (None, port.interface_id) and wanted.vlan in (None, port.vlan)

@@ -47,7 +47,9 @@ class Session:
     def __init__(self, options: Any) -> None:
         for name in ("host", "username", "password"):
             if not getattr(options, name):
-                raise ConfigError(name, "the endpoint needs it", hint=f"give {name}")
+                raise ConfigError(
+                    name, "the endpoint needs it", hint=f"give {name}: in a profile, as a keyword, or by -o {name}=..."
+                )
         self._options = options
         self.wire = Wire(options)
         self._jar = Jar()

@@ -14,6 +14,7 @@ from nova_virt_api.model.disk import DiskBus, DiskCache
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.limits import DiskLimits
 from nova_virt_libvirt.devices.limits import disk_limit_elements
+from nova_virt_libvirt.devices.tag import DISK, tagged
 from nova_virt_libvirt.devices.volume_disk import VolumeDisk
 
 PREFIXES: Final = {DiskBus.VIRTIO: "vd", DiskBus.SATA: "sd", DiskBus.SCSI: "sd", DiskBus.IDE: "hd", DiskBus.USB: "sd"}
@@ -36,6 +37,7 @@ class DiskFile:
         cache: how the host caches it; None for QEMU's own way.
         discard: whether space that the guest discards is given back.
         serial: the serial number that the guest sees; None for none.
+        tag: what the guest is told of it; None for nothing.
     """
 
     path: str
@@ -45,6 +47,7 @@ class DiskFile:
     cache: DiskCache | None = None
     discard: bool = True
     serial: str | None = None
+    tag: str | None = None
 
 
 def disk_elements(
@@ -113,6 +116,8 @@ def disk_element(disk: DiskFile, target: str, *, boots: bool) -> etree._Element:
     if disk.serial is not None:
         element.append(E.serial(disk.serial))
     element.extend(disk_limit_elements(disk.limits))
+    if disk.tag is not None:
+        element.append(tagged(DISK, target, disk.tag))
     return element
 
 

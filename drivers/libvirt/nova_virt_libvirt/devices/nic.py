@@ -8,6 +8,7 @@ from lxml.builder import E
 
 from nova_virt_api.model.nic import Nic, NicModel
 from nova_virt_libvirt.devices.limits import nic_limit_elements
+from nova_virt_libvirt.devices.tag import NIC, tagged
 from nova_virt_libvirt.wire import TYPES, Wire, wiring
 
 
@@ -34,6 +35,8 @@ def nic_element(nic: Nic, wire: Wire, uuid: UUID, index: int) -> etree._Element:
         element.append(E.mtu(size=str(nic.mtu)))
     if not nic.link_up:
         element.append(E.link(state="down"))
+    if nic.tag is not None:
+        element.append(tagged(NIC, mac.replace(":", ""), nic.tag))
     return element
 
 

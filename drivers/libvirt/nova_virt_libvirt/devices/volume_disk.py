@@ -1,9 +1,9 @@
 """Disks that are volumes of a storage service: the element, and what its alias says of the volume.
 
 A disk's alias is a place for text of ours that libvirt keeps in a definition and never changes: ``ua-nv-`` and the
-volume's id. While a volume is swapped, the alias in the persistent definition says so and names the other volume as
-well, so that whoever comes later knows how far it got. A running guest's own aliases cannot be changed, so there a disk
-is known by the persistent definition's disk of the same target.
+volume's id, and its tag if it has one. While a volume is swapped, the alias in the persistent definition says so and
+names the other volume as well, so that whoever comes later knows how far it got. A running guest's own aliases cannot
+be changed, so there a disk is known by the persistent definition's disk of the same target.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from nova_virt_api.model.disk import DiskBus
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.volume import AttachedVolume
 from nova_virt_api.model.volume_connection import FileVolume, NfsVolume
+from nova_virt_libvirt.device_addresses import address_of
+from nova_virt_libvirt.devices.tag import escaped, unescaped
 
 if TYPE_CHECKING:
     from lxml import etree
@@ -29,9 +31,8 @@ if TYPE_CHECKING:
 PREFIX: Final = "ua-nv-"
 INTO: Final = "_to_"
 AT: Final = "_at_"
-PLAIN: Final = re.compile(rb"[A-Za-z0-9-]")
-ESCAPED: Final = re.compile(r"_([0-9a-f]{2})|([^_])")
-"""Neither ``_to_`` nor ``_at_`` can come of an id: there, two hexadecimal digits follow each ``_``."""
+TAGGED: Final = "_tag_"
+"""None of the three can come of an id or a tag: there, two hexadecimal digits follow each ``_``."""
 
 LONGEST_SERIAL: Final = 36
 """Characters that libvirt's SCSI disks take; virtio disks show the first twenty."""
@@ -48,28 +49,20 @@ class Label:
         id: the volume's id.
         into: id of the volume that it is being swapped for; None for none.
         at: digest of the place of that volume; empty for none.
+        tag: what the guest is told of it; None for nothing.
     """
 
     id: str
     into: str | None = None
     at: str = ""
+    tag: str | None = None
 
     def alias(self) -> str:
         """The alias that says this."""
+        known = PREFIX + escaped(self.id) + ("" if self.tag is None else TAGGED + escaped(self.tag))
         if self.into is None:
-            return PREFIX + escaped(self.id)
-        return f"{PREFIX}{escaped(self.id)}{INTO}{escaped(self.into)}{AT}{self.at}"
-
-
-def escaped(text: str) -> str:
-    """Text in characters that an alias may have."""
-    return "".join(chr(byte) if PLAIN.match(bytes([byte])) else f"_{byte:02x}" for byte in text.encode())
-
-
-def unescaped(text: str) -> str:
-    """Read :func:`escaped` back."""
-    found = ESCAPED.findall(text)
-    return b"".join(bytes.fromhex(code) if code else plain.encode() for code, plain in found).decode(errors="replace")
+            return known
+        return f"{known}{INTO}{escaped(self.into)}{AT}{self.at}"
 
 
 def label_of(disk: etree._Element) -> Label | None:
@@ -79,8 +72,11 @@ def label_of(disk: etree._Element) -> Label | None:
     if not name.startswith(PREFIX):
         return None
     first, _, rest = name.removeprefix(PREFIX).partition(INTO)
+    known, _, tag = first.partition(TAGGED)
     second, _, at = rest.partition(AT)
-    return Label(id=unescaped(first), into=unescaped(second) if rest else None, at=at)
+    return Label(
+        id=unescaped(known), into=unescaped(second) if rest else None, at=at, tag=unescaped(tag) if tag else None
+    )
 
 
 def is_volume(disk: etree._Element) -> bool:
@@ -142,8 +138,8 @@ def volume_element(volume: Volume, source: etree._Element, target: str) -> etree
         driver,
         source,
         E.target(dev=target, bus=bus_of(volume).value),
-        E.serial(volume.tag or SERIAL.sub("-", volume.id)[:LONGEST_SERIAL]),
-        E.alias(name=Label(id=volume.id).alias()),
+        E.serial(volume.serial or SERIAL.sub("-", volume.id)[:LONGEST_SERIAL]),
+        E.alias(name=Label(id=volume.id, tag=volume.tag).alias()),
         type=kind_of(source),
         device="disk",
     )
@@ -181,11 +177,16 @@ def bus_of(volume: Volume) -> DiskBus:
     return volume.bus or DiskBus.VIRTIO
 
 
-def shown(volume_id: str, disk: etree._Element) -> AttachedVolume:
-    """A ``<disk>`` as everybody sees it."""
+def shown(label: Label, disk: etree._Element) -> AttachedVolume:
+    """A ``<disk>`` as everybody sees it.
+
+    Args:
+        label: what is said of it.
+        disk: it.
+    """
     target = disk.find("target")
     return AttachedVolume(
-        id=volume_id,
+        id=label.id,
         device=None if target is None else target.get("dev"),
         bus=None if target is None else BUSES.get(target.get("bus", "")),
         boot=disk.find("boot[@order='1']") is not None,
@@ -193,4 +194,6 @@ def shown(volume_id: str, disk: etree._Element) -> AttachedVolume:
         shared=disk.find("shareable") is not None,
         read_only=disk.find("readonly") is not None,
         serial=disk.findtext("serial"),
+        tag=label.tag,
+        address=address_of(disk),
     )

@@ -14,6 +14,7 @@ from nova_virt_conformance.hardware import HardDisk, Hardware, NetworkCard
 from nova_virt_libvirt.rig.machine import machine_of
 from nova_virt_libvirt.rig.settings import disk_settings, nic_settings
 from nova_virt_libvirt.rig.shares import shares_of
+from nova_virt_libvirt.rig.told import told_devices
 from nova_virt_libvirt.rig.volumes import is_volume, volume_disks
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def hardware_of(native: Any, domain: Any) -> Hardware:
         volume_disks=tuple(volume_disks(definition)),
         shares=tuple(shares_of(definition)),
         machine=machine_of(live, definition),
+        devices=tuple(told_devices(native, definition)),
     )
 
 

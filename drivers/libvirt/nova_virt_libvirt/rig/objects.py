@@ -98,11 +98,7 @@ def owner_of(domain: Any) -> str | None:
 
 def refresh(pool: Any) -> None:
     """Let libvirt look at the storage; it refuses while a volume is being made there."""
-    busy = retry_if_exception(
-        lambda error: (
-            isinstance(error, libvirt.libvirtError) and error.get_error_code() == libvirt.VIR_ERR_INTERNAL_ERROR
-        )
-    )
+    busy = retry_if_exception(is_busy)
     for attempt in Retrying(retry=busy, stop=stop_after_delay(PATIENCE), wait=wait_fixed(0.02), reraise=True):
         with attempt:
             pool.refresh(0)

@@ -306,6 +306,8 @@ class LibvirtRig(Rig):
             return self._volumes.new_encrypted()
         if feature is Feature.NBD_VOLUMES and self._socket is not None:
             return self._exports.new()
+        if feature is Feature.HOST_CONNECTIONS and self._socket is not None:
+            return self._volumes.new_local()
         return super().special_volume(feature)
 
     def has_volume(self, volume: Volume) -> bool:

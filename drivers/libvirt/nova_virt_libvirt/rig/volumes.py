@@ -18,6 +18,7 @@ from lxml.builder import E
 from tenacity import Retrying, retry_if_exception_message, stop_after_attempt
 
 from nova_virt_api.model.disk import DiskBus
+from nova_virt_api.model.host_connection import HostConnection
 from nova_virt_api.model.secret import Secret
 from nova_virt_api.model.units import MiB
 from nova_virt_api.model.volume import AttachedVolume, LuksEncryption, Volume
@@ -56,6 +57,12 @@ class PoolVolumes:
     def new(self) -> Volume:
         """Another one, on a bus that lets go of disks without the help of an operating system."""
         return self._create(str(uuid4()))
+
+    def new_local(self) -> Volume:
+        """One that os-brick connects to this machine, where it is already: it needs no adapter and no kernel module."""
+        made = self.new()
+        native = self._native.storagePoolLookupByName(self._pool).storageVolLookupByName(PREFIX + made.id)
+        return replace(made, connection=HostConnection.of("local", {"device_path": native.path()}))
 
     def _create(self, volume_id: str, *parts: Any) -> Volume:
         definition = E.volume(

@@ -1,9 +1,13 @@
 """Drivers for the tests' own libvirtd, and guests without an operating system in it."""
 
+import json
+import re
+import subprocess
+import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +17,7 @@ from lxml import etree
 from lxml.builder import E
 from oslo_config import cfg
 
-from nova_virt_api.compute.operation import WORKING
+from nova_virt_api.compute.operation import WORKING, DriverSide, Operation
 from nova_virt_api.driver.endpoint import Endpoint, Manage
 from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.errors import Cancelled, Timeout
@@ -25,6 +29,9 @@ from nova_virt_libvirt.options import GROUP, OPTIONS
 
 OWNER = "nova-virt-tests"
 POOL = "nova-virt"
+DRIVER = Path(__file__).resolve().parents[2]
+GUIDE = DRIVER.parents[1] / "doc" / "howto"
+DYING = Path(__file__).with_name("dying_process.py")
 
 MakeDriver = Callable[..., LibvirtDriver]
 MakeGuest = Callable[..., InstanceRef]
@@ -188,6 +195,64 @@ def remove(native: Any, guest: InstanceRef) -> None:
             raise
 
 
+@pytest.fixture
+def small_pool(raw: Callable[[], Any], daemon: Any, tmp_path: Path) -> Iterator[str]:
+    """A pool on a file system of 4 MiB."""
+    path, inside = tmp_path / "small", ("nsenter", "-t", str(daemon.inside), "-m")
+    path.mkdir()
+    subprocess.run([*inside, "mount", "-t", "tmpfs", "-o", "size=4m", "small", str(path)], check=True)
+    definition = E.pool(E.name("small"), E.target(E.path(str(path))), type="dir")
+    raw().storagePoolCreateXML(etree.tostring(definition, encoding="unicode"), 0)
+    yield "small"
+    raw().storagePoolLookupByName("small").destroy()
+    subprocess.run([*inside, "umount", str(path)], check=True)
+
+
+@pytest.fixture
+def run() -> Callable[..., Any]:
+    """Runs a driver's verb as ``Compute`` would, with two minutes' time or less."""
+
+    def run(verb: Callable[..., Any], *arguments: Any, timeout: float = 120.0, **more: Any) -> Any:
+        operation: Operation[Any] = Operation(verb.__name__, None, timeout=timeout)
+        assert operation.begin()
+        return verb(*arguments, op=DriverSide(operation), **more)
+
+    return run
+
+
+@pytest.fixture
+def dying(daemon: Any, native: Any, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
+    """Does verbs of a file beside the test, each in a process that dies at a moment; see ``dying_process``."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(verbs: str, *, afterwards: bool = False, **options: Any) -> Callable[..., bool]:
+        command = [sys.executable, str(DYING), str(request.path.with_name(verbs))]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        started.append(process)
+        common: dict[str, Any] = {"owner": OWNER, "home": str(tmp_path), "afterwards": afterwards}
+        common["options"] = {"uri": daemon.uri, "pool": POOL, **options}
+
+        def dies(number: int, verb: str, **asked: Any) -> bool:
+            """Whether it died; False if the verb was done before that."""
+            assert process.stdin is not None
+            assert process.stdout is not None
+            process.stdin.write(json.dumps(common | {"number": number, "verb": verb} | asked) + "\n")
+            process.stdin.flush()
+            outcome = process.stdout.readline().strip()
+            assert outcome in ("killed", "done")
+            return outcome == "killed"
+
+        return dies
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            pipe.close()
+
+
 @pytest.fixture(autouse=True)
 def nothing_under_way() -> Iterator[None]:
     """An operation that a test began on its own thread is over with the test, also for ``Compute``."""
@@ -222,3 +287,41 @@ def eventually() -> Callable[..., None]:
             time.sleep(0.01)
 
     return wait
+
+
+@pytest.fixture
+def program() -> Callable[..., str]:
+    """Gives a program of the guide, which names itself in its first line, with the tests' own names in it."""
+
+    def read(name: str, replaced: Mapping[str, str]) -> str:
+        pages = (DRIVER / "README.md", GUIDE / "libvirt.md", *sorted((GUIDE / "libvirt").glob("*.md")))
+        block = re.compile(rf"^```python\n# {name}\.py\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+        [code] = [code for page in pages for code in block.findall(page.read_text())]
+        for there, here in replaced.items():
+            assert there in code
+            code = code.replace(there, here)
+        return str(code)
+
+    return read
+
+
+@pytest.fixture
+def run_program(program: Callable[..., str], tmp_path: Path) -> Callable[..., list[str]]:
+    """Runs a program of the guide as it stands there, but for the names; gives the lines that it prints.
+
+    ``enter`` leads the program to another place, e.g. where the tests' own libvirtd is.
+    """
+
+    def run(name: str, replaced: Mapping[str, str], *, enter: Sequence[str] = ()) -> list[str]:
+        done = subprocess.run(
+            [*enter, sys.executable, "-c", program(name, replaced)],
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=240,
+            cwd=tmp_path,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
+    return run

@@ -106,6 +106,27 @@ def test_a_screen_that_takes_no_tickets_has_none(
     assert (console.ticket, console.expires_seconds) == (None, None)
 
 
+def test_a_guest_that_is_restarted_meanwhile_is_not_taken_for_another(
+    driver: LibvirtDriver, native: Any, blank: MakeGuest, knock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The port that it had is another guest's by then, whose screen may be open to everybody."""
+    guest, other = blank("one", on=True, devices=(screen("vnc"),)), blank("two", devices=(screen("vnc"),))
+    first, second = (native.lookupByUUID(each.uuid.bytes) for each in (guest, other))
+    update = libvirt.virDomain.updateDeviceFlags
+
+    def restarted(*arguments: Any) -> Any:
+        first.destroy()
+        second.create()
+        first.create()
+        return update(*arguments)
+
+    monkeypatch.setattr(libvirt.virDomain, "updateDeviceFlags", restarted)
+    console = tcp(driver.console(guest, ConsoleKind.VNC))
+    assert f"port='{console.port}'" in first.XMLDesc(0)
+    assert f"port='{console.port}'" not in second.XMLDesc(0)
+    assert knock(console, revealed(console)) == "taken"
+
+
 def tcp(console: object) -> TcpConsole:
     """A screen."""
     assert isinstance(console, TcpConsole)
@@ -150,8 +171,12 @@ def test_consoles_that_are_not_there_are_refused(driver: LibvirtDriver, blank: M
     with pytest.raises(InvalidState):
         driver.console(off, ConsoleKind.VNC)
     for kind in (ConsoleKind.VNC, ConsoleKind.SPICE):
-        with pytest.raises(NotSupported, match="no"):
+        with pytest.raises(NotSupported, match=f"no {kind.value} screen"):
             driver.console(bare, kind)
+    seen = blank("seen", on=True, devices=(E.graphics(type="vnc", autoport="yes"),))
+    with pytest.raises(NotSupported, match="no spice screen") as caught:
+        driver.console(seen, ConsoleKind.SPICE)
+    assert caught.value.hint == "ask for vnc"
     with pytest.raises(PermissionDenied):
         driver.console(another, ConsoleKind.SERIAL)
 

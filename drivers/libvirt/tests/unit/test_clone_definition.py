@@ -41,6 +41,17 @@ def test_it_is_another_guest() -> None:
     assert definition.findtext("title") == "Web"
 
 
+def test_firmware_tells_no_guest_that_it_is_the_original() -> None:
+    """Nova's guests have their uuid as the machine's serial number, too."""
+    system = (
+        f"<system><entry name='serial'>{str(ORIGINAL).upper()}</entry><entry name='uuid'>{ORIGINAL}</entry></system>"
+    )
+    chassis = f"<chassis><entry name='serial'>{ORIGINAL}</entry><entry name='asset'>4711</entry></chassis>"
+    definition = domain(more=f"<sysinfo type='smbios'>{system}{chassis}</sysinfo>")
+    set_identity(definition, COPY, "web-2")
+    assert [entry.text for entry in definition.iter("entry")] == [str(COPY)] * 3 + ["4711"]
+
+
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -62,6 +73,9 @@ def test_what_belongs_to_the_host_is_left_out() -> None:
         "<hostdev mode='subsystem' type='pci'/>"
         "<interface type='hostdev'><mac address='52:54:00:00:00:01'/></interface>"
         "<filesystem type='mount'><source dir='/srv'/></filesystem>"
+        "<input type='passthrough' bus='virtio'><source evdev='/dev/input/event1'/></input>"
+        "<input type='evdev'><source dev='/dev/input/event2'/></input>"
+        "<lease><lockspace>a</lockspace><key>b</key><target path='/leases'/></lease>"
         "<disk type='file' device='disk'><source file='/s'/><target dev='vdb'/><shareable/></disk>"
         "<disk type='file' device='disk'><source file='/r'/><target dev='vdc'/><readonly/></disk>"
         "<disk type='block' device='lun'><source dev='/dev/sdb'/><target dev='sda'/></disk>"
@@ -81,12 +95,14 @@ def test_cards_have_addresses_and_ports_of_their_own() -> None:
         "<interface type='bridge'><mac address='52:54:00:00:00:01'/><source bridge='br0'/><target dev='tap7'/>"
         "<virtualport type='openvswitch'><parameters interfaceid='1' profileid='p'/></virtualport>"
         "<filterref filter='clean-traffic'><parameter name='IP' value='192.0.2.7'/><parameter name='X' value='1'/>"
-        "</filterref><model type='virtio'/></interface>"
+        "</filterref><portForward proto='tcp'><range start='2022' to='22'/></portForward><model type='virtio'/>"
+        "</interface>"
         "<interface type='network'><source network='default'/></interface>"
     )
     macs = [card.find("mac").get("address") for card in (first, second)]
     assert len({*macs, "52:54:00:00:00:01"}) == 3
     assert first.find("target") is None
+    assert first.find("portForward") is None
     assert dict(first.find("virtualport/parameters").attrib) == {"profileid": "p"}
     assert [one.get("name") for one in first.iterfind("filterref/parameter")] == ["X"]
     assert (first.find("source").get("bridge"), first.find("model").get("type")) == ("br0", "virtio")
@@ -126,6 +142,8 @@ def test_screens_have_ports_and_no_password_of_another() -> None:
     [
         ("<memory model='nvdimm'><source><path>/dev/pmem</path></source></memory>", "a file or device of its host"),
         ("<tpm><backend type='passthrough'/></tpm>", "own TPM"),
+        ("<tpm><backend type='external'/></tpm>", "a TPM that another program keeps"),
+        ("<disk device='disk'><source file='/a'><slices/></source><target dev='vda'/></disk>", "a part of a file"),
         ("<disk device='disk'><encryption format='luks'/><source file='/a'/><target dev='vda'/></disk>", "encrypted"),
         ("<disk device='disk'><source file='/a'/><target dev='vda'/><shareable/></disk>", "not its own alone"),
     ],
@@ -133,6 +151,18 @@ def test_screens_have_ports_and_no_password_of_another() -> None:
 def test_what_can_have_no_copy(devices: str, said: str) -> None:
     with pytest.raises(NotSupported, match=said):
         own_elements(domain(devices))
+
+
+def test_an_encrypted_volume_of_a_storage_service_is_only_left_out() -> None:
+    mine = "<disk device='disk'><source file='/a'/><target dev='vda'/></disk>"
+    volume = "<disk device='disk'><source file='/b'><encryption format='luks'/></source><target dev='vdb'/>"
+    (disk,) = own_elements(domain(f"{mine}{volume}<alias name='ua-nv-b'/></disk>"))
+    assert disk.find("source").get("file") == "/a"
+
+
+def test_a_tpm_keeps_its_state_elsewhere() -> None:
+    (tpm,) = separated("<tpm><backend type='emulator' version='2.0'><source type='dir' path='/tpm'/></backend></tpm>")
+    assert tpm.find("backend/source") is None
 
 
 def test_processors_of_its_own_are_told_from_others() -> None:

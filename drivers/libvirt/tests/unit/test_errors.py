@@ -51,6 +51,8 @@ CASES: list[tuple[libvirt.libvirtError, type[errors.VirtError]]] = [
     (native(libvirt.VIR_ERR_OPERATION_INVALID, "no", libvirt.VIR_FROM_NETWORK), errors.NetworkError),
     (native(libvirt.VIR_ERR_INTERNAL_ERROR, "Child process (tc qdisc add dev vnet0) failed"), errors.NetworkError),
     (native(libvirt.VIR_ERR_INTERNAL_ERROR, "cannot limit locked memory of process 7"), errors.PermissionDenied),
+    (native(libvirt.VIR_ERR_INTERNAL_ERROR, "the virtiofs export directory '/x' does not exist"), errors.StorageError),
+    (native(libvirt.VIR_ERR_INTERNAL_ERROR, "virtiofsd died unexpectedly"), errors.StorageError),
     (native(libvirt.VIR_ERR_INTERNAL_ERROR, "something else"), errors.BackendError),
     (native(libvirt.VIR_ERR_SYSTEM_ERROR, "cannot open: Permission denied", QEMU, errno.EACCES), errors.BackendError),
 ]

@@ -28,7 +28,7 @@ from nova_virt_libvirt.domain_xml import Parts, domain_xml
 from nova_virt_libvirt.emulator import Emulator
 from nova_virt_libvirt.extras import LibvirtMachine
 from nova_virt_libvirt.hardware_features import hardware_answers
-from nova_virt_libvirt.host_cells import as_text, cells_of, cpu_set, with_free_pages
+from nova_virt_libvirt.host_cells import as_text, cells_of, cpu_set, divided, with_free_pages
 from nova_virt_libvirt.host_cpus import floating, pick
 from nova_virt_libvirt.refused_hardware import refuse_hardware
 from nova_virt_libvirt.traits import traits_of
@@ -83,11 +83,11 @@ def test_sets_that_name_nothing_are_refused(text: str) -> None:
 def test_cells_have_their_huge_pages() -> None:
     text = """<capabilities><host><topology><cells num="1"><cell id="3">
     <memory unit="KiB">4096</memory><pages unit="KiB" size="4">100</pages><pages unit="KiB" size="2048">7</pages>
-    <pages unit="KiB" size="1048576">0</pages><cpus num="2"><cpu id="8"/><cpu id="9"/></cpus></cell></cells></topology>
-    </host></capabilities>"""
+    <pages unit="KiB" size="1048576">0</pages><cpus num="2"><cpu id="8" siblings="8-9"/>
+    <cpu id="9" siblings="8-9"/></cpus></cell></cells></topology></host></capabilities>"""
     pages = HostPages(size_bytes=MiB(2), total=7, free=7)
     (cell,) = cells_of(etree.fromstring(text))
-    assert cell == HostCell(id=3, cpus=(8, 9), memory_bytes=MiB(4), pages=(pages,))
+    assert cell == HostCell(id=3, cpus=(8, 9), memory_bytes=MiB(4), pages=(pages,), page_bytes=4096, siblings=((8, 9),))
 
     class Native:
         """A host on which guests have most of the pages."""
@@ -102,6 +102,19 @@ def test_cells_have_their_huge_pages() -> None:
     assert [(one.total, one.free) for one in now.pages] == [(7, 2)]
     bare = HostCell(id=0, cpus=(0,), memory_bytes=1)
     assert list(with_free_pages(None, [bare])) == [bare]
+
+
+@pytest.mark.parametrize(
+    ("dedicated", "shared", "parts"),
+    [
+        (set(), set(), [((), (0, 1, 2, 3)), ((), (4, 5, 6, 7))]),
+        ({3, 7}, set(), [((3,), (0, 1, 2)), ((7,), (4, 5, 6))]),
+        ({2, 3}, {0, 4}, [((2, 3), (0,)), ((), (4,))]),
+    ],
+)
+def test_cells_tell_whom_their_processors_are_for(dedicated: Any, shared: Any, parts: Any) -> None:
+    cells = divided(CELLS, frozenset(dedicated), frozenset(shared))
+    assert [(cell.dedicated, cell.shared) for cell in cells] == parts
 
 
 def test_every_trait_is_one_of_os_traits() -> None:

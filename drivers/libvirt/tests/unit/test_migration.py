@@ -13,6 +13,7 @@ from lxml import etree
 from nova_virt_api.errors import Busy, MigrationError
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.instance import Lifecycle
+from nova_virt_api.model.nic_binding import OvsPort
 from nova_virt_api.model.record import Phase, Record
 from nova_virt_api.model.ticket import Move, Ticket
 from nova_virt_api.model.units import GiB
@@ -21,6 +22,7 @@ from nova_virt_libvirt.migration_peer import check_uri
 from nova_virt_libvirt.migration_run import Policy, failure
 from nova_virt_libvirt.migration_ticket import NOTE, Journey, Offer, Piece, Plan, Room, read_ticket, refuse_departed
 from nova_virt_libvirt.migration_xml import patched
+from nova_virt_libvirt.wire import Wire
 
 GUEST = uuid.UUID("0b8e8a5c-5f0a-4c8e-9a3d-0d6f5a3f7c11")
 OFFER = Offer(host="h2", node="two", uri="qemu+tls://two/system", address="192.0.2.2", tls=True, claim=None)
@@ -139,7 +141,7 @@ def test_a_definition_is_patched_and_else_kept() -> None:
     assert root.xpath("devices/serial/log/@file") == ["/two/s"]
     assert root.xpath("devices/graphics/@listen") == ["192.0.2.2", "127.0.0.1"]
     assert root.xpath("devices/graphics/listen/@address") == ["192.0.2.2", "127.0.0.1"]
-    assert root.find("devices/unknown").get("kept") == "yes"  # type: ignore[union-attr]
+    assert root.find("devices/unknown").get("kept") == "yes"
     assert "passwd" in etree.tostring(root, encoding="unicode")
 
 
@@ -179,3 +181,34 @@ def test_disks_that_a_guest_may_use_elsewhere_are_not_removed(
             refuse_departed(domain, mark)
     else:
         refuse_departed(domain, mark)
+
+
+KNOWN, OTHERS = uuid.uuid4(), uuid.uuid4()
+
+
+@pytest.mark.parametrize(
+    ("port", "expected"),
+    [
+        (OvsPort(bridge="br-int"), ("br-int", KNOWN, 7)),
+        (OvsPort(bridge="br-int", vlan=7), ("br-int", KNOWN, 7)),
+        (OvsPort(bridge="br-int", vlan=9), ("br-int", KNOWN, 9)),
+        (OvsPort(bridge="br-int", interface_id=OTHERS, vlan=9), ("br-int", OTHERS, 9)),
+        (OvsPort(bridge="br-two", vlan=7), ("br-two", KNOWN, 7)),
+        (OvsPort(bridge="br-two", interface_id=OTHERS), ("br-two", OTHERS, None)),
+    ],
+)
+def test_a_port_of_open_vswitch_is_at_the_destination_what_was_asked_for(
+    port: OvsPort, expected: tuple[str, uuid.UUID, int | None]
+) -> None:
+    """Not in another VLAN, or in all of them; and known to controllers as before, if nobody says otherwise."""
+    mac = "52:54:00:00:00:01"
+    xml = (
+        f"<domain><uuid>{GUEST}</uuid><devices><interface type='bridge'><mac address='{mac}'/>"
+        f"<source bridge='br-int'/><virtualport type='openvswitch'><parameters interfaceid='{KNOWN}'/></virtualport>"
+        "<vlan><tag id='7'/></vlan><target dev='vnet3'/></interface></devices></domain>"
+    )
+    room = replace(ROOM, networks={mac: Wire.of_binding(port).port})
+    (card,) = patched(xml, room, OFFER).iterfind("devices/interface")
+    found = Wire.of_element(card)
+    assert found is not None
+    assert (found.name, found.interface_id, found.vlan) == expected

@@ -18,9 +18,9 @@ from nova_virt_libvirt.definition import size_of
 from nova_virt_libvirt.metadata import Mark, parse_mark
 from nova_virt_libvirt.plugged_memory import idle_bytes, plugged_memory
 from nova_virt_libvirt.resize_definition import keep_passwords, lock_screens, parsed, set_mark, set_size, without_mark
-from nova_virt_libvirt.resize_here import cards_of
 from nova_virt_libvirt.resize_note import Layer, ResizeNote, ResizeStage, note_of, pending_note, with_note
 from nova_virt_libvirt.resize_parcel import Parcel
+from nova_virt_libvirt.resize_wanted import cards_of
 from nova_virt_libvirt.spare_cpus import vcpus_of
 from nova_virt_libvirt.user_network import USER_MODE
 from nova_virt_libvirt.wire import Wire
@@ -97,7 +97,7 @@ def test_cpus_below_the_ceiling_leave_it_as_it_is(count: int, ceiling: int) -> N
 
 
 @pytest.mark.parametrize(
-    ("wanted", "room", "most"), [(512, 1024, 2048), (1500, 36, 2048), (1535, 2, 2048), (2049, 0, 2049)]
+    ("wanted", "room", "most"), [(512, 1024, 2048), (1500, 36, 2048), (1535, 0, 2048), (2049, 0, 2049)]
 )
 def test_memory_below_the_ceiling_leaves_the_rest_to_be_plugged_in(wanted: int, room: int, most: int) -> None:
     found = sized(Size(memory_bytes=MiB(wanted)), GROWING)

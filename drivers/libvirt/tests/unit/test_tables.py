@@ -13,6 +13,7 @@ from nova_virt_libvirt.capabilities import (
     VIRTIO_MEM,
     answers,
     backup_answers,
+    host_connection_answer,
     live_answers,
     marking_answers,
     opaque_nic_answer,
@@ -56,6 +57,7 @@ def test_there_is_an_answer_for_every_role_and_feature(firmware: frozenset[str])
         **live_answers("qemu", VIRTIO_MEM),
         **backup_answers(emulator, ""),
         **opaque_nic_answer(Manage.OWNED, ""),
+        **host_connection_answer(Manage.OWNED, ""),
     }
     roles = {role.capability for role in roles_of(LibvirtDriver)}
     assert found.keys() == {*roles, *Feature}

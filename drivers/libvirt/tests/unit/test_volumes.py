@@ -92,7 +92,8 @@ def test_secrets_are_named_and_never_told() -> None:
 
 
 def test_disks_are_what_volumes_ask_for() -> None:
-    volume = Volume(id="a/b", connection=BlockVolume(path="/dev/x"), shared=True, read_only=True, boot=True, tag="root")
+    connection = BlockVolume(path="/dev/x")
+    volume = Volume(id="a/b", connection=connection, shared=True, read_only=True, boot=True, serial="root")
     disk: Any = volume_element(volume, source_of(volume.connection), "vdc")
     assert (disk.get("type"), disk.find("driver").get("cache"), disk.findtext("serial")) == ("block", "none", "root")
     assert all(disk.find(name) is not None for name in ("readonly", "shareable", "boot"))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,8 @@ from nova_virt_api.model.quiesce import Quiesce
 from nova_virt_api.model.spec import InstanceSpec
 from nova_virt_api.model.units import GiB, MiB
 from nova_virt_libvirt.driver import LibvirtDriver
+from nova_virt_libvirt.metadata import read_mark, write_mark
+from nova_virt_libvirt.resize_note import pending_note, with_note
 
 OWNER = "nova-virt-tests"
 POOL = "nova-virt"
@@ -211,3 +214,18 @@ def disk_of(daemon: Any) -> Callable[..., Path]:
         return path
 
     return disk_of
+
+
+@pytest.fixture
+def made_elsewhere(native: Any) -> Callable[[Any], None]:
+    """Makes a prepared guest look as if another host had finished it."""
+
+    def tell(guest: Any) -> None:
+        domain = native.lookupByUUID(guest.uuid.bytes)
+        mark = read_mark(domain)
+        note = None if mark is None else pending_note(mark)
+        assert mark is not None
+        assert note is not None
+        write_mark(domain, with_note(mark, replace(note, destination="another host", made=True)))
+
+    return tell

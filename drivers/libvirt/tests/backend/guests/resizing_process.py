@@ -15,8 +15,13 @@ from oslo_config import cfg
 from nova_virt_api.compute.operation import DriverSide, Operation
 from nova_virt_api.driver.endpoint import Endpoint
 from nova_virt_api.model.identity import InstanceRef
+from nova_virt_api.model.secret import Secret
 from nova_virt_api.model.size import Size
+from nova_virt_api.model.spec import InstanceSpec
 from nova_virt_api.model.ticket import Ticket
+from nova_virt_api.model.units import MiB
+from nova_virt_api.model.volume import LuksEncryption, Volume
+from nova_virt_api.model.volume_connection import FileVolume
 from nova_virt_libvirt import (
     claim,
     resize_arrival,
@@ -44,6 +49,9 @@ STEPS = {
     "change CPUs": (libvirt.virDomain, "setVcpusFlags"),
     "change memory": (libvirt.virDomain, "updateDeviceFlags"),
     "tell": (resize_live, "write_mark"),
+    "define secret": (libvirt.virConnect, "secretDefineXML"),
+    "set secret": (libvirt.virSecret, "setValue"),
+    "forget secret": (libvirt.virSecret, "undefine"),
 }
 """What is done to the endpoint, by a word."""
 
@@ -65,6 +73,19 @@ def make_driver(asked: dict[str, Any]) -> LibvirtDriver:
             state_dir=home / "state",
         )
     )
+
+
+def spec_of(asked: dict[str, Any]) -> InstanceSpec | None:
+    """The guest with its encrypted volume, if it has one."""
+    if "luks" not in asked:
+        return None
+    found = asked["luks"]
+    volume = Volume(
+        id=found["id"],
+        connection=FileVolume(path=found["path"]),
+        encryption=LuksEncryption(passphrase=Secret(found["passphrase"])),
+    )
+    return InstanceSpec(uuid=UUID(asked["guest"]), name="killed", memory_bytes=MiB(16), volumes=[volume])
 
 
 def die_at(number: int) -> None:
@@ -102,7 +123,7 @@ def main() -> None:
         "resize": lambda: driver.resize(guest, Size.decode(asked["size"]), op),
         "resize live": lambda: driver.resize_live(guest, Size.decode(asked["size"]), op),
         "prepare": lambda: driver.prepare_resize(guest, Size.decode(asked["size"]), op),
-        "finish": lambda: driver.finish_resize(Ticket.decode(asked["ticket"]), op),
+        "finish": lambda: driver.finish_resize(Ticket.decode(asked["ticket"]), op, spec=spec_of(asked)),
         "confirm": lambda: driver.confirm_resize(guest, op),
         "revert": lambda: driver.revert_resize(guest, op),
     }

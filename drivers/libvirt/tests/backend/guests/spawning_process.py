@@ -77,6 +77,7 @@ CHANGING: dict[type, tuple[str, ...]] = {
         "createWithFlags",
         "destroy",
         "setMetadata",
+        "attachDeviceFlags",
         "undefineFlags",
         "snapshotCreateXML",
         "blockCommit",
@@ -119,6 +120,10 @@ VERBS: dict[str, Callable[[LibvirtDriver, InstanceRef, Any, dict[str, str]], obj
     "rebuild": lambda driver, guest, op, asked: driver.rebuild(
         guest, op, source=LocalFile(asked["image"]), cloud_init=CloudInit(user_data="#cloud-config\nnew: true\n")
     ),
+    "attach_interface": lambda driver, guest, op, asked: driver.attach_interface(
+        guest, Nic(network="default", tag=asked["tag"]), op
+    ),
+    "power_on": lambda driver, guest, op, _: driver.power_on(guest, op),
     "adopt": lambda driver, guest, op, _: driver.adopt(guest, op),
     "release": lambda driver, guest, op, _: driver.release(guest, op),
 }

@@ -1,8 +1,5 @@
 """A real agent in a real guest: what it does there, and what becomes of others when it hangs."""
 
-import re
-import subprocess
-import sys
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -30,8 +27,6 @@ from nova_virt_libvirt.records import Records
 WITH_DATA = """#!/bin/sh
 mke2fs /dev/vdb >/dev/null && mkdir /data && mount -t ext4 /dev/vdb /data
 """
-PAGE = Path(__file__).resolve().parents[5] / "doc" / "howto" / "libvirt.md"
-ADDRESS = 'uri="qemu:///system"'
 OWNER = "nova-virt-tests"
 STATUS = '{"execute": "guest-fsfreeze-status"}'
 PASSWORD = "correct horse"
@@ -95,11 +90,11 @@ def inside(
 
 @pytest.mark.timeout(300)
 def test_life_of_an_agent(
-    inside: Inside, spawn: Any, make_spec: Any, driver: Any, run: Any, daemon: Any, tmp_path: Path
+    inside: Inside, spawn: Any, make_spec: Any, driver: Any, run: Any, run_program: Any, daemon: Any, tmp_path: Path
 ) -> None:
     """All of it in one guest, as a boot takes its time."""
     check_told(inside, driver)
-    check_page(daemon, tmp_path)
+    check_page(daemon, run_program)
     check_password(inside, driver, run)
     check_rest(inside, driver, run, LocalTarget(tmp_path / "disk.qcow2"))
     check_hung(inside, spawn(make_spec(power_on=True)), driver, run)
@@ -113,17 +108,10 @@ def check_told(inside: Inside, driver: Any) -> None:
     assert told.filesystems[0].used_bytes < told.filesystems[0].size_bytes < MiB(16)
 
 
-def check_page(daemon: Any, directory: Path) -> None:
-    """The program of the page about libvirt is run as it stands there, but for the address."""
-    program = re.search(r"^```python\n# agent\.py\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
-    assert program is not None
-    code = program[1]
-    assert code.count(ADDRESS) == 1
+def check_page(daemon: Any, run_program: Any) -> None:
+    """The guide's program is run as it stands there, but for the address."""
     ours = f'uri="{daemon.uri}", pool="nova-virt", owner="{OWNER}"'
-    command = [sys.executable, "-c", code.replace(ADDRESS, ours)]
-    done = subprocess.run(command, check=False, cwd=directory, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    first, data, last = done.stdout.splitlines()
+    first, data, last = run_program("agent", {'uri="qemu:///system"': ours})
     assert (first, data.split()[0], last) == ("inside nova-virt test guest", "/data", "qcow2")
 
 

@@ -12,7 +12,7 @@ from nova_virt_api.model.identity import stable_uuid
 from nova_virt_api.model.instance import Lifecycle
 from nova_virt_api.model.record import Record
 from nova_virt_api.model.size import Size
-from nova_virt_libvirt.host_cpus import KEY
+from nova_virt_libvirt.names import HOST_CPUS_KEY
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.records import Records
 
@@ -45,14 +45,14 @@ def test_choice_of_a_holder_that_died_is_nobodys(
 ) -> None:
     driver = make_driver(cpu_dedicated_set="0")
     records = Records(Places(native, "nova-virt").records_pool(), driver.host.uuid)
-    hold = records.create(KEY, Record(uuid=stable_uuid("x"), owner="o", fingerprint="f"))
+    hold = records.create(HOST_CPUS_KEY, Record(uuid=stable_uuid("x"), owner="o", fingerprint="f"))
     assert hold is not None
     hold.begin()
     hold.end()  # as if it had been killed
     hold._write(holder=None)
     guest = spawn(make_spec(disks=[], cpu=Cpu(dedicated=True)), by=driver)
     assert pins(native, guest) == [0]
-    assert not [name for name in traces.volumes() if name.startswith(KEY)]
+    assert not [name for name in traces.volumes() if name.startswith(HOST_CPUS_KEY)]
 
 
 def test_refused_guest_leaves_no_claim(spawn: Any, make_spec: Any, make_driver: Any, traces: Any) -> None:
@@ -61,7 +61,7 @@ def test_refused_guest_leaves_no_claim(spawn: Any, make_spec: Any, make_driver: 
     with pytest.raises(NoCapacity):
         spawn(spec, by=driver)
     assert traces.of(spec.uuid) == []
-    assert not [name for name in traces.volumes() if name.startswith(KEY)]
+    assert not [name for name in traces.volumes() if name.startswith(HOST_CPUS_KEY)]
 
 
 def test_resize_gives_no_processors_that_others_may_have(

@@ -35,7 +35,9 @@ def test_interfaces_of_a_stopped_guest_come_and_go(
     (first,) = driver.interfaces(guest.ref)
     assert (first.network, first.model) == ("default", NicModel.E1000E)
     added = [run(driver.attach_interface, guest.ref, NIC) for _ in range(2)]
-    assert added == [Interface(id=MAC, mac=MAC, network="default", model=NicModel.VIRTIO)] * 2
+    assert added[0].address is not None
+    wanted = Interface(id=MAC, mac=MAC, network="default", model=NicModel.VIRTIO, address=added[0].address)
+    assert added == [wanted] * 2
     another = run(driver.attach_interface, guest.ref, Nic())
     assert list(driver.interfaces(guest.ref)) == [first, added[0], another]
     for _ in range(2):

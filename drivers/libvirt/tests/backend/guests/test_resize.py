@@ -240,11 +240,15 @@ def test_cancelled_finish_leaves_the_guest_prepared(
     assert driver.instance(guest.ref, fresh=True).lifecycle is Lifecycle.READY
 
 
-def test_confirmed_guest_that_was_only_prepared_is_gone(
-    spawn: Any, make_spec: Any, driver: Any, run: Any, traces: Any
+def test_confirmed_guest_that_was_made_elsewhere_is_gone(
+    spawn: Any, make_spec: Any, driver: Any, run: Any, traces: Any, made_elsewhere: Any
 ) -> None:
     guest = spawn(make_spec())
     run(driver.prepare_resize, guest.ref, Size())
+    with pytest.raises(InvalidState, match="no other host"):
+        run(driver.confirm_resize, guest.ref)
+    assert traces.of(guest.uuid)
+    made_elsewhere(guest)
     run(driver.confirm_resize, guest.ref)
     assert not traces.of(guest.uuid)
     run(driver.confirm_resize, guest.ref)

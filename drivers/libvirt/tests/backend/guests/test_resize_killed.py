@@ -142,13 +142,14 @@ def test_move_killed_at_each_step(
 
 @pytest.mark.timeout(600)
 def test_confirmed_move_killed_at_each_step(
-    killed: Any, spawn: Any, make_spec: Any, driver: Any, run: Any, traces: Any
+    killed: Any, spawn: Any, make_spec: Any, driver: Any, run: Any, traces: Any, made_elsewhere: Any
 ) -> None:
     """The guest that has gone elsewhere is removed by the next confirmation."""
     step, again = 1, True
     while again:
         guest = spawn(make_spec())
         run(driver.prepare_resize, guest.ref, SIZE)
+        made_elsewhere(guest)
         again = killed("confirm", guest, step)
         run(driver.confirm_resize, guest.ref)
         with pytest.raises(InstanceNotFound):

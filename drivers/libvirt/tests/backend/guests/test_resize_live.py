@@ -2,7 +2,6 @@
 
 import base64
 import json
-import re
 import signal
 import subprocess
 import sys
@@ -28,8 +27,6 @@ from nova_virt_libvirt import letting_go, live_memory, live_vcpus
 from nova_virt_libvirt.plugged_memory import plugged_memory
 from nova_virt_libvirt.spare_cpus import vcpus_of
 
-PAGE = Path(__file__).resolve().parents[5] / "doc" / "howto" / "libvirt.md"
-ADDRESS = 'uri="qemu:///system"'
 OWNER = "nova-virt-tests"
 SCRIPT = Path(__file__).with_name("resizing_process.py")
 START = {"vcpus": 2, "max_vcpus": 4, "memory_bytes": MiB(256), "max_memory_bytes": MiB(640)}
@@ -70,18 +67,6 @@ def told(native: Any, guest: Instance) -> list[tuple[int, int]]:
     return found
 
 
-def run_page(daemon: Any, directory: Path) -> str:
-    """Run the program of the page about libvirt as it stands there, but for the address, and return what it says."""
-    program = re.search(r"^```python\n# grow\.py\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
-    assert program is not None
-    assert program[1].count(ADDRESS) == 1
-    code = program[1].replace(ADDRESS, f'uri="{daemon.uri}", pool="nova-virt", owner="{OWNER}"')
-    command = [sys.executable, "-c", code]
-    done = subprocess.run(command, check=False, cwd=directory, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 @pytest.fixture
 def booted(
     guest_image: Any, spawn: Any, make_spec: Any, driver: Any, eventually: Callable[..., None]
@@ -104,7 +89,7 @@ def test_life_of_a_guest_that_grows_and_shrinks(
     run: Any,
     native: Any,
     daemon: Any,
-    tmp_path: Path,
+    run_program: Any,
     eventually: Callable[..., None],
 ) -> None:
     """All of it in one guest, as a boot takes its time."""
@@ -114,7 +99,8 @@ def test_life_of_a_guest_that_grows_and_shrinks(
     assert cpus == 2
     assert small < MiB(256)
 
-    assert run_page(daemon, tmp_path) == "4 528\n"
+    here = f'uri="{daemon.uri}", pool="nova-virt", owner="{OWNER}"'
+    assert run_program("grow", {'uri="qemu:///system"': here}) == ["4 528"]
     seen = driver.instance(guest.ref, fresh=True)
     assert (seen.vcpus, seen.memory_bytes, seen.lifecycle) == (4, MiB(320), Lifecycle.READY)
     eventually(lambda: inside.sees()[0] == 4, "it uses the new CPUs", 60.0)

@@ -16,9 +16,10 @@ import pytest
 from nova_virt_api.compute.operation import DriverSide, Operation
 from nova_virt_api.errors import Busy, Cancelled, ConnectionLost, InvalidState
 from nova_virt_api.model.disk import Blank, Disk
-from nova_virt_api.model.image import ImageFormat, LocalTarget
+from nova_virt_api.model.image import ImageFormat, LocalFile, LocalTarget, NativeTarget
 from nova_virt_api.model.instance import Instance, PowerOff, PowerState
 from nova_virt_api.model.units import MiB
+from nova_virt_libvirt.snapshot_live import LiveCopy
 
 SIZE = MiB(224)
 FULL = 200
@@ -127,6 +128,25 @@ def test_copy_is_of_one_moment(
     assert driver.instance(full.ref, fresh=True).power_state is state
     run(driver.power_off, full.ref, mode=PowerOff.HARD, grace_seconds=0.0)
     assert traces.volumes(full.uuid) == before
+
+
+def test_copy_can_be_read_at_once(
+    spawn: Any, make_spec: Any, image: Path, driver: Any, run: Any, native: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """libvirt says that a copy is complete a moment before QEMU has closed it; who looks all the time sees that."""
+
+    def over(copying: LiveCopy) -> bool:
+        while copying._target() is not None:
+            pass
+        return True
+
+    monkeypatch.setattr(LiveCopy, "_is_over", over)
+    guest = spawn(make_spec(disks=[Disk(source=LocalFile(image))], power_on=True))
+    try:
+        for _ in range(4):
+            assert run(driver.snapshot, guest.ref, NativeTarget("closed")).ref == "nova-virt/closed"
+    finally:
+        native.storagePoolLookupByName("nova-virt").storageVolLookupByName("closed").delete(0)
 
 
 def test_cancelled_copy_ends_at_once(full: Instance, snapping: Snapping, nothing_is_left: Callable[[], None]) -> None:

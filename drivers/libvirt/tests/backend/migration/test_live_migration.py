@@ -28,15 +28,16 @@ def test_a_guest_moves_with_all_that_it_has(
     """Overlay, blank disk, seed, console log, NVRAM and network; to where nothing of it was, and back."""
     guest = spawn(
         disks=[
-            virt.Disk(source=image, size_bytes=virt.MiB(16)),
+            virt.Disk(source=image, size_bytes=virt.MiB(16), tag="root"),
             virt.Disk(source=virt.Blank(), size_bytes=virt.MiB(4)),
         ],
-        nics=[virt.Nic(network="default")],
+        nics=[virt.Nic(network="default", tag="front")],
         cloud_init=virt.CloudInit(user_data="#cloud-config\n"),
         firmware=virt.Firmware.UEFI,
         labels={"role": "web"},
     )
-    macs = [nic.mac for nic in source.interfaces(guest)]
+    cards = [(nic.mac, nic.tag, nic.address) for nic in source.interfaces(guest)]
+    assert cards[0][1] == "front"
     seed = (hosts[0].daemon.directory / "images" / f"{guest.uuid}.seed.iso").read_bytes()
     seen: list[tuple[str, float]] = []
     moved = source.live_migrate(
@@ -59,7 +60,7 @@ def test_a_guest_moves_with_all_that_it_has(
         assert str(hosts[0].daemon.directory) not in definition(hosts[1], guest, flags)
         assert str(there) in definition(hosts[1], guest, flags)
     assert hosts[1].raw().lookupByUUID(guest.uuid.bytes).isPersistent()
-    assert [nic.mac for nic in destination.interfaces(guest)] == macs
+    assert [(nic.mac, nic.tag, nic.address) for nic in destination.interfaces(guest)] == cards
     destination.power_off(guest, mode=virt.PowerOff.HARD, timeout=60)
     raw = tmp_path / "copied.raw"
     disk = there / f"{guest.uuid}.disk0.qcow2"

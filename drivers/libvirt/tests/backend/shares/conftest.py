@@ -1,10 +1,12 @@
 """Guests without an operating system, directories for them to share, and eyes on the processes that serve these."""
 
+import os
+import signal
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -12,7 +14,6 @@ from uuid import UUID
 import pytest
 from lxml import etree
 
-from nova_virt_api.compute.operation import DriverSide, Operation
 from nova_virt_api.model.disk import Blank, Disk
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.share import HostDirectory, Share
@@ -52,18 +53,6 @@ def driver(make_driver: Callable[..., LibvirtDriver], root: Path) -> LibvirtDriv
 
 
 @pytest.fixture
-def run() -> Callable[..., Any]:
-    """Runs a driver's verb as ``Compute`` would, with two minutes' time."""
-
-    def run(verb: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
-        operation: Operation[Any] = Operation(verb.__name__, None, timeout=120.0)
-        assert operation.begin()
-        return verb(*arguments, op=DriverSide(operation), **more)
-
-    return run
-
-
-@pytest.fixture
 def spawn(driver: LibvirtDriver, run: Callable[..., Any]) -> Iterator[Callable[..., InstanceRef]]:
     """Spawns guests that are off and removes them in the end."""
     made: list[UUID] = []
@@ -91,14 +80,23 @@ class Servers:
 
     def processes(self) -> list[str]:
         """Their command lines."""
-        found = []
+        return list(self._running().values())
+
+    def kill(self) -> None:
+        """End them hard, as one does that crashes."""
+        for process in self._running():
+            with suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+
+    def _running(self) -> dict[int, str]:
+        found = {}
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             try:
                 text = path.read_bytes().replace(b"\0", b" ").decode()
             except OSError:  # it has ended
                 continue
             if "virtiofsd" in text and f"source={self._root}/" in text:
-                found.append(text)
+                found[int(path.parent.name)] = text
         return found
 
     def sockets(self) -> list[Path]:
@@ -118,6 +116,32 @@ class Servers:
 def servers(root: Path, daemon: Any) -> Servers:
     """Eyes on the processes."""
     return Servers(root, daemon.directory / "lib" / "qemu")
+
+
+def process_of(guest: InstanceRef) -> int:
+    """The process id of a guest's QEMU."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has ended
+            words = path.read_bytes().split(b"\0")
+            if b"qemu-system" in words[0] and str(guest.uuid).encode() in words:
+                return int(path.parent.name)
+    raise AssertionError("the guest has no QEMU")
+
+
+@pytest.fixture
+def standing_still() -> Callable[..., AbstractContextManager[None]]:
+    """Stops a guest's QEMU for a while, as if it hung."""
+
+    @contextmanager
+    def standing_still(guest: InstanceRef) -> Iterator[None]:
+        process = process_of(guest)
+        os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(process, signal.SIGCONT)
+
+    return standing_still
 
 
 @pytest.fixture

@@ -1,9 +1,5 @@
 """Processes that die in the middle of a verb, before any change that it makes; the next caller ends it."""
 
-import json
-import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,34 +7,17 @@ from typing import Any
 import libvirt
 import pytest
 
-SCRIPT = Path(__file__).with_name("dying_process.py")
-
 Die = Callable[..., bool]
 
 
 @pytest.fixture
-def die(daemon: Any, root: Path, tmp_path: Path) -> Die:
+def die(dying: Callable[..., Any], root: Path) -> Die:
     """Does a verb in another process that dies before a change; False if the verb was done before that."""
+    dies = dying("verbs_of_guests.py", share_directories=[str(root)])
 
     def die(number: int, verb: str, guest: Any, share: Any) -> bool:
-        asked = {
-            "uri": daemon.uri,
-            "pool": "nova-virt",
-            "owner": "nova-virt-tests",
-            "home": str(tmp_path),
-            "root": str(root),
-            "number": number,
-            "verb": verb,
-            "guest": str(guest.uuid),
-            "tag": share.tag,
-            "path": share.source.path,
-        }
-        command = [sys.executable, str(SCRIPT)]
-        done = subprocess.run(
-            command, input=json.dumps(asked), capture_output=True, text=True, check=False, timeout=120
-        )
-        assert done.returncode in (0, -signal.SIGKILL), done.stderr
-        return done.returncode != 0
+        found: bool = dies(number, verb, guest=str(guest.uuid), tag=share.tag, path=share.source.path)
+        return found
 
     return die
 

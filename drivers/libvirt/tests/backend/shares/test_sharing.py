@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import libvirt
@@ -10,12 +11,27 @@ from lxml import etree
 from lxml.builder import E
 
 from nova_virt_api.capability import Capability, Feature
+from nova_virt_api.compute.operation import DriverSide, Operation
 from nova_virt_api.driver.endpoint import Manage
-from nova_virt_api.errors import InvalidSpec, InvalidState, MigrationError, NotSupported, PermissionDenied, StorageError
+from nova_virt_api.errors import (
+    Busy,
+    InvalidSpec,
+    InvalidState,
+    MigrationError,
+    NotSupported,
+    PermissionDenied,
+    StorageError,
+    VirtError,
+)
 from nova_virt_api.model.instance import PowerOff, PowerState
 from nova_virt_api.model.memory import MemoryBacking
 from nova_virt_api.model.share import HostDirectory, Share
+from nova_virt_api.model.size import Size
+from nova_virt_libvirt.guest_claim import claimed
 from nova_virt_libvirt.migration_plan import refuse_tied
+from nova_virt_libvirt.places import Places
+from nova_virt_libvirt.resize_parts import PartsFromSource
+from nova_virt_libvirt.share_filesystems import element_of
 
 CONFIG = libvirt.VIR_DOMAIN_XML_INACTIVE
 
@@ -191,6 +207,23 @@ def test_what_would_keep_the_memory_names_the_share(
     assert driver.shares(guest) == (share,)
 
 
+def test_what_would_leave_the_host_names_the_share(
+    driver: Any, run: Run, spawn: Spawn, new_share: NewShare, native: Any, definition: Any
+) -> None:
+    """Also one that a running guest gets when it is started next."""
+    guest, share = spawn(power_on=True, backing=MemoryBacking(shared=True)), new_share("papers")
+    element = etree.tostring(element_of(share), encoding="unicode")
+    native.lookupByUUID(guest.uuid.bytes).attachDeviceFlags(element, libvirt.VIR_DOMAIN_AFFECT_CONFIG)
+    domain = driver.domains.find(guest)
+    with pytest.raises(MigrationError, match="papers"):
+        refuse_tied(domain, definition(guest))
+    operation: Operation[Any] = Operation("finish_resize", None, timeout=60.0)
+    parts = PartsFromSource(driver.site, Places(native, None), native, guest.uuid, None, DriverSide(operation))
+    with pytest.raises(MigrationError, match="papers") as caught:
+        parts.definition(etree.tostring(definition(guest, CONFIG), encoding="unicode"), Size(), domain.mark)
+    assert "detach" in caught.value.hint
+
+
 def test_memory_is_not_brought_back_while_a_share_is_used(
     driver: Any, run: Run, spawn: Spawn, new_share: NewShare
 ) -> None:
@@ -222,3 +255,74 @@ def test_without_the_option_nothing_is_shared(make_driver: Any, run: Run, spawn:
     assert "share_directories" in answer.reason
     with pytest.raises(PermissionDenied, match="share_directories"):
         run(bare.attach_share, spawn(), new_share("one"))
+
+
+def test_a_guest_whose_directory_is_gone_or_a_link_is_not_started(
+    driver: Any, run: Run, spawn: Spawn, new_share: NewShare, servers: Any
+) -> None:
+    guest, share = spawn(), new_share("one")
+    run(driver.attach_share, guest, share)
+    path = Path(share.source.path)
+    path.rmdir()
+    with pytest.raises(StorageError, match="start the guest") as caught:
+        run(driver.power_on, guest)
+    assert "detach the share" in caught.value.hint
+    path.symlink_to("/etc")
+    with pytest.raises(StorageError, match="start the guest"):
+        run(driver.power_on, guest)
+    servers.await_end()
+    run(driver.detach_share, guest, "one")
+    run(driver.power_on, guest)
+    assert driver.shares(guest) == ()
+
+
+def test_a_guest_that_lost_its_server_gives_the_share_back(
+    driver: Any, run: Run, spawn: Spawn, new_share: NewShare, servers: Any, resets: Any
+) -> None:
+    guest, share = spawn(power_on=True, backing=MemoryBacking(shared=True)), new_share("one")
+    run(driver.attach_share, guest, share)
+    servers.kill()
+    assert driver.shares(guest) == (share,)
+    with resets(guest):
+        run(driver.detach_share, guest, "one")
+    servers.await_end()
+    run(driver.attach_share, guest, share)
+    assert len(servers.sockets()) == 1
+
+
+@pytest.mark.parametrize("verb", ["attach_share", "detach_share"])
+def test_shares_of_a_guest_that_is_worked_on_wait(
+    verb: str, driver: Any, run: Run, spawn: Spawn, new_share: NewShare, definition: Any
+) -> None:
+    """Whoever holds the claim of a guest that is off may be giving it another definition, without the share."""
+    guest, first, second = spawn(), new_share("one"), new_share("two")
+    run(driver.attach_share, guest, first)
+    before = definition(guest, CONFIG).findall("devices/filesystem")
+    operation: Operation[Any] = Operation("another verb", None, timeout=60.0)
+    assert operation.begin()
+    with claimed(driver.site, driver.domains.find(guest), DriverSide(operation)), pytest.raises(Busy):
+        run(getattr(driver, verb), guest, second if verb == "attach_share" else "one", timeout=3.0)
+    assert len(definition(guest, CONFIG).findall("devices/filesystem")) == len(before) == 1
+
+
+@pytest.mark.timeout(200)
+def test_a_guest_that_stands_still_holds_nobody_up(
+    driver: Any, run: Run, spawn: Spawn, new_share: NewShare, standing_still: Any, servers: Any
+) -> None:
+    guest, share = spawn(power_on=True, backing=MemoryBacking(shared=True)), new_share("one")
+    ended: list[VirtError] = []
+
+    def attach() -> None:
+        try:
+            run(driver.attach_share, guest, share, timeout=3.0)
+        except VirtError as error:
+            ended.append(error)
+
+    with standing_still(guest):
+        attaching = Thread(target=attach, daemon=True)
+        attaching.start()
+        attaching.join(60.0)
+        assert not attaching.is_alive()
+        assert [error.code for error in ended] == ["timeout"]
+    power_off(driver, run, guest)
+    servers.await_end()

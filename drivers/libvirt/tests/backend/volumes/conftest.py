@@ -7,6 +7,7 @@ import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -14,8 +15,7 @@ from uuid import UUID
 import pytest
 from lxml import etree
 
-from nova_virt_api.compute.operation import DriverSide, Operation
-from nova_virt_api.model.disk import Blank, Disk
+from nova_virt_api.model.disk import Blank, Disk, DiskBus
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.secret import Secret
 from nova_virt_api.model.spec import InstanceSpec
@@ -28,19 +28,10 @@ SIZE = MiB(8)
 PASSPHRASE = "open-sesame-4711"
 CHAP = ("tester", "chap-secret-0815")
 PORTAL = "127.0.0.1:3260"
+LISTENS = "0.0.0.0:3260"
+"""Other hosts reach it too."""
+
 CONTROL_PORT = str(os.getpid() % 32768)
-
-
-@pytest.fixture
-def run() -> Callable[..., Any]:
-    """Runs a driver's verb as ``Compute`` would, with two minutes' time."""
-
-    def run(verb: Callable[..., Any], *arguments: Any, **more: Any) -> Any:
-        operation: Operation[Any] = Operation(verb.__name__, None, timeout=120.0)
-        assert operation.begin()
-        return verb(*arguments, op=DriverSide(operation), **more)
-
-    return run
 
 
 @pytest.fixture
@@ -249,7 +240,7 @@ class Target:
 def target(daemon: Any, raw: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     """An iSCSI target that the private daemon's guests reach on loopback."""
     enter = ["nsenter", "--target", str(daemon.process_id), "--net"]
-    command = [*enter, "tgtd", "--foreground", "-C", CONTROL_PORT, "--iscsi", f"portal={PORTAL}"]
+    command = [*enter, "tgtd", "--foreground", "-C", CONTROL_PORT, "--iscsi", f"portal={LISTENS}"]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     target = Target(tmp_path_factory.mktemp("target"), enter)
     wait_for(target, server)
@@ -263,6 +254,43 @@ def wait_for(target: Target, server: "subprocess.Popen[bytes]") -> None:
     """Return once the target's daemon takes commands."""
     while not target.answers():
         assert server.poll() is None, "tgtd ended"
+
+
+class Kinds:
+    """A volume of each kind, which two hosts reach.
+
+    Args:
+        files: makes files.
+        target: the iSCSI target.
+        nbd: of an NBD server.
+        block: a block device.
+        address: of the host on which the target is, for others.
+    """
+
+    def __init__(self, files: Files, target: Target, nbd: Volume, block: Volume, address: str) -> None:
+        self.target = target
+        self.root = files.volume(boot=True, serial="root")
+        self.luks = files.luks(bus=DiskBus.SCSI)
+        self.lun = target.volume()
+        self.nbd, self.block = nbd, block
+        self._address = address
+
+    @property
+    def far_lun(self) -> Volume:
+        """The logical unit, as another host reaches it."""
+        reached = self.lun.connection
+        assert isinstance(reached, IscsiVolume)
+        return replace(self.lun, connection=replace(reached, portal=f"{self._address}:3260"))
+
+    def passwords(self) -> list[str]:
+        """All that open them."""
+        return [PASSPHRASE, CHAP[1]]
+
+
+@pytest.fixture
+def kinds(files: Files, target: Target, nbd: Volume, block: Volume, daemon: Any, second_daemon: Any) -> Kinds:
+    """A volume of each kind, which two hosts reach."""
+    return Kinds(files, target, nbd, block, daemon.address)
 
 
 class Seen:
@@ -289,3 +317,9 @@ class Seen:
 def seen(native: Any) -> Seen:
     """What somebody else sees of guests."""
     return Seen(native)
+
+
+@pytest.fixture
+def far_seen(second_raw: Any) -> Seen:
+    """What somebody else sees of guests on a second host."""
+    return Seen(second_raw())

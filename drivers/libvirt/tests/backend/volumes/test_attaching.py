@@ -41,7 +41,7 @@ def test_a_volume_comes_and_goes(
     seen: Any,
 ) -> None:
     made = {
-        "file": lambda: files.volume(tag="data", bus=DiskBus.SCSI),
+        "file": lambda: files.volume(serial="data", bus=DiskBus.SCSI),
         "luks": files.luks,
         "nbd": lambda: request.getfixturevalue("nbd"),
         "iscsi": lambda: replace(request.getfixturevalue("target").volume(), bus=DiskBus.SCSI),
@@ -50,10 +50,13 @@ def test_a_volume_comes_and_goes(
     }
     volume = made[kind]()  # a blank guest lets go of a SCSI disk at once, and of a PCI device when it is reset
     guest = spawn(power_on=on).ref
-    serial = volume.tag or volume.id[:36]
+    serial = volume.serial or volume.id[:36]
     device, bus = ("sda", DiskBus.SCSI) if volume.bus is DiskBus.SCSI else ("vdb", DiskBus.VIRTIO)
     wanted = AttachedVolume(id=volume.id, device=device, bus=bus, encrypted=kind == "luks", serial=serial)
-    assert [run(driver.attach_volume, guest, volume) for _ in range(2)] == [wanted, wanted]
+    first = run(driver.attach_volume, guest, volume)
+    assert first.address is not None
+    wanted = replace(wanted, address=first.address)
+    assert [first, run(driver.attach_volume, guest, volume)] == [wanted, wanted]
     assert driver.volumes(guest) == (wanted,)
     assert len(seen.disks(guest)) == len(seen.disks(guest, CONFIG)) == 2
     assert len(seen.secrets()) == (kind in ("luks", "iscsi"))
@@ -228,8 +231,8 @@ def test_refusals(files: Any, spawn: Any, driver: Any, run: Any) -> None:
     guest = spawn(power_on=False).ref
     with pytest.raises(InvalidSpec, match="boot"):
         run(driver.attach_volume, guest, files.volume(boot=True))
-    unknown = Volume(id="a", connection=OpaqueVolume("fibre_channel", Secret("{}")))
-    with pytest.raises(InvalidSpec, match="os-brick"):
+    unknown = Volume(id="a", connection=OpaqueVolume("pigeon", Secret("{}")))
+    with pytest.raises(InvalidSpec, match="fibre_channel"):
         run(driver.attach_volume, guest, unknown)
     with pytest.raises(InvalidSpec, match=r"volumes\[0\].connection"):
         spawn(volumes=[unknown])

@@ -1,9 +1,6 @@
 """Processes that die in the middle of a verb, before any change that it makes; the next caller ends it."""
 
-import json
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,42 +10,28 @@ import pytest
 from nova_virt_api.model.disk import DiskBus
 from nova_virt_libvirt.devices.volume_disk import Label, label_of
 
-SCRIPT = Path(__file__).with_name("dying_process.py")
 CONFIG = libvirt.VIR_DOMAIN_XML_INACTIVE
 
 Die = Callable[..., bool]
 
 
 @pytest.fixture
-def die(daemon: Any, tmp_path: Path) -> Iterator[Die]:
+def die(dying: Callable[..., Any]) -> Die:
     """Does a verb in another process that dies before a change; False if the verb was done before that."""
-    process = subprocess.Popen([sys.executable, str(SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    common = {"uri": daemon.uri, "pool": "nova-virt", "owner": "nova-virt-tests", "home": str(tmp_path)}
+    dies = dying("verbs_of_guests.py")
 
     def die(number: int, verb: str, guest: Any, volume: Any, old: Any = None) -> bool:
         asked = {
-            "number": number,
-            "verb": verb,
             "guest": str(guest.uuid),
             "volume": volume.id,
             "path": volume.connection.path,
             "passphrase": volume.encryption.passphrase.reveal(),
             "old": old and old.id,
         }
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps(common | asked) + "\n")
-        process.stdin.flush()
-        outcome = process.stdout.readline().strip()
-        assert outcome in ("killed", "done")
-        return outcome == "killed"
+        found: bool = dies(number, verb, **asked)
+        return found
 
-    yield die
-    process.kill()
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        assert pipe is not None
-        pipe.close()
+    return die
 
 
 def check_uses(driver: Any, guest: Any, volume: Any, seen: Any) -> None:

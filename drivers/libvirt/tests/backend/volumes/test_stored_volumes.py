@@ -138,7 +138,7 @@ def test_a_volume_through_its_life(
     assert made in driver.stored_volumes()
 
     guest = spawn().ref
-    wanted = dataclasses.replace(made.attachable(), bus=DiskBus.SCSI, tag="data")
+    wanted = dataclasses.replace(made.attachable(), bus=DiskBus.SCSI, serial="data")
     run(driver.attach_volume, guest, wanted)
     assert driver.stored_volume(made.id).guests == (guest.uuid,)
     assert content(native, guest, "data", tmp_path) == b"\7" * WRITTEN + bytes(SIZE - WRITTEN)
@@ -191,7 +191,7 @@ def test_an_empty_volume(kind: ImageFormat, driver: Any, run: Run, native: Any, 
     assert (made.id, made.size_bytes) == (spec.id, SIZE)
     assert made.allocation_bytes < MiB(1)
     assert run(driver.create_volume, dataclasses.replace(spec, size_bytes=SIZE // 2)) == made
-    guest = spawn(volumes=[dataclasses.replace(made.attachable(), tag="empty")], power_on=False).ref
+    guest = spawn(volumes=[dataclasses.replace(made.attachable(), serial="empty")], power_on=False).ref
     assert driver.stored_volume(made.id).guests == (guest.uuid,)
     assert run(driver.resize_volume, made.id, 2 * SIZE).size_bytes == 2 * SIZE  # the guest is off
     with pytest.raises(Busy):

@@ -1,10 +1,8 @@
 """Processes that die while they make, fill, grow or remove a volume of a pool, before any change that they make."""
 
-import json
 import subprocess
-import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -17,8 +15,6 @@ from nova_virt_api.model.stored_volume import StoredVolumeSpec
 from nova_virt_api.model.units import MiB
 from nova_virt_libvirt.stored_volume_name import PREFIX
 
-SCRIPT = Path(__file__).with_name("dying_process.py")
-OWNER = "nova-virt-tests"
 SIZE = MiB(4)
 
 Die = Callable[..., bool]
@@ -35,27 +31,15 @@ def image(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def die(daemon: Any, native: Any, image: Path, tmp_path: Path) -> Iterator[Die]:
+def die(dying: Callable[..., Any], image: Path) -> Die:
     """Does a verb in another process that dies before a change; False if the verb was done before that."""
-    process = subprocess.Popen([sys.executable, str(SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    common = {"uri": daemon.uri, "pool": "nova-virt", "owner": OWNER, "home": str(tmp_path), "image": str(image)}
+    dies = dying("verbs_of_pools.py")
 
     def die(number: int, verb: str, volume: UUID, size: int = SIZE) -> bool:
-        asked = {"number": number, "verb": verb, "id": str(volume), "size": size}
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(json.dumps(common | asked) + "\n")
-        process.stdin.flush()
-        outcome = process.stdout.readline().strip()
-        assert outcome in ("killed", "done")
-        return outcome == "killed"
+        found: bool = dies(number, verb, id=str(volume), size=size, image=str(image))
+        return found
 
-    yield die
-    process.kill()
-    process.wait()
-    for pipe in (process.stdin, process.stdout):
-        assert pipe is not None
-        pipe.close()
+    return die
 
 
 @pytest.fixture

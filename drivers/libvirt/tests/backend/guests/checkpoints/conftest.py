@@ -9,7 +9,6 @@ from typing import Any
 import libvirt_qemu
 import pytest
 from lxml import etree
-from lxml.builder import E
 
 from nova_virt_api.model.disk import Blank, Disk
 from nova_virt_api.model.identity import InstanceRef
@@ -155,15 +154,3 @@ def make_guest(driver: LibvirtDriver, raw: Callable[[], Any], run: Callable[...,
 def guest(make_guest: MakeGuest) -> Guest:
     """One such guest."""
     return make_guest()
-
-
-@pytest.fixture
-def small_pool(raw: Callable[[], Any], daemon: Any, tmp_path: Path) -> Iterator[str]:
-    """A pool on a file system of 4 MiB."""
-    inside = ("nsenter", "-t", str(daemon.inside), "-m")
-    subprocess.run([*inside, "mount", "-t", "tmpfs", "-o", "size=4m", "small", str(tmp_path)], check=True)
-    definition = E.pool(E.name("small"), E.target(E.path(str(tmp_path))), type="dir")
-    raw().storagePoolCreateXML(etree.tostring(definition, encoding="unicode"), 0)
-    yield "small"
-    raw().storagePoolLookupByName("small").destroy()
-    subprocess.run([*inside, "umount", str(tmp_path)], check=True)

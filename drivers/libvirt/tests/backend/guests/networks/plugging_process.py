@@ -46,6 +46,11 @@ def spawn(compute: virt.Compute, asked: dict[str, Any]) -> object:
     return compute.spawn(spec).power_state.name
 
 
+def image_of(asked: dict[str, Any]) -> virt.LocalFile:
+    """The image that is asked for."""
+    return virt.LocalFile(asked["image"], virt.ImageFormat.RAW)
+
+
 def answer(compute: virt.Compute, asked: dict[str, Any]) -> object:
     """Do one verb."""
     if asked["verb"] == "spawn":
@@ -56,6 +61,9 @@ def answer(compute: virt.Compute, asked: dict[str, Any]) -> object:
         "detach": lambda: compute.detach_interface(guest, asked["mac"]),
         "stop": lambda: compute.power_off(guest, mode=virt.PowerOff.HARD),
         "start": lambda: compute.power_on(guest),
+        "rescue": lambda: compute.rescue(guest, image=image_of(asked)),
+        "unrescue": lambda: compute.unrescue(guest),
+        "rebuild": lambda: compute.rebuild(guest, source=image_of(asked)).power_state.name,
         "destroy": lambda: compute.destroy(guest),
         "leftovers": lambda: sorted({leftover.kind for leftover in compute.leftovers()}),
     }[asked["verb"]]

@@ -156,6 +156,42 @@ def test_ports_come_and_go_with_their_guest(
     assert seen() == before
 
 
+@pytest.mark.timeout(200)
+def test_an_address_has_one_port_and_no_other_is_left(neutron: Neutron, start: Any, seen: Any) -> None:
+    before, guest, local = seen(), uuid4(), start()
+    mac = "52:54:00:0f:00:08"
+    names, properties = zip(*(neutron.port(mac, create_port=True) for _ in range(3)), strict=True)
+    assert local.do("spawn", guest, power_on=False) == "SHUTDOWN"
+    assert start("after", "plug").do("attach", guest, properties=properties[0]) is None
+    assert names[0] in seen()
+    for asked in properties[1:]:
+        assert local.do("attach", guest, properties=asked) == mac
+        assert seen() & set(names) == {names[1]}
+    assert local.do("start", guest) is None
+    assert local.do("destroy", guest) is True
+    assert seen() == before
+
+
+@pytest.mark.timeout(200)
+def test_ports_that_a_restart_took_are_made_again(
+    neutron: Neutron, start: Any, seen: Any, inside: Any, native: Any, tmp_path: Path
+) -> None:
+    """By every verb that starts the guest."""
+    image = tmp_path / "image.raw"
+    image.write_bytes(bytes(1024**2))
+    before, guest, local = seen(), uuid4(), start()
+    name, properties = neutron.port("52:54:00:0f:00:07", "VIFBridge")
+    assert local.do("spawn", guest, properties=properties) == "RUNNING"
+    for verb, answer in (("rescue", None), ("unrescue", None), ("rebuild", "RUNNING")):
+        native.lookupByUUID(guest.bytes).destroy()
+        for device in ("qbr", "qvo"):
+            inside.run("ip", "link", "delete", f"{device}{name.removeprefix('tap')}")
+        assert local.do(verb, guest, image=str(image)) == answer
+        assert name in seen()
+    assert local.do("destroy", guest) is True
+    assert seen() == before
+
+
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_dead_drivers_ports_are_removed(

@@ -1,31 +1,28 @@
-"""The page about libvirt: its programs about bridges and consoles are run as they stand there, but for names."""
+"""The guide's programs about networks and consoles are run as they stand there, but for names."""
 
-import re
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
-import pytest
 
-PAGE = Path(__file__).resolve().parents[6] / "doc" / "howto" / "libvirt.md"
-ADDRESS = 'uri="qemu:///system"'
-SAYS = {
-    "bridges": "{linux} None\nNone 7\n",
-    "console": "127.0.0.1 *** 600.0\nPtyConsole\n",
-}
+def test_program_about_bridges(daemon: Any, native: Any, linux_bridge: str, ovs_bridge: str, run_program: Any) -> None:
+    here = {'uri="qemu:///system"': f'uri="{daemon.uri}", pool="nova-virt"'}
+    here |= {'"br0"': f'"{linux_bridge}"', '"br-int"': f'"{ovs_bridge}"'}
+    assert run_program("bridges", here) == [f"{linux_bridge} None", "None 7"]
 
 
-@pytest.mark.parametrize("name", SAYS)
-def test_program(name: str, daemon: Any, native: Any, linux_bridge: str, ovs_bridge: str, tmp_path: Path) -> None:
-    program = re.search(rf"^```python\n# {name}\.py\n(.*?)^```", PAGE.read_text(), re.DOTALL | re.MULTILINE)
-    assert program is not None
-    code = program[1]
-    assert code.count(ADDRESS) == 1
-    code = code.replace(ADDRESS, f'uri="{daemon.uri}", pool="nova-virt"')
-    code = code.replace('"br0"', f'"{linux_bridge}"').replace('"br-int"', f'"{ovs_bridge}"')
-    done = subprocess.run(
-        [sys.executable, "-c", code], check=False, cwd=tmp_path, capture_output=True, text=True, timeout=240
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == SAYS[name].format(linux=linux_bridge)
+def test_program_about_consoles(daemon: Any, native: Any, run_program: Any) -> None:
+    here = {'uri="qemu:///system"': f'uri="{daemon.uri}", pool="nova-virt"'}
+    assert run_program("console", here) == ["127.0.0.1 *** 600.0", "PtyConsole"]
+
+
+def test_program_about_ports_of_os_vif(
+    daemon: Any, native: Any, inside: Any, ovs_bridge: str, ports: Any, run_program: Any
+) -> None:
+    before = ports()
+    here = {
+        'uri="qemu:///system"': f'uri="{daemon.uri}", pool="nova-virt", ovsdb="unix:/run/openvswitch/db.sock"',
+        '"br-int"': f'"{ovs_bridge}"',
+        '"system"': '"netdev"',
+    }
+    told = run_program("os_vif", here, enter=(*inside.enter, "-p"))
+    assert told == ["52:54:00:12:34:56"]
+    assert ports() == before
