@@ -29,6 +29,7 @@ from nova_virt_libvirt.options import GROUP, OPTIONS
 
 OWNER = "nova-virt-tests"
 POOL = "nova-virt"
+SMALL_POOL = "nova-virt-small"
 DRIVER = Path(__file__).resolve().parents[2]
 GUIDE = DRIVER.parents[1] / "doc" / "howto"
 DYING = Path(__file__).with_name("dying_process.py")
@@ -201,10 +202,10 @@ def small_pool(raw: Callable[[], Any], daemon: Any, tmp_path: Path) -> Iterator[
     path, inside = tmp_path / "small", ("nsenter", "-t", str(daemon.inside), "-m")
     path.mkdir()
     subprocess.run([*inside, "mount", "-t", "tmpfs", "-o", "size=4m", "small", str(path)], check=True)
-    definition = E.pool(E.name("small"), E.target(E.path(str(path))), type="dir")
+    definition = E.pool(E.name(SMALL_POOL), E.target(E.path(str(path))), type="dir")
     raw().storagePoolCreateXML(etree.tostring(definition, encoding="unicode"), 0)
-    yield "small"
-    raw().storagePoolLookupByName("small").destroy()
+    yield SMALL_POOL
+    raw().storagePoolLookupByName(SMALL_POOL).destroy()
     subprocess.run([*inside, "umount", str(path)], check=True)
 
 
