@@ -13,6 +13,7 @@ from nova_virt_bridge import glance
 from nova_virt_bridge.device_tags import tagged, tags_of, tell_nova
 from nova_virt_bridge.errors import BUILD, DESTROY, nova_errors
 from nova_virt_bridge.plugging import Plugging
+from nova_virt_bridge.rebuild import rebuilt_here
 from nova_virt_bridge.site import Bridged, guest
 from nova_virt_bridge.spec import Request, spec_of
 
@@ -50,7 +51,7 @@ class Build(Bridged):
             power_on=power_on,
             accelerators=tuple(accel_info or ()),
         )
-        with nova_errors(BUILD, instance):
+        with rebuilt_here(instance), nova_errors(BUILD, instance):
             node = self.site.nodes.home(instance)
             tags = tags_of(context, instance, self.compute.capabilities(node.id))
             spec = tagged(spec_of(request, self.compute, node), tags, request.vifs, request.block_devices)
@@ -88,6 +89,7 @@ class Build(Bridged):
             disks = virt.DiskPolicy.DELETE if destroy_disks else virt.DiskPolicy.KEEP
             self.site.builds.overtake(uuid)
             there = self.compute.destroy(uuid, disks=disks, timeout=self.site.spawn_timeout)
+            self.site.moves.forget(uuid)
         if not there:
             LOG.info("guest %s was not there any more", instance.uuid)
 

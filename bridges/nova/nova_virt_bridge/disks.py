@@ -39,14 +39,14 @@ def disks_of(request: Request, told: virt.Capabilities) -> tuple[virt.Disk, ...]
     disks = [] if boots_from_volume(request.block_devices) else [root_disk(request, told, whole=whole)]
     if whole:
         return tuple(disks)
-    bus = bus_of(request.image_meta)
+    bus = bus_of(request.image_meta, told)
     limits = disk_limits(request.instance.flavor.get("extra_specs", {}))
     return tuple(replace(disk, bus=bus, limits=limits) for disk in (*disks, *blank_disks(request)))
 
 
-def bus_of(image: Any) -> virt.DiskBus | None:
-    """The bus that an image's properties ask for; None where they ask for none."""
-    return BUSES.get(image.properties.get("hw_disk_bus"))
+def bus_of(image: Any, told: virt.Capabilities) -> virt.DiskBus | None:
+    """The bus that an image's properties ask for; None where they ask for none, or where there is no choice."""
+    return BUSES.get(image.properties.get("hw_disk_bus")) if told.has(virt.Feature.DISK_BUS) else None
 
 
 def root_disk(request: Request, told: virt.Capabilities, *, whole: bool) -> virt.Disk:

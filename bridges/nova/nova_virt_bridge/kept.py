@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from nova import exception
 from nova.virt import hardware
 
-from nova_virt_bridge.demands import WAY_OUT, words
+from nova_virt_bridge.demands import WAY_OUT, flavor_words
 from nova_virt_bridge.limits import disk_limits
 from nova_virt_bridge.machine import firmware_of, machine_of
 from nova_virt_bridge.numa import Claimed
@@ -43,7 +43,8 @@ def refuse_changes(instance: Any, flavor: Any) -> None:
         InstanceFaultRollback: it does; Nova leaves the server as it was.
     """
     image = instance.image_meta
-    if unmet := list(words(flavor, image)):
+    had = set(flavor_words(instance.flavor))
+    if unmet := [word for word in flavor_words(flavor) if word not in had]:
         raise refused(f"nova-virt-bridge cannot provide: {', '.join(unmet)}; {WAY_OUT}")
     if instance.numa_topology is not None or hardware.numa_get_constraints(flavor, image) is not None:
         raise refused(f"a server with {PLACED} cannot change its flavor or its host while it is off; {ANEW}")

@@ -146,6 +146,7 @@ class LiveMigration(Bridged):
                 self._phase(ref.uuid, lambda role, op: role.finish_source(ref, ticket, op))
             except virt.StorageError as error:
                 LOG.warning("guest %s has gone, and not all that it had here: %s", instance.uuid, error)
+        self.site.moves.forget(ref.uuid)
 
     def post_live_migration_at_destination(
         self,
@@ -158,6 +159,7 @@ class LiveMigration(Bridged):
         with nova_errors(MOVE, instance):
             ref = virt.InstanceRef(uuid=guest(instance))
             self._phase(ref.uuid, lambda role, op: role.finish_destination(ref, op))
+        self.site.moves.forget(ref.uuid)  # of an earlier move from here
 
     def rollback_live_migration_at_source(self, context: Any, instance: Any, migrate_data: Any) -> None:
         with nova_errors(MOVE, instance):

@@ -89,8 +89,14 @@ def topology_of(flavor: Any, image: Any) -> virt.CpuTopology | None:
 
 
 def backing_of(flavor: Any, image: Any, claimed: Claimed) -> virt.MemoryBacking | None:
-    """How the memory is made; None where nothing is asked of it."""
+    """How the memory is made; None where nothing is asked of it.
+
+    Raises:
+        InvalidSpec: there is no such encryption, without which no server goes on that was to have it.
+    """
     asked = hardware.get_mem_encryption_constraint(flavor, image)
+    if asked is not None and asked.model not in ENCRYPTIONS:
+        raise virt.InvalidSpec("hw:mem_encryption_model", asked.model, f"one of: {', '.join(ENCRYPTIONS)}")
     encryption = None if asked is None else ENCRYPTIONS[asked.model]
     locked = bool(hardware.get_locked_memory_constraint(flavor, image)) and encryption is None  # which locks it anyway
     if claimed.page_bytes is None and not locked and encryption is None:

@@ -6,7 +6,7 @@ import os
 import threading
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import nova.conf
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 CONF = nova.conf.CONF
+UNFINISHED: Final = ".new"
+"""Ending of a file that is being written: whoever was killed then has not begun its move either."""
 
 
 class Moves:
@@ -63,7 +65,9 @@ class Moves:
         """The tickets of moves that somebody else had begun who is not there any more, and that nobody looked after."""
         found = []
         for path in sorted(directory().glob("*")):
-            with suppress(virt.MigrationError):  # one that was not written to its end has not been used either
+            if path.suffix == UNFINISHED:
+                continue
+            with suppress(virt.MigrationError, OSError):  # of an older version, or gone by now
                 found.append(ticket_of(path.read_text(), "rollback_source"))
         return found
 
@@ -86,7 +90,7 @@ class Moves:
     def _write(self, guest: UUID, ticket: virt.Ticket) -> None:
         path = self._path(guest)
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        new = path.with_suffix(".new")
+        new = path.with_suffix(UNFINISHED)
         descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             file.write(ticket.encode())

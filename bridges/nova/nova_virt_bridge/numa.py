@@ -39,12 +39,12 @@ class Claimed:
             ordinary: sizes of the pages that the host has anyway.
 
         Raises:
-            ComputeResourcesUnavailable: only some of the virtual CPUs have one for themselves, or Nova has chosen none.
+            ComputeResourcesUnavailable: only some of the virtual CPUs have one for themselves, Nova has chosen none, or
+                its cells have pages of several sizes.
         """
         if topology is None:
             return cls()
-        cells = sorted(topology.cells, key=lambda cell: min(cell.total_cpus))
-        sizes = [cell.pagesize * KIB for cell in cells if cell.pagesize is not None]
+        cells = list(topology.cells)
         return cls(
             cells=tuple(
                 virt.NumaCell(
@@ -53,8 +53,23 @@ class Claimed:
                 for cell in cells
             ),
             host_cpus=host_cpus(cells),
-            page_bytes=next((size for size in sizes if size not in ordinary), None),
+            page_bytes=page_bytes(cells, ordinary),
         )
+
+
+def page_bytes(cells: Sequence[Any], ordinary: Collection[int]) -> int | None:
+    """The size of the pages that Nova has chosen for all cells; None for those that the host has anyway.
+
+    Raises:
+        ComputeResourcesUnavailable: the cells have several sizes.
+    """
+    chosen = [None if cell.pagesize is None else int(cell.pagesize) * KIB for cell in cells]
+    sizes = {None if size in ordinary else size for size in chosen}
+    if len(sizes) > 1:
+        raise exception.ComputeResourcesUnavailable(
+            reason="nova-virt-bridge cannot provide pages of several sizes; name one size in hw:mem_page_size"
+        )
+    return next(iter(sizes), None)
 
 
 def host_cell(cell: Any) -> int:

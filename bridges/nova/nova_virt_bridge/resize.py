@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from nova import exception
@@ -94,7 +95,8 @@ class Resize(Bridged):
         with nova_errors(MOVE, instance), self.site.builds.making(guest(instance)):
             ticket = ticket_of(disk_info, "finish_resize")
             spec = spec_of(request, self.compute, self.site.nodes.home(instance))
-            self.compute.finish_resize(ticket, spec=spec, timeout=self.site.spawn_timeout)
+            as_they_are = replace(spec, volumes=volumes_of(request.block_devices, context))  # each stays on its bus
+            self.compute.finish_resize(ticket, spec=as_they_are, timeout=self.site.spawn_timeout)
             if share_info:
                 match_shares(self.site, instance, share_info)
                 if power_on:

@@ -73,14 +73,14 @@ def spec_of(request: Request, compute: virt.Compute, node: Node) -> virt.Instanc
     instance, told = request.instance, compute.capabilities(node.id)
     flavor, image = instance.flavor, request.image_meta
     whole = told.has(virt.Feature.WHOLE_NODES)
-    check_demands(request, whole=whole)
+    check_demands(request, told)
     return virt.InstanceSpec(
         uuid=UUID(instance.uuid),
         name=instance.name,
         vcpus=1 if whole else flavor.vcpus,  # the scheduler has chosen the machine; this is the least it has
         memory_bytes=virt.MiB(1 if whole else flavor.memory_mb),
         disks=disks_of(request, told),
-        volumes=on_bus(volumes_of(request.block_devices, request.context), None if whole else bus_of(image)),
+        volumes=on_bus(volumes_of(request.block_devices, request.context), None if whole else bus_of(image, told)),
         nics=nics_of(request.vifs, compute, told, Card.of(flavor, image)),
         cloud_init=cloud_init_of(request) if configdrive.required_by(instance) else None,
         placement=virt.Placement(node=node.id, pool=CONF.nova_virt.pool),

@@ -126,9 +126,10 @@ IMAGE_PROPERTIES: Final[Mapping[str, Word]] = {
     "hw_video_model": values_of(virt.VideoModel),
     "hw_machine_type": only(*MACHINES),
     "hw_vm_mode": only("hvm"),
-    "hw_pointer_model": only("ps2mouse", status=Status.REFUSED),
+    "hw_pointer_model": only("usbtablet", "ps2mouse", status=Status.PASSIVE),
+    "hw_input_bus": only("usb", status=Status.PASSIVE),
     **dict.fromkeys(("hw_time_hpet", "hw_ipxe_boot", "img_hide_hypervisor_id"), SWITCH),
-    **dict.fromkeys(("hw_emulation_architecture", "hw_input_bus", "hw_video_ram"), REFUSED),
+    **dict.fromkeys(("hw_emulation_architecture", "hw_video_ram"), REFUSED),
     **dict.fromkeys(("img_config_drive", "img_block_device_mapping", "img_bdm_v2", "img_mappings"), HONOURED),
     "img_root_device_name": HONOURED,
     "img_signature": HONOURED,
@@ -143,6 +144,9 @@ IMAGE_PROPERTIES: Final[Mapping[str, Word]] = {
     **dict.fromkeys(("os_skip_agent_inject_files_at_boot", "os_skip_agent_inject_ssh"), PASSIVE),
 }
 """Properties of images, as Nova's object for them names them."""
+
+ABOUT_BUSES: Final = frozenset({"hw_disk_bus", "hw_scsi_model"})
+"""Properties that ask nothing of an endpoint without a choice of buses: there they describe the template's own disk."""
 
 UNKNOWN: Final = REFUSED
 

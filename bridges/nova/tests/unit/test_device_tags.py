@@ -4,7 +4,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from nova import objects
+from nova import exception, objects
 from nova.api.metadata import base
 
 import nova_virt_api as virt
@@ -110,3 +110,18 @@ def test_nothing_is_asked_where_guests_are_told_nothing(
     driver.attach_interface(request_context, running, None, port(make_vif, SECOND))
     assert [one.tag for one in driver.compute.interfaces(UUID(running.uuid)) if one.mac == SECOND] == [None]
     assert not driver.capabilities["supports_tagged_attach_interface"]
+
+
+def test_an_interface_that_nova_could_not_note_is_detached_again(
+    driver: Any, running: Any, request_context: Any, make_vif: Any, tags: dict[str, list[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    tags["vifs"] = [card(SECOND, "back")]
+
+    def refuse(*_: Any) -> None:
+        raise exception.UnexpectedTaskStateError(instance_uuid=running.uuid, expected="x", actual="y")
+
+    monkeypatch.setattr(objects.Instance, "save", refuse)
+    with pytest.raises(exception.InterfaceAttachFailed):
+        driver.attach_interface(request_context, running, None, port(make_vif, SECOND))
+    assert [one for one in driver.compute.interfaces(UUID(running.uuid)) if one.mac == SECOND] == []

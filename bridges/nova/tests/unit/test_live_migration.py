@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -270,3 +271,38 @@ def test_between_two_nodes_of_one_endpoint(make_driver: Any, make_instance: Any,
     assert manager.outcomes == ["completed"]
     assert seen(driver, instance).node == "b"
     driver.destroy(None, instance, [])
+
+
+@pytest.fixture
+def left(driver: Any, running: Any) -> Callable[[Any], None]:
+    """Leaves the ticket of a move, as a killed process does."""
+
+    def leave(data: Any) -> None:
+        with driver.site.moves.under_way(UUID(running.uuid), unpacked(data, "migrate"), lambda: None):
+            pass
+
+    return leave
+
+
+def test_a_ticket_that_was_left_goes_with_its_guest(
+    driver: Any, running: Any, manager: Manager, left: Any, kept: Any
+) -> None:
+    left(manager.prepare())
+    assert len(kept()) == 1
+    driver.destroy(None, running, [])
+    assert kept() == []
+
+
+def test_a_ticket_that_was_left_is_forgotten_where_nova_says_that_the_guest_has_gone_over(
+    driver: Any, far: Any, running: Any, manager: Manager, left: Any, kept: Any
+) -> None:
+    data = manager.prepare()
+    manager.move(data)
+    for end in (
+        partial(driver.post_live_migration, None, running, {}, data),
+        partial(far.post_live_migration_at_destination, None, running, []),
+    ):
+        left(data)
+        assert len(kept()) == 1
+        end()
+        assert kept() == []

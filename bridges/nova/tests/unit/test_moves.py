@@ -42,3 +42,12 @@ def test_a_move_that_could_not_begin_is_not_under_way(directory: Path) -> None:
         pytest.fail("it did not begin")
     with pytest.raises(virt.MigrationError):
         moves.complete_now(GUEST)
+
+
+def test_what_cannot_be_read_is_left_alone(directory: Path) -> None:
+    moves = Moves()
+    with moves.under_way(GUEST, TICKET, object):  # type: ignore[arg-type]
+        pass
+    (directory / "another.new").write_text(TICKET.encode())
+    (directory / "gone").symlink_to(directory / "nowhere")
+    assert moves.left() == [TICKET]

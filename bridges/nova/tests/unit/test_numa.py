@@ -107,9 +107,9 @@ def test_several_cells_with_processors_of_their_own() -> None:
     claimed = Claimed.of(objects.InstanceNUMATopology(cells=cells), ORDINARY)
     assert claimed.host_cpus == (4, 6, 9, 8)
     assert claimed.cells == (
-        virt.NumaCell(vcpus=(0, 1), memory_bytes=virt.MiB(128), host_cell=0),
         virt.NumaCell(vcpus=(2, 3), memory_bytes=virt.MiB(256), host_cell=1),
-    )
+        virt.NumaCell(vcpus=(0, 1), memory_bytes=virt.MiB(128), host_cell=0),
+    ), "the guest's cells are numbered as Nova numbers them"
 
 
 @pytest.mark.parametrize(
@@ -143,3 +143,16 @@ def test_a_whole_machine_has_no_cells_to_choose(make_driver: Any, make_instance:
     request = Request(context=None, instance=instance, image_meta=image_meta, block_devices={})
     with pytest.raises(exception.ComputeResourcesUnavailable, match="a NUMA topology"):
         spec_of(request, driver.compute, driver.site.nodes.node("a"))
+
+
+@pytest.mark.parametrize(("first", "second", "page_bytes"), [(2048, 2048, 2048 * 1024), (4, None, None)])
+def test_pages_of_one_size(first: int, second: int | None, page_bytes: int | None) -> None:
+    cells = [cell(cpuset={0}, pagesize=first), cell(cpuset={1}, pagesize=second)]
+    assert Claimed.of(objects.InstanceNUMATopology(cells=cells), ORDINARY).page_bytes == page_bytes
+
+
+@pytest.mark.parametrize("other", [4, None, 1048576])
+def test_pages_of_several_sizes_are_refused(other: int | None) -> None:
+    cells = [cell(cpuset={0}, pagesize=other), cell(cpuset={1}, pagesize=2048)]
+    with pytest.raises(exception.ComputeResourcesUnavailable, match="several sizes"):
+        Claimed.of(objects.InstanceNUMATopology(cells=cells), ORDINARY)

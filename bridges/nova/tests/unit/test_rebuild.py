@@ -1,21 +1,30 @@
 """Making a guest anew: whole machines in their place, all others by Nova's own way."""
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 import pytest
-from nova import exception
+from nova import exception, objects
 from nova.compute import task_states
 
 import nova_virt_api as virt
+from nova_virt_api.fake.steps import Step
+
+LAUNCHED = datetime(2026, 1, 1, tzinfo=UTC)
+REFUSED = {"hw_vif_model": "ne2k_pci"}
+
+
+def image_with(properties: dict[str, Any]) -> Any:
+    return objects.ImageMeta.from_dict({"id": "x", "properties": properties})
 
 
 @pytest.fixture
 def rebuild(image_meta: Any, request_context: Any) -> Any:
     """Calls a driver's rebuild as nova-compute does."""
 
-    def call(driver: Any, instance: Any, **more: Any) -> None:
-        driver.rebuild(request_context, instance, image_meta, [], None, {}, [], None, None, network_info=[], **more)
+    def call(driver: Any, instance: Any, image: Any = image_meta, **more: Any) -> None:
+        driver.rebuild(request_context, instance, image, [], None, {}, [], None, None, network_info=[], **more)
 
     return call
 
@@ -94,3 +103,66 @@ def test_what_has_no_word_is_novas_even_there(make_driver: Any, instance: Any, r
     driver = make_driver(nodes="a", whole_nodes=True, world="whole-evacuate")
     with pytest.raises(NotImplementedError):
         rebuild(driver, instance, **how)
+
+
+@pytest.mark.parametrize("whole_nodes", [False, True])
+def test_a_guest_is_not_destroyed_for_an_image_that_is_refused(
+    make_driver: Any, instance: Any, rebuild: Any, saved: list[Any], whole_nodes: bool
+) -> None:
+    driver = make_driver(nodes="a", whole_nodes=whole_nodes, world=f"words-{whole_nodes}")
+    for launched_at in (None, LAUNCHED):
+        instance.launched_at = launched_at
+        with pytest.raises(exception.InstanceFaultRollback) as caught:
+            rebuild(driver, instance, image_with(REFUSED))
+        assert isinstance(caught.value.inner_exception, exception.BuildAbortException)
+        assert "hw_vif_model=ne2k_pci" in str(caught.value.inner_exception)
+    assert saved == []
+
+
+def test_a_guest_is_not_destroyed_for_a_kernel_of_its_own(driver: Any, instance: Any, rebuild: Any) -> None:
+    instance.kernel_id = "vmlinuz"
+    with pytest.raises(exception.InstanceFaultRollback, match="kernel_id"):
+        rebuild(driver, instance)
+
+
+def test_an_evacuation_with_words_that_are_refused_is_for_another_host(
+    driver: Any, instance: Any, rebuild: Any, spawn: Any
+) -> None:
+    with pytest.raises(NotImplementedError):
+        rebuild(driver, instance, image_with(REFUSED), evacuate=True)
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        (("compute1", task_states.REBUILD_SPAWNING), exception.BuildAbortException),
+        (("compute2", task_states.REBUILD_SPAWNING), exception.ComputeResourcesUnavailable),
+        (("compute1", task_states.SPAWNING), exception.ComputeResourcesUnavailable),
+    ],
+    ids=["rebuilt", "evacuated", "new"],
+)
+@pytest.mark.usefixtures("images")
+def test_a_guest_that_nova_destroyed_to_make_it_anew_is_not_said_to_be_as_it_was(
+    driver: Any, config: Any, instance: Any, spawn: Any, switches: Any, where: tuple[str, str], expected: Any
+) -> None:
+    config.config(host="compute1")
+    instance.host, instance.task_state = where
+    switches.fail_at(Step.SPAWN_DISK, virt.NoCapacity("DISK_GB", "the pool is full"))
+    with pytest.raises(expected, match="the pool is full"):
+        spawn(driver, instance)
+
+
+def test_a_whole_machine_that_could_not_be_made_anew_is_not_said_to_be_as_it_was(
+    make_driver: Any, config: Any, make_instance: Any, images: Any, spawn: Any, rebuild: Any, saved: list[Any],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    driver = make_driver(nodes="a", whole_nodes=True, world="whole-full")
+    config.config(host="compute1")
+    instance = make_instance(node="a")
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise virt.NoCapacity("DISK_GB", "its disk is too small")
+
+    monkeypatch.setattr(driver.compute, "rebuild", refuse)
+    with pytest.raises(exception.BuildAbortException, match="its disk is too small"):
+        rebuild(driver, instance)

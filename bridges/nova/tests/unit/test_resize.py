@@ -263,3 +263,30 @@ def test_an_endpoint_that_is_away_leaves_the_server_as_it_was(
             leave(driver, running)
     assert isinstance(caught.value.inner_exception, exception.HypervisorUnavailable)
     assert seen(driver, running).power_state.code == RUNNING
+
+
+def test_volumes_stay_on_the_bus_that_they_are_on(
+    driver: Any, running: Any, leave: Any, arrive: Any, image_meta: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[virt.Volume] = []
+    resize = driver.compute.finish_resize
+
+    def note(ticket: Any, *, spec: virt.InstanceSpec, timeout: float) -> None:
+        asked.extend(spec.volumes)
+        resize(ticket, spec=spec, timeout=timeout)
+
+    monkeypatch.setattr(driver.compute, "finish_resize", note)
+    image_meta.properties.hw_disk_bus = "scsi"
+    connection = {"driver_volume_type": "iscsi", "data": {}}
+    device = {"connection_info": connection, "volume_id": "later", "boot_index": None, "mount_device": "/dev/vdb"}
+    carried = leave(driver, running, driver.get_host_ip_addr())
+    arrive(driver, running, carried, devices={"block_device_mapping": [device]})
+    assert [(volume.id, volume.bus) for volume in asked] == [("later", None)]
+
+
+def test_a_word_that_the_server_was_made_with_does_not_keep_it_from_a_resize(
+    driver: Any, running: Any, leave: Any
+) -> None:
+    extra = {"quota:cpu_quota": "5000"}
+    running.flavor.extra_specs = extra
+    assert leave(driver, running, extra_specs=extra)

@@ -1,5 +1,6 @@
 """What a flavor's extra specs and an image's properties become, and which of them are refused."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -23,9 +24,13 @@ def make_spec(driver: Any, make_instance: Any, request_context: Any) -> Any:
     """Makes the spec of an instance whose flavor and image say this."""
 
     def make(
-        extra: dict[str, str] | None = None, image: dict[str, Any] | None = None, vcpus: int = 2, **more: Any
+        extra: dict[str, str] | None = None,
+        image: dict[str, Any] | None = None,
+        vcpus: int = 2,
+        launched_at: datetime | None = None,
+        **more: Any,
     ) -> virt.InstanceSpec:
-        instance = make_instance(flavor={"extra_specs": extra or {}, "vcpus": vcpus})
+        instance = make_instance(flavor={"extra_specs": extra or {}, "vcpus": vcpus}, launched_at=launched_at)
         request = Request(
             context=request_context,
             instance=instance,
@@ -162,6 +167,7 @@ def test_a_peak_needs_an_average() -> None:
         ({}, {"hw_vif_model": "ne2k_pci"}, "hw_vif_model=ne2k_pci"),
         ({}, {"hw_disk_bus": "fdc"}, "hw_disk_bus=fdc"),
         ({}, {"hw_mem_encryption": True, "hw_mem_encryption_model": "intel-tdx"}, "hw_mem_encryption_model=intel-tdx"),
+        ({}, {"hw_input_bus": "virtio"}, "hw_input_bus=virtio"),
         ({}, {"img_hide_hypervisor_id": True}, "img_hide_hypervisor_id=True"),
     ],
 )
@@ -177,6 +183,7 @@ def test_what_nothing_here_can_do_is_refused_by_its_name(make_spec: Any, extra: 
         ({"hw:cpu_realtime": "no", "hw:hide_hypervisor_id": "False"}, {}),
         ({"hw:serial_port_count": "1", "hw_rng:allowed": "True"}, {"img_hide_hypervisor_id": False}),
         ({"hw:cpu_policy": "shared"}, {"hw_machine_type": "q35", "hw_rng_model": "virtio", "os_type": "linux"}),
+        ({}, {"hw_pointer_model": "usbtablet", "hw_input_bus": "usb"}),
         ({"rack": "7", "aggregate_instance_extra_specs:ssd": "true", "trait:CUSTOM_FAST": "required"}, {}),
     ],
 )
@@ -210,3 +217,29 @@ def test_another_driver_has_no_processors_to_divide(make_driver: Any, config: An
     config.config(group="compute", cpu_dedicated_set="1")
     with pytest.raises(exception.InvalidConfiguration, match="cpu_dedicated_set"):
         make_driver()
+
+
+def test_a_server_that_is_there_goes_on_without_what_was_not_refused_then(
+    make_spec: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    extra, image = {"quota:cpu_quota": "5000"}, {"hw_disk_bus": "fdc"}
+    spec = make_spec(extra, image, launched_at=datetime(2026, 1, 1, tzinfo=UTC))
+    assert f"server {spec.uuid} goes on without: quota:cpu_quota=5000, hw_disk_bus=fdc" in caplog.text
+
+
+def test_a_server_does_not_go_on_without_encryption(make_spec: Any) -> None:
+    asked = {"hw_mem_encryption": True, "hw_mem_encryption_model": "intel-tdx"}
+    needed = {"hw_machine_type": "q35", "hw_firmware_stateless": True, "hw_video_model": "none"}
+    image = UEFI | needed | asked
+    with pytest.raises(virt.InvalidSpec, match="hw:mem_encryption_model"):
+        make_spec({}, image, launched_at=datetime(2026, 1, 1, tzinfo=UTC))
+
+
+def test_where_disks_have_no_choice_of_a_bus_an_image_describes_its_own(make_spec: Any, switches: Any) -> None:
+    """Nova makes both words of ``vmware_adaptertype``."""
+    switches.withdraw(virt.Feature.DISK_BUS, "as the template has it")
+    image = {"vmware_adaptertype": "lsiLogic"}
+    connection = {"driver_volume_type": "iscsi", "data": {}}
+    device = {"connection_info": connection, "volume_id": "any", "boot_index": None, "mount_device": "/dev/vdb"}
+    spec = make_spec(image=image, block_devices={"block_device_mapping": [device]})
+    assert (spec.disks[0].bus, spec.volumes[0].bus) == (None, None)
