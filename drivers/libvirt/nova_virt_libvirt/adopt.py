@@ -14,6 +14,7 @@ from nova_virt_api.model.record import Phase, Record
 from nova_virt_libvirt.backup_points import Points
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.guest_claim import claim_volumes, claimed, refuse_claimed, take_claim
+from nova_virt_libvirt.host_connection_note import HostConnectionNote
 from nova_virt_libvirt.metadata import Mark, erase_mark, write_mark
 from nova_virt_libvirt.names import ADOPTED
 from nova_virt_libvirt.verbs import OnDomains
@@ -60,10 +61,12 @@ class LibvirtAdopt(OnDomains, Adopt):
         domain = self._free(guest)
         if domain.mark is None and not claim_volumes(self.site, guest.uuid):
             return
+        refuse_connected(domain)
         op.stage(Stage.CLAIM)
         hold = take_claim(self.site, domain, op)
         try:
             domain = self._free(guest)
+            refuse_connected(domain)  # by an attachment that was faster
             op.stage("release the guest", CancelMode.NONE)
             if domain.mark is not None:
                 with self.backups.alone(domain, op):
@@ -104,6 +107,17 @@ class LibvirtAdopt(OnDomains, Adopt):
         )
         with translated("mark the guest"):
             write_mark(domain.native, Mark(record))
+
+
+def refuse_connected(domain: Domain) -> None:
+    """Refuse to forget volumes that the host connects for a guest: nobody would ever disconnect them.
+
+    Raises:
+        NotSupported: it has such volumes.
+    """
+    if volumes := HostConnectionNote.of(domain.mark).volumes:
+        reason = f"its host connects volumes for the guest, which its mark tells of: detach {', '.join(volumes)} first"
+        raise NotSupported(Capability.ADOPT, reason=reason)
 
 
 def refuse_transient(domain: Domain) -> None:

@@ -40,7 +40,7 @@ from nova_virt_libvirt.native_call import in_time
 from nova_virt_libvirt.ports import Ports, ports_of
 from nova_virt_libvirt.remains import volumes_of
 from nova_virt_libvirt.rescue_definition import free_bus, free_target
-from nova_virt_libvirt.resize_definition import set_disk, set_interfaces, set_mark, text_of
+from nova_virt_libvirt.resize_definition import replace_interfaces, set_disk, set_mark, text_of
 from nova_virt_libvirt.taken import kept_disk, refuse_taken_name
 from nova_virt_libvirt.told_devices import tell_of
 from nova_virt_libvirt.vif import Owner
@@ -206,7 +206,8 @@ class CloneBuild:
             set_disk(element, volume)
         if self._ports is not None:
             pairs = zip(self._ports.nics, self._ports.wires, strict=True)
-            set_interfaces(definition, [nic_element(nic, wire, spec.uuid, i) for i, (nic, wire) in enumerate(pairs)])
+            cards = [nic_element(nic, wire, spec.uuid, index) for index, (nic, wire) in enumerate(pairs)]
+            replace_interfaces(definition, cards)
         if spec.cloud_init is not None:
             self._give_seed(definition, home, nocloud_seed(spec.cloud_init, spec.uuid, spec.name, devices=()))
 

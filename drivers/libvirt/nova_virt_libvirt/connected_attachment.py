@@ -71,15 +71,15 @@ def connect(
     return in_time(lambda: connected.connect(volume.id), op)
 
 
-def release_unused(connected: ConnectedVolumes, disks: VolumeDisks, spare: str) -> None:
+def release_unused(connected: ConnectedVolumes, disks: VolumeDisks, spare: str | None = None) -> None:
     """Disconnect what somebody dead has left: volumes that are no disk of the guest.
 
     Args:
         connected: what the host connects for it.
         disks: what it uses.
-        spare: id of a volume to leave as it is.
+        spare: id of a volume to leave as it is; None for none.
     """
-    used = {spare}
+    used: set[str | None] = {spare}
     for held in disks.all():
         used |= {held.id, held.label.id, held.label.into or held.label.id}
     for volume_id in connected.note():

@@ -17,7 +17,7 @@ import libvirt
 from lxml import etree
 from lxml.builder import E
 
-from nova_virt_api.errors import StateAfter, VirtError, VolumeError
+from nova_virt_api.errors import Busy, StateAfter, VirtError, VolumeError
 from nova_virt_api.model.host_connection import HostConnection
 from nova_virt_api.model.leftover import Leftover
 from nova_virt_api.model.volume_connection import BlockVolume, FileVolume
@@ -26,7 +26,7 @@ from nova_virt_libvirt.devices.volume_disk import label_of
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.host_connection_note import Connected, HostConnectionNote, forget, remember
 from nova_virt_libvirt.metadata import read_mark
-from nova_virt_libvirt.volume_secrets import HOST, define_secret, read_host_secret
+from nova_virt_libvirt.volume_secrets import HOST, define_secret, read_host_secret, remove_host_secret
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -84,18 +84,24 @@ class ConnectedVolumes:
             known = self.note().get(volume_id)
             if known is None:
                 raise VolumeError(f"volume {volume_id} was detached meanwhile", hint="attach it again")
-            device = self._initiator.connect(volume_id, known.protocol, self._properties(volume_id, known))
+            hidden = self._hidden(volume_id)
+            device = self._initiator.connect(volume_id, known.protocol, json.loads(known.properties), hidden)
             with translated("mark the guest's volume as connected"):
                 remember(self._native, volume_id, replace(known, device=device.told))
         return device
 
     def connect_all(self) -> None:
-        """Connect all that are written down, and let the guest's definition say where each is now.
+        """Connect all that are written down and that the guest uses, and let its definition say where each is now.
+
+        What somebody dead has left written down may be another host's by now.
 
         Raises:
             VolumeError: one cannot be connected.
         """
-        for volume_id in self.note():
+        noted_ids, used = self.note(), self._used()
+        for volume_id in noted_ids:
+            if volume_id not in used:
+                continue
             device = self.connect(volume_id)
             with translated("say where the guest's volume is"):
                 point(self._native, volume_id, device)
@@ -107,10 +113,14 @@ class ConnectedVolumes:
             VolumeError: the host does not see it.
         """
         if (known := self.note().get(volume_id)) is not None:
-            self._initiator.extend(volume_id, known.protocol, self._properties(volume_id, known))
+            self._initiator.extend(volume_id, known.protocol, json.loads(known.properties), self._hidden(volume_id))
 
-    def release(self, volume_id: str) -> None:
+    def release(self, volume_id: str, *, force: bool = False) -> None:
         """Disconnect a volume that the guest does not use any more, unless another does. Idempotent.
+
+        Args:
+            volume_id: the volume.
+            force: also one that does not answer any more.
 
         Raises:
             VolumeError: it cannot be disconnected.
@@ -124,17 +134,18 @@ class ConnectedVolumes:
             if known is None:
                 return
             if not self._has_others(volume_id, known):
-                properties = self._properties(volume_id, known)
+                properties, hidden = json.loads(known.properties), self._hidden(volume_id)
                 try:
-                    self._initiator.disconnect(volume_id, known.protocol, properties, known.device)
+                    self._initiator.disconnect(volume_id, known.protocol, properties, known.device, hidden, force=force)
                 except VolumeError as error:
                     error.leftovers, error.state_after = (leftover_of(self._uuid, volume_id),), StateAfter.CHANGED
                     raise
             with translated("mark the guest's volume as disconnected"):
                 forget(self._native, volume_id)
+            remove_host_secret(self._connection, self._uuid, volume_id)
 
     def release_all(self) -> None:
-        """Disconnect all, as many as can be.
+        """Disconnect all of a guest that is removed, as many as can be.
 
         Raises:
             VolumeError: some cannot be disconnected; tells why of the first.
@@ -142,15 +153,26 @@ class ConnectedVolumes:
         failed: list[VirtError] = []
         for volume_id in self.note():
             try:
-                self.release(volume_id)
+                self.release(volume_id, force=True)
             except VolumeError as error:
                 failed.append(error)
+            except Busy as error:  # of the volume, not of the guest
+                left = (leftover_of(self._uuid, volume_id),)
+                failed.append(VolumeError(error.message, hint=error.hint, leftovers=left))
         if failed:
             raise failed[0]
 
-    def _properties(self, volume_id: str, known: Connected) -> dict[str, Any]:
+    def _used(self) -> set[str]:
+        """The ids of volumes that are disks of the guest when it is started next, or are being swapped for one."""
+        with translated("look at the guest's volumes"):
+            definition = etree.fromstring(self._native.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), PARSER)
+        labels = [label for disk in definition.iterfind("devices/disk") if (label := label_of(disk)) is not None]
+        return {label.id for label in labels} | {label.into for label in labels if label.into is not None}
+
+    def _hidden(self, volume_id: str) -> dict[str, Any]:
+        """What of a connection is secret."""
         hidden = read_host_secret(self._connection, self._uuid, volume_id)
-        return {**json.loads(known.properties), **(json.loads(hidden) if hidden else {})}
+        return json.loads(hidden) if hidden else {}
 
     def _has_others(self, volume_id: str, known: Connected) -> bool:
         """Whether another guest of this host has the same volume, or is about to."""

@@ -120,13 +120,14 @@ class Host:
             cells = tuple(divided(found, cpus.dedicated, cpus.shared))
             pinned = in_use(native) & cpus.dedicated if cpus.dedicated else frozenset[int]()
             _, memory_mib, number, *_ = native.getInfo()
+            there = cpus.of_host(cells, number)
             version = native.getVersion()
             kind = native.getType()
         on = [guest for guest in guests if guest.power_state in ON]
         resources = [
             Resource(
                 resource_class="VCPU",
-                total=len(cpus.shared) or number - len(cpus.dedicated),
+                total=len(there.shared) if cpus.shared else number - len(there.dedicated),
                 used=max(0, sum(guest.vcpus for guest in on) - len(pinned)),
             ),
             Resource(
@@ -134,7 +135,7 @@ class Host:
             ),
         ]
         if cpus.dedicated:
-            resources.append(Resource(resource_class="PCPU", total=len(cpus.dedicated), used=len(pinned)))
+            resources.append(Resource(resource_class="PCPU", total=len(there.dedicated), used=len(pinned)))
         resources += disk_of(pools)
         return Inventory(
             node=self.node,

@@ -10,7 +10,7 @@ from uuid import uuid5
 import libvirt
 from lxml import etree
 
-from nova_virt_api.errors import InvalidSpec, NoCapacity
+from nova_virt_api.errors import ConfigError, InvalidSpec, NoCapacity
 from nova_virt_api.model.identity import NAMESPACE
 from nova_virt_api.model.record import Record
 from nova_virt_libvirt.definition import PARSER
@@ -44,12 +44,24 @@ class HostCpus:
         """What the options say.
 
         Raises:
-            ConfigError: they cannot be read.
+            ConfigError: they cannot be read, or name the same processors.
         """
-        return cls(
-            dedicated=cpu_set("cpu_dedicated_set", options.cpu_dedicated_set),
-            shared=cpu_set("cpu_shared_set", options.cpu_shared_set),
-        )
+        dedicated = cpu_set("cpu_dedicated_set", options.cpu_dedicated_set)
+        shared = cpu_set("cpu_shared_set", options.cpu_shared_set)
+        if both := dedicated & shared:
+            message = f"processors {sorted(both)} are in cpu_shared_set, too"
+            raise ConfigError("cpu_dedicated_set", message, hint="take them out of one of the two")
+        return cls(dedicated=dedicated, shared=shared)
+
+    def of_host(self, cells: Sequence[HostCell], number: int) -> HostCpus:
+        """The same without those that the host has not, e.g. as an option names more than there are.
+
+        Args:
+            cells: the host's NUMA cells; a host may tell none.
+            number: how many processors it has.
+        """
+        there = frozenset(cpu for cell in cells for cpu in cell.cpus) or frozenset(range(number))
+        return HostCpus(dedicated=self.dedicated & there, shared=self.shared & there)
 
 
 def floating(spec: InstanceSpec, cells: Sequence[HostCell], shared: frozenset[int]) -> tuple[frozenset[int], ...]:

@@ -12,19 +12,21 @@ import os
 import shlex
 import socket
 import threading
+import time
 import warnings
 import zlib
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
-from nova_virt_api.errors import InvalidSpec, VirtError, VolumeError
-from nova_virt_api.model.host_connection import secret_keys
+from nova_virt_api.errors import Busy, InvalidSpec, VirtError, VolumeError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
     from nova_virt_api.model.host_connection import HostConnection
 
@@ -37,8 +39,18 @@ FOR_ROOT: Final = Path("/run/nova-virt-libvirt")
 LOCKS: Final = "nova-virt-volumes-"
 """What the names of our locks begin with, beside those of os-brick."""
 
+BY_ID: Final = Path("/dev/disk/by-id")
+LASTING: Final = ("dm-uuid-mpath-", "wwn-", "nvme-eui.", "nvme-uuid.", "scsi-3")
+"""What names of devices begin with that tell which volume it is."""
+
 LOCK_COUNT: Final = 256
 """Volumes share locks, as the files of locks stay."""
+
+PATIENCE: Final = 120.0
+"""Seconds that somebody waits for a volume that another connects or disconnects: a path that is gone takes minutes."""
+
+PAUSE: Final = 0.1
+NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,69 +117,99 @@ class Initiator:
         if self.refusal:
             return {}
         connectors = self._connectors()
-        with failing("look who this host is to storage services", {}):
+        with failing("look who this host is to storage services"):
             found: Mapping[str, Any] = connectors.get_connector_properties(
                 self.root_helper or "", None, self.multipath, False, host=socket.gethostname()
             )
             return found
 
-    def connect(self, volume_id: str, protocol: str, properties: Mapping[str, Any]) -> Device:
+    def connect(
+        self, volume_id: str, protocol: str, properties: Mapping[str, Any], hidden: Mapping[str, Any] = NOTHING
+    ) -> Device:
         """Connect a volume. Idempotent: one that is connected stays so.
 
         Args:
             volume_id: the volume, for errors.
             protocol: how.
-            properties: what os-brick has to know, secrets too.
+            properties: what os-brick has to know but secrets.
+            hidden: what no error may tell of that.
 
         Raises:
             VolumeError: os-brick could not, or got no device.
         """
-        with failing(f"connect volume {volume_id} to the host", properties):
+        with failing(f"connect volume {volume_id} to the host", hidden):
             connector = self._connector(protocol)
-            found = connector.connect_volume(dict(properties))
+            found = connector.connect_volume({**properties, **hidden})
             path = found.get("path")
             if not isinstance(path, str | os.PathLike):
-                connector.disconnect_volume(dict(properties), found)
+                connector.disconnect_volume({**properties, **hidden}, found)
                 raise VolumeError(f"os-brick makes no device of volume {volume_id} ({protocol})", hint=HINT)
         plain = {name: value for name, value in found.items() if isinstance(value, str | int | bool)}
         return device_of(json.dumps(plain | {"path": os.fspath(path)}))
 
-    def disconnect(self, volume_id: str, protocol: str, properties: Mapping[str, Any], device: str | None) -> None:
+    def disconnect(
+        self,
+        volume_id: str,
+        protocol: str,
+        properties: Mapping[str, Any],
+        device: str | None,
+        hidden: Mapping[str, Any] = NOTHING,
+        *,
+        force: bool = False,
+    ) -> None:
         """Disconnect a volume. Idempotent.
 
         Args:
             volume_id: the volume, for errors.
             protocol: how it was connected.
-            properties: what os-brick has to know.
+            properties: what os-brick has to know but secrets.
             device: what it told when it connected the volume; None for one that may not be connected.
+            hidden: what no error may tell of what it has to know.
+            force: also a device that does not answer any more; QEMU leaves nothing unwritten in the host's memory.
 
         Raises:
             VolumeError: os-brick could not.
         """
         if refusal := self.refusal:
             raise VolumeError(f"volume {volume_id} cannot be disconnected from here", hint=refusal)
-        with failing(f"disconnect volume {volume_id} from the host", properties):
+        with failing(f"disconnect volume {volume_id} from the host", hidden):
             told = None if device is None else json.loads(device)
-            self._connector(protocol).disconnect_volume(dict(properties), told)
+            self._connector(protocol).disconnect_volume({**properties, **hidden}, told, force=force)
 
-    def extend(self, volume_id: str, protocol: str, properties: Mapping[str, Any]) -> None:
+    def extend(
+        self, volume_id: str, protocol: str, properties: Mapping[str, Any], hidden: Mapping[str, Any] = NOTHING
+    ) -> None:
         """Let this machine see how large a volume is now.
 
         Raises:
             VolumeError: os-brick could not.
         """
-        with failing(f"look how large volume {volume_id} is on the host", properties):
-            self._connector(protocol).extend_volume(dict(properties))
+        with failing(f"look how large volume {volume_id} is on the host", hidden):
+            self._connector(protocol).extend_volume({**properties, **hidden})
 
     @contextmanager
     def alone(self, volume_id: str) -> Iterator[None]:
-        """Be the only one on this machine who connects or disconnects a volume; a dead holder holds nothing."""
+        """Be the only one on this machine who connects or disconnects a volume; a dead holder holds nothing.
+
+        Raises:
+            Busy: somebody else does so, and went on for minutes.
+        """
         self._connectors()
         from oslo_concurrency import lockutils
         from oslo_config import cfg
 
         name = str(zlib.crc32(volume_id.encode()) % LOCK_COUNT)
-        with lockutils.lock(name, LOCKS, external=True, lock_path=cfg.CONF.os_brick.lock_path):
+        path, end = cfg.CONF.os_brick.lock_path, time.monotonic() + PATIENCE
+        with ExitStack() as held:
+            while True:
+                try:
+                    held.enter_context(lockutils.lock(name, LOCKS, external=True, lock_path=path, blocking=False))
+                    break
+                except lockutils.AcquireLockFailedException:
+                    if time.monotonic() > end:
+                        message = f"another process connects or disconnects volume {volume_id}, and does not finish"
+                        raise Busy(message, hint="try again when the storage service answers") from None
+                time.sleep(PAUSE)
             yield
 
     def _connector(self, protocol: str) -> Any:
@@ -197,8 +239,19 @@ class Initiator:
 
 def device_of(told: str) -> Device:
     """The device that os-brick told of."""
-    path = str(json.loads(told)["path"])
+    path = lasting(str(json.loads(told)["path"]))
     return Device(path=path, is_block=Path(path).is_block_device(), told=told)
+
+
+def lasting(path: str) -> str:
+    """The name of a device by what it is, if it has one: after a restart of the host, ``/dev/sdb`` may be another."""
+    if path.startswith("/dev/") and not path.startswith(f"{BY_ID}/"):
+        device = Path(path).resolve()
+        for kind in LASTING:
+            for link in sorted(BY_ID.glob(f"{kind}*")):
+                if link.resolve() == device:
+                    return str(link)
+    return path
 
 
 def own_directory() -> Path:
@@ -209,7 +262,7 @@ def own_directory() -> Path:
 
 
 @contextmanager
-def failing(what: str, properties: Mapping[str, Any]) -> Iterator[None]:
+def failing(what: str, hidden: Mapping[str, Any] = NOTHING) -> Iterator[None]:
     """Raise our error for what os-brick raises, with no secret in it."""
     try:
         yield
@@ -217,12 +270,22 @@ def failing(what: str, properties: Mapping[str, Any]) -> Iterator[None]:
         raise
     except Exception as error:  # noqa: BLE001 - connectors raise what they like; it goes on without secrets
         text = str(error)
-        for value in secrets_in(properties):
+        for value in sorted(spellings(hidden), key=len, reverse=True):  # one may be the beginning of another
             text = text.replace(value, "***")
         message = f"{what}: {' '.join(text.split())[:500] or type(error).__name__}"
         raise VolumeError(message, hint=HINT) from None
 
 
-def secrets_in(properties: Mapping[str, Any]) -> set[str]:
-    """The values of members that look secret."""
-    return {value for name, value in properties.items() if isinstance(value, str) and any(secret_keys({name: value}))}
+def spellings(hidden: Mapping[str, Any]) -> set[str]:
+    """All texts in a JSON value, as they are and as they stand in representations of it."""
+    return {said for text in texts(hidden) for said in (text, repr(text)[1:-1], json.dumps(text)[1:-1]) if said}
+
+
+def texts(found: Any) -> Iterator[str]:
+    """The texts in a JSON value, at any depth."""
+    if isinstance(found, str):
+        yield found
+    elif isinstance(found, Mapping | list):
+        inner: Iterable[Any] = found.values() if isinstance(found, Mapping) else found
+        for one in inner:
+            yield from texts(one)

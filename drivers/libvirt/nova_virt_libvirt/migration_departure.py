@@ -7,15 +7,19 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 import libvirt
+from lxml import etree
 
 from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.errors import InstanceExists, InstanceNotFound, InvalidState, MigrationError, StateAfter, VirtError
 from nova_virt_api.model.instance import Lifecycle
 from nova_virt_api.model.record import Phase, Record
 from nova_virt_api.toolkit.committed import Committed
+from nova_virt_libvirt.definition import PARSER
+from nova_virt_libvirt.devices.volume_disk import label_of
 from nova_virt_libvirt.domain import HINTS
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.guest_claim import claimed
+from nova_virt_libvirt.host_connection_note import HostConnectionNote
 from nova_virt_libvirt.metadata import read_mark, write_mark
 from nova_virt_libvirt.migration_peer import find
 from nova_virt_libvirt.migration_room import end_waiting
@@ -35,7 +39,7 @@ if TYPE_CHECKING:
     from nova_virt_api.driver.operation import Operation
     from nova_virt_libvirt.metadata import Mark
     from nova_virt_libvirt.migration_run import Policy
-    from nova_virt_libvirt.migration_ticket import Journey
+    from nova_virt_libvirt.migration_ticket import Journey, Plan
     from nova_virt_libvirt.site import Site
 
 PHASE: Final = "migrate"
@@ -129,6 +133,7 @@ class Departure:
         self.let_run(here)
         self._stand(here, Lifecycle.MIGRATING, self._op)
         try:
+            refuse_attached_since(here, plan)
             self._bring_along()
             Copying(here, self._there, plan, room, self._journey.offer, policy, self._op).run()
         except (libvirt.libvirtError, VirtError) as error:
@@ -281,6 +286,36 @@ def refuse_elsewhere(here: Any, host: str) -> None:
         message = f"an earlier attempt may have brought the guest to {before.offer.node}"
         hint = f"repeat the live migration to {before.offer.node}, or roll it back with its own ticket"
         raise MigrationError(PHASE, message, hint=hint, state_after=StateAfter.UNKNOWN)
+
+
+def refuse_attached_since(here: Any, plan: Plan) -> None:
+    """Refuse a guest whose volumes changed since it was planned how it goes: the destination is not prepared for them.
+
+    It stands MIGRATING by now, so that they change no more.
+
+    Args:
+        here: its domain at the source.
+        plan: what was planned.
+
+    Raises:
+        MigrationError: it has other volumes now, or some that this host connects.
+    """
+    with translated("look at the guest's volumes"):
+        connected = HostConnectionNote.of(read_mark(here)).volumes
+        texts = [here.XMLDesc(flags) for flags in (0, libvirt.VIR_DOMAIN_XML_INACTIVE)]
+    found: list[Any] = [etree.fromstring(text, PARSER) for text in texts]
+    hint = "roll the migration back, and begin anew"
+    if connected:
+        message = f"the guest has volumes that its own host connects: {', '.join(connected)}"
+        raise MigrationError(PHASE, message, hint=f"{hint} without them")
+    now = {disk.find("target").get("dev"): label_of(disk) for one in found for disk in one.iterfind("devices/disk")}
+    targets = {target: label for target, label in now.items() if label is not None}
+    planned = {target: volume_id for volume_id, target in plan.volumes.items()}
+    if targets.keys() != planned.keys() or any(
+        label.into is None and label.id != planned[target] for target, label in targets.items()
+    ):
+        ids = ", ".join(sorted(label.id for label in targets.values())) or "none"
+        raise MigrationError(PHASE, f"the guest's volumes changed since it was checked; now it has: {ids}", hint=hint)
 
 
 def as_volume(connection: Any, native: Any) -> Volume:

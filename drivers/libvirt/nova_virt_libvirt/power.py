@@ -17,7 +17,9 @@ from nova_virt_api.model.instance import Lifecycle, PowerOff, PowerState
 from nova_virt_libvirt.connected_volumes import ConnectedVolumes
 from nova_virt_libvirt.domain import Domain
 from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.guest_claim import claimed
 from nova_virt_libvirt.host_connection_note import HostConnectionNote
+from nova_virt_libvirt.metadata import read_mark
 from nova_virt_libvirt.native_call import in_time
 from nova_virt_libvirt.resize_note import refuse_start_of_prepared
 from nova_virt_libvirt.site import Site
@@ -60,7 +62,7 @@ class LibvirtPower(OnDomains, Driver):
         if state is PowerState.CRASHED:
             kill(domain)  # a crashed guest's QEMU is kept until somebody removes it
         plug_again(self.site.vifs, domain)
-        connect_again(self.site, domain, op)
+        connect_claimed(self.site, domain, op)
         start(domain, op)
         self.domains.forget(guest.uuid)
 
@@ -105,7 +107,32 @@ def connect_again(site: Site, domain: Domain, op: Operation) -> None:
         Timeout: the deadline came first; the host may still connect it.
     """
     if HostConnectionNote.of(domain.mark).volumes and not site.initiator.refusal:
-        in_time(ConnectedVolumes(site.connection(), site.initiator, domain.native).connect_all, op)
+        in_time(lambda: connect_to_the_end(site, domain), op)
+
+
+def connect_claimed(site: Site, domain: Domain, op: Operation) -> None:
+    """As :func:`connect_again`, for verbs that do not hold the guest's claim: others may be changing its volumes.
+
+    Raises:
+        VolumeError: one cannot be connected.
+        Busy: somebody else works on the guest, and went on until the deadline.
+        Timeout: the deadline came first; the host may still connect it.
+    """
+    if HostConnectionNote.of(domain.mark).volumes and not site.initiator.refusal:
+        with claimed(site, domain, op):
+            connect_again(site, domain, op)
+
+
+def connect_to_the_end(site: Site, domain: Domain) -> None:
+    """As :func:`connect_again`, for verbs that neither a cancel nor the deadline stops any more.
+
+    Raises:
+        VolumeError: one cannot be connected.
+    """
+    if HostConnectionNote.of(domain.mark).volumes and not site.initiator.refusal:
+        ConnectedVolumes(site.connection(), site.initiator, domain.native).connect_all()
+        with translated("look at the guest's mark"):
+            domain.mark = read_mark(domain.native) or domain.mark  # it tells of the devices that they are now
 
 
 def plug_again(vifs: Vifs, domain: Domain) -> None:

@@ -24,7 +24,7 @@ from nova_virt_libvirt.metadata import Mark, write_mark
 from nova_virt_libvirt.names import seed_name
 from nova_virt_libvirt.overlay import base_in_pool, fetched_image, new_overlay
 from nova_virt_libvirt.places import Places
-from nova_virt_libvirt.power import kill, plug_again
+from nova_virt_libvirt.power import connect_to_the_end, kill, plug_again
 from nova_virt_libvirt.rebuild_note import ROLE, DiskPlace, RebuildNote, rebuild_note
 from nova_virt_libvirt.redefinition import Redefinition
 from nova_virt_libvirt.rescue_definition import disk_of, free_bus, free_target
@@ -111,6 +111,7 @@ class Rebuilding:
             definition.define(self._marked(note))
             self._op.stage(Stage.START, CancelMode.NONE)
             plug_again(self._site.vifs, self._domain)
+            connect_to_the_end(self._site, self._domain)
             with translated("start the guest"):
                 definition.native.createWithFlags(start_flags(self._connection, definition.root))
             with translated("write the guest's mark"):

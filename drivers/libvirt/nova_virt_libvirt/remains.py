@@ -6,7 +6,7 @@ from uuid import UUID
 
 import libvirt
 
-from nova_virt_api.errors import Ambiguous, StateAfter, StorageError, VirtError
+from nova_virt_api.errors import Ambiguous, StateAfter, StorageError, VirtError, VolumeError
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.leftover import Leftover
 from nova_virt_libvirt.connected_volumes import ConnectedVolumes
@@ -76,11 +76,13 @@ def remove_guest(
         mark = mark_of(domain)
         if mark is None or mark.record.owner != hold.claim.record.owner:
             raise Ambiguous(f"two guests claim {uuid}", [domain.name(), hold.volume.name])
+        if connected := HostConnectionNote.of(mark).volumes:
+            refuse_connected(connected, initiator)
         if (note := VifNote.of(mark)).ports:
             with translated("stop the guest"):
                 stop(domain)
             vifs.unplug_all(Owner(uuid, domain.name()), note)  # while the guest's mark still tells of them
-        if HostConnectionNote.of(mark).volumes:
+        if connected:
             with translated("stop the guest"):
                 stop(domain)
             ConnectedVolumes(connection, initiator, domain).release_all()  # likewise
@@ -88,6 +90,17 @@ def remove_guest(
     remove_secrets(connection, uuid)
     end_joining_machine(connection, uuid)
     remove_volumes(uuid, places.active_pools(), keep_disks=keep_disks, spare=hold.names())
+
+
+def refuse_connected(volumes: Iterable[str], initiator: Initiator) -> None:
+    """Refuse to stop a guest for nothing: it cannot be removed by those who cannot disconnect its volumes.
+
+    Raises:
+        VolumeError: names them.
+    """
+    if refusal := initiator.refusal:
+        message = f"the host connects volumes for the guest that cannot be disconnected from here: {', '.join(volumes)}"
+        raise VolumeError(message, hint=refusal)
 
 
 def remove_domain(domain: libvirt.virDomain) -> None:

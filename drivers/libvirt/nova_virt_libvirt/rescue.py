@@ -17,17 +17,18 @@ from nova_virt_libvirt.boot_disk import boot_disk_of
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.foreign import volume_of
 from nova_virt_libvirt.guest_claim import claimed
-from nova_virt_libvirt.metadata import Mark, write_mark
+from nova_virt_libvirt.metadata import Mark, read_mark, write_mark
 from nova_virt_libvirt.names import rescue_disk_name, rescue_seed_name, seed_name
 from nova_virt_libvirt.overlay import base_in_pool, fetched_image, new_overlay
 from nova_virt_libvirt.places import Places
-from nova_virt_libvirt.power import kill, plug_again, start
+from nova_virt_libvirt.power import connect_again, kill, plug_again, start
 from nova_virt_libvirt.redefinition import Redefinition
 from nova_virt_libvirt.remains import volumes_of
 from nova_virt_libvirt.rescue_definition import disk_of, put_rescue_in, take_rescue_out
 from nova_virt_libvirt.rescue_note import ROLE, RescueNote, Step, rescue_note
 from nova_virt_libvirt.rescue_seed import check_password, rescue_seed
 from nova_virt_libvirt.storage import Pool, Volume
+from nova_virt_libvirt.told_devices import tell_news_now
 from nova_virt_libvirt.verbs import OnDomains
 
 if TYPE_CHECKING:
@@ -192,6 +193,10 @@ class Rescuing:
     def _start(self) -> None:
         self._op.stage(Stage.START, CancelMode.NONE)
         plug_again(self._site.vifs, self._domain)
+        connect_again(self._site, self._domain, self._op)
+        tell_news_now(self._connection, self._domain.native, self._domain.uuid)
+        with translated("look at the guest's mark"):
+            self._domain.mark = read_mark(self._domain.native) or self._domain.mark
         start(self._domain, self._op)
 
     def _marked(self, note: RescueNote | None) -> Mark:

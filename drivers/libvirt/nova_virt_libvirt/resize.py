@@ -23,11 +23,11 @@ from nova_virt_api.model.instance import Lifecycle, PowerState
 from nova_virt_api.model.record import Phase
 from nova_virt_libvirt import peers
 from nova_virt_libvirt.build import MOST_VCPUS
+from nova_virt_libvirt.connected_attachment import connected_of, release_unused
 from nova_virt_libvirt.destroy import Destroyer
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.guest_claim import claimed, guest_records
 from nova_virt_libvirt.names import ADOPTED, claim_key, resize_copy_name
-from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.power import kill
 from nova_virt_libvirt.resize_arrival import Arrival, size_wanted
 from nova_virt_libvirt.resize_here import AS_IT_IS, Reshaping
@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from nova_virt_libvirt.connection import Connection
     from nova_virt_libvirt.domain import Domain
     from nova_virt_libvirt.host import Host
+    from nova_virt_libvirt.places import Places
     from nova_virt_libvirt.site import Site
 
 PENDING: Final = Lifecycle.RESIZE_PENDING
@@ -115,6 +116,7 @@ class LibvirtResize(LibvirtLiveResize):
             if note is not None and note.stage is ResizeStage.DONE:
                 op.stage("confirm", CancelMode.NONE)
                 shaping.forget_secrets()
+                release_unused(connected_of(self.site, domain), VolumeDisks(domain))
                 shaping.remember(None)
             elif note is not None:
                 refuse_only_copy(note)
@@ -169,10 +171,8 @@ class LibvirtResize(LibvirtLiveResize):
     def _working(self, domain: Domain, op: Operation) -> Iterator[Reshaping]:
         """The guest, claimed."""
         with claimed(self.site, domain, op):
-            connection = self.site.connection()
-            places = Places(connection, self.site.pool, self.site.bridges)
             try:
-                yield Reshaping(connection, places, domain.native, domain.uuid, op)
+                yield Reshaping(self.site, domain, op)
             finally:
                 self.domains.forget(domain.uuid)
 

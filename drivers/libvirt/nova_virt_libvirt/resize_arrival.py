@@ -38,6 +38,7 @@ from nova_virt_libvirt.resize_note import (
 from nova_virt_libvirt.resize_parts import PartsFromSource
 from nova_virt_libvirt.spawn import undo
 from nova_virt_libvirt.taken import kept_disk
+from nova_virt_libvirt.told_devices import tell_news_now
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -131,9 +132,10 @@ class Arrival:
         op.stage(Stage.BEFORE_START)
         if self._spec is not None and self._spec.power_on:
             op.stage(Stage.START, CancelMode.NONE)
+            tell_news_now(self._connection, domain, self._uuid)
             start_guest(domain, op)
         with translated("mark the guest as complete"):
-            write_mark(domain, replace(building, record=finished(mark.record)))
+            write_mark(domain, replace(read_mark(domain) or building, record=finished(mark.record)))
 
     # --- the source -----------------------------------------------------------------------------------------------
 

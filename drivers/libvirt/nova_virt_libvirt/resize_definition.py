@@ -9,7 +9,6 @@ from lxml import etree
 
 from nova_virt_libvirt.definition import PARSER, size_of
 from nova_virt_libvirt.devices.screen import LONG_AGO
-from nova_virt_libvirt.devices.tag import tag_of
 from nova_virt_libvirt.metadata import INSTANCE
 from nova_virt_libvirt.plugged_memory import in_blocks, plugged_memory
 from nova_virt_libvirt.spare_cpus import vcpus_element
@@ -169,12 +168,24 @@ def lock_screens(definition: Any) -> None:
 
 
 def set_interfaces(definition: Any, cards: Sequence[Any]) -> None:
-    """Put these network cards in place of those that are there. One that the guest has keeps its tag."""
-    devices = definition.find("devices")
-    known = {card.find("mac").get("address"): card for card in devices.findall("interface") if tag_of(card)}
+    """Put these network cards in place of those that are there. One that the guest has keeps its address and tag."""
+    known = {mac_of(card): card for card in definition.iterfind("devices/interface")}
     for card in cards:
-        if tag_of(card) is None and (before := known.get(card.find("mac").get("address"))) is not None:
-            card.append(before.find("alias"))
+        before = known.get(mac_of(card))
+        for kept in () if before is None else before.xpath("alias|address"):
+            if card.find(kept.tag) is None:
+                card.append(kept)
+    replace_interfaces(definition, cards)
+
+
+def mac_of(card: Any) -> str:
+    """The address by which a network card is known."""
+    return str(card.find("mac").get("address")).lower()
+
+
+def replace_interfaces(definition: Any, cards: Sequence[Any]) -> None:
+    """Put these network cards in place of those that are there, whatever they are called."""
+    devices = definition.find("devices")
     for card in devices.findall("interface"):
         devices.remove(card)
     devices.extend(cards)

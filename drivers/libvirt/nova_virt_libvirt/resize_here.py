@@ -20,7 +20,10 @@ from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.host_cpus import bound_cpus
 from nova_virt_libvirt.metadata import read_mark, write_mark
 from nova_virt_libvirt.names import layer_name
+from nova_virt_libvirt.native_call import is_left_behind
 from nova_virt_libvirt.opening_volumes import start_guest
+from nova_virt_libvirt.places import Places
+from nova_virt_libvirt.power import connect_again, kill
 from nova_virt_libvirt.resize_definition import (
     keep_passwords,
     parsed,
@@ -33,39 +36,38 @@ from nova_virt_libvirt.resize_definition import (
 from nova_virt_libvirt.resize_disks import new_sizes, own_disks, refuse_unfit
 from nova_virt_libvirt.resize_note import Layer, ResizeNote, ResizeStage, pending_note, with_note
 from nova_virt_libvirt.resize_wanted import Wanted
+from nova_virt_libvirt.told_devices import tell_news_now
 from nova_virt_libvirt.volume_secrets import remove_unused_secrets
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from lxml import etree
 
     from nova_virt_api.driver.operation import Operation
     from nova_virt_api.model.size import Size
+    from nova_virt_libvirt.domain import Domain
     from nova_virt_libvirt.metadata import Mark
-    from nova_virt_libvirt.places import Places
+    from nova_virt_libvirt.site import Site
 
 AS_IT_IS: Final = Wanted()
+MAY_START: Final = "the guest has its new size and may still start: a revert stops it and gives the old back"
 
 
 class Reshaping:
     """One guest of this endpoint that is given another size, or its old one back. Its claim must be held.
 
     Args:
-        connection: the connection to use throughout.
-        places: what names of places mean.
-        native: the guest.
-        uuid: the guest.
+        site: the endpoint.
+        domain: the guest.
         op: the operation worked for.
     """
 
-    def __init__(
-        self, connection: libvirt.virConnect, places: Places, native: libvirt.virDomain, uuid: UUID, op: Operation
-    ) -> None:
-        self._connection = connection
-        self.places = places
-        self.native = native
-        self._uuid = uuid
+    def __init__(self, site: Site, domain: Domain, op: Operation) -> None:
+        self._site = site
+        self._connection = site.connection()
+        self.places = Places(self._connection, site.pool, site.bridges)
+        self._domain = domain
+        self.native: Any = domain.native
+        self._uuid = domain.uuid
         self._op = op
 
     # --- there ----------------------------------------------------------------------------------------------------
@@ -135,11 +137,18 @@ class Reshaping:
         self.forget_secrets()
 
     def undo(self, note: ResizeNote, now: ResizeNote | None, error: BaseException) -> None:
-        """Take back what failed, so that all is as it was; an error that comes in between is told as a hint."""
+        """Take back what failed, so that all is as it was; an error that comes in between is told as a hint.
+
+        A guest that may still start keeps its layers, which QEMU opens then: a revert stops it first.
+        """
+        if isinstance(error, VirtError) and is_left_behind(error):
+            error.hint = MAY_START
+            return
         self._op.stage(Stage.CLEAN_UP, CancelMode.NONE)
         try:
             there = pending_note(self.mark())
             if there is not None and there.stage is ResizeStage.DONE:
+                kill(self._domain)
                 self.take_back(note)
             else:
                 self._remove_layers(note)
@@ -157,6 +166,8 @@ class Reshaping:
         with translated("look at the guest's state"):
             active = bool(self.native.isActive())
         if not active:
+            connect_again(self._site, self._domain, self._op)
+            tell_news_now(self._connection, self.native, self._uuid)
             start_guest(self.native, self._op)
 
     def forget_secrets(self) -> None:

@@ -13,7 +13,6 @@ from nova_virt_libvirt.cpu import cpu_element
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.host_connection_note import ROLE as CONNECTIONS
 from nova_virt_libvirt.host_cpus import bound_cpus
-from nova_virt_libvirt.metadata import NOTE
 from nova_virt_libvirt.moved_volumes import locked_volumes, log_in_as, refuse_locked, used_volumes
 from nova_virt_libvirt.names import console_log_name, disk_name, guest_of, resize_copy_name, seed_name
 from nova_virt_libvirt.resize_definition import (
@@ -54,16 +53,18 @@ UNMOVABLE: Final = {
     "devices/hostdev": "a device of its host",
     "devices/disk//auth": "a disk whose password only its host knows",
     "devices/disk//encryption": "a disk whose key only its host knows",
-    f"metadata//{NOTE}[@role='{CHECKPOINTS}']": "checkpoints",
-    f"metadata//{NOTE}[@role='{CONNECTIONS}']": "volumes that its own host connects",
 }
 """What of a guest that is off is on its host and in no storage pool."""
 
-TIED: Final = {
-    "devices/filesystem": "it has directories of it",
-    f"metadata//{NOTE}[@role='{VIFS}']": "it has ports that os-vif makes there only",
-}
+TIED: Final = {"devices/filesystem": "it has directories of it"}
 """What ties a guest to its host, whether it runs or not."""
+
+TYING_NOTES: Final = {
+    CHECKPOINTS: "it has checkpoints, which stay there",
+    CONNECTIONS: "it has volumes that this one connects",
+    VIFS: "it has ports that os-vif makes there only",
+}
+"""What its mark tells of that does so too, by the name of the note."""
 
 
 class PartsFromSource:
@@ -100,10 +101,11 @@ class PartsFromSource:
         """Fetch everything and say what the guest is here.
 
         Args:
-            xml: the definition at the source.
+            xml: the definition at the source, without a mark.
             size: what it is to have.
-            mark: its mark here.
+            mark: its mark here, with all notes that it has at the source.
         """
+        refuse_tied_by_notes(mark)
         definition = parsed(xml)
         self._refuse_unmovable(definition)
         with translated("look for guests of this name"):
@@ -216,10 +218,21 @@ class PartsFromSource:
                 raise unmovable(f"{path}, which is not its own")
 
 
+def refuse_tied_by_notes(mark: Mark) -> None:
+    """Refuse a guest whose mark tells of something that its host alone has.
+
+    Raises:
+        MigrationError: says of what.
+    """
+    for role, why in TYING_NOTES.items():
+        if role in mark.notes:
+            raise tied(why)
+
+
 def tied(why: str) -> MigrationError:
     """The error for a guest that has to stay where it is."""
     message = f"the guest cannot leave its host: {why}"
-    return MigrationError("finish_resize", message, hint="revert the resize, then detach that from the guest")
+    return MigrationError("finish_resize", message, hint="revert the resize, then detach or delete that")
 
 
 def unmovable(what: str) -> MigrationError:

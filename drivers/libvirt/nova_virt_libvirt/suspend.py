@@ -12,7 +12,7 @@ from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import PowerState
 from nova_virt_libvirt.domain import Domain
 from nova_virt_libvirt.errors import translated
-from nova_virt_libvirt.power import connect_again, plug_again
+from nova_virt_libvirt.power import connect_claimed, plug_again
 from nova_virt_libvirt.share_ties import refuse_shares
 from nova_virt_libvirt.site import Site
 from nova_virt_libvirt.verbs import OnDomains
@@ -49,7 +49,7 @@ class LibvirtSuspend(OnDomains, Suspend):
         op.stage(Stage.BEFORE_START)
         op.stage("restore memory", CancelMode.NONE)
         plug_again(self.site.vifs, domain)
-        connect_again(self.site, domain, op)
+        connect_claimed(self.site, domain, op)
         with translated("restore the guest's memory"):
             domain.native.create()  # goes on from the managed save image
         self.domains.forget(guest.uuid)

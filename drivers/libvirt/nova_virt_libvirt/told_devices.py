@@ -149,6 +149,16 @@ def note_news(domain: Domain) -> None:
             write_mark(domain.native, replace(mark, notes=notes))
 
 
+def is_due(native: libvirt.virDomain) -> bool:
+    """Whether there still is news for a guest that does not run. Its claim is held: another start may have come first.
+
+    A guest that has crashed reads nothing any more.
+    """
+    with translated("look at the guest"):
+        state, _ = native.state()
+        return state in (libvirt.VIR_DOMAIN_SHUTOFF, libvirt.VIR_DOMAIN_CRASHED) and has_news(read_mark(native))
+
+
 def tell_news(site: Site, domain: Domain, op: Operation) -> None:
     """Bring up to date what a guest that is off was told of its devices; nothing happens where that is so.
 
@@ -162,12 +172,19 @@ def tell_news(site: Site, domain: Domain, op: Operation) -> None:
         return
     op.stage("tell the guest of its devices", CancelMode.AT_NEXT_STEP)
     with claimed(site, domain, op):
-        try:
-            told = tell_of(site.connection(), domain.native, domain.uuid)
-        except (StorageError, Unavailable):
-            return
-        with translated("note that the guest knows its devices"):
-            mark = read_mark(domain.native)
-            if mark is not None and (told or mark.standing is not Lifecycle.RESCUED):
-                notes = MappingProxyType({role: text for role, text in mark.notes.items() if role != ROLE})
-                write_mark(domain.native, replace(mark, notes=notes))
+        tell_news_now(site.connection(), domain.native, domain.uuid)
+
+
+def tell_news_now(connection: libvirt.virConnect, native: libvirt.virDomain, uuid: UUID) -> None:
+    """As :func:`tell_news`, for verbs that hold the guest's claim."""
+    if not is_due(native):
+        return
+    try:
+        told = tell_of(connection, native, uuid)
+    except (StorageError, Unavailable):
+        return
+    with translated("note that the guest knows its devices"):
+        mark = read_mark(native)
+        if mark is not None and (told or mark.standing is not Lifecycle.RESCUED):
+            notes = MappingProxyType({role: text for role, text in mark.notes.items() if role != ROLE})
+            write_mark(native, replace(mark, notes=notes))

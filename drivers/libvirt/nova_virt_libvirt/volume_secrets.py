@@ -135,6 +135,22 @@ def remove_secrets(connection: libvirt.virConnect, guest: UUID, volume_id: str |
                 forget(secret)
 
 
+def remove_passwords(connection: libvirt.virConnect, guest: UUID, volume_id: str) -> None:
+    """Let libvirt forget what QEMU opened a guest's volume with; the host may have to log in once more to leave it."""
+    with translated(f"remove passwords of volume {volume_id}"):
+        for secret in secrets_of(connection, guest):
+            if volume_of(secret) == volume_id and not is_of_host(secret):
+                forget(secret)
+
+
+def remove_host_secret(connection: libvirt.virConnect, guest: UUID, volume_id: str) -> None:
+    """Let libvirt forget what the host itself logged in with for a guest's volume, which it has left."""
+    with translated(f"remove what the host logged in with for volume {volume_id}"):
+        for secret in secrets_of(connection, guest):
+            if volume_of(secret) == volume_id and is_of_host(secret):
+                forget(secret)
+
+
 def remove_unused_secrets(connection: libvirt.virConnect, guest: UUID, definitions: Iterable[etree._Element]) -> None:
     """Let libvirt forget the passwords of a guest's volumes that none of these definitions of it refers to."""
     used = {secret.get("uuid") for definition in definitions for secret in definition.iterfind("devices/disk//secret")}

@@ -20,7 +20,7 @@ from nova_virt_libvirt.records import Records
 from nova_virt_libvirt.stored_volume_use import refuse_going
 from nova_virt_libvirt.volume_disks import VolumeDisks
 from nova_virt_libvirt.volume_errors import volume_errors
-from nova_virt_libvirt.volume_secrets import define_secrets, remove_secrets
+from nova_virt_libvirt.volume_secrets import define_secrets, remove_passwords
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,7 +79,8 @@ def end_swap(site: Site, domain: Domain, disks: VolumeDisks, target: str) -> Non
         held = disks.at(target)
     if held is not None and held.label.into is not None:
         label, stays = held.label, held.id
-        remove_secrets(site.connection(), domain.uuid, label.id if stays == label.into else label.into)
+        goes = label.id if stays == held.label.into else held.label.into
+        remove_passwords(site.connection(), domain.uuid, goes)  # the host may need its own until it has left the volume
         settled = Label(id=stays, tag=label.tag)
         disks.relabel(held, settled)  # last: until then whoever comes next knows what is left to do
 

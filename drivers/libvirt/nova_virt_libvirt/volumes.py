@@ -10,7 +10,7 @@ from nova_virt_api.driver.volumes import Volumes
 from nova_virt_api.errors import InvalidSpec, StateAfter, VirtError, VolumeError
 from nova_virt_api.model.host_connection import HostConnection
 from nova_virt_api.model.instance import PowerState
-from nova_virt_libvirt.connected_attachment import attach_connected, connect, connected_of, release_loser
+from nova_virt_libvirt.connected_attachment import attach_connected, connect, connected_of, goes_on, release_loser
 from nova_virt_libvirt.connected_volumes import as_device
 from nova_virt_libvirt.guest_claim import claimed
 from nova_virt_libvirt.letting_go import lets_go
@@ -154,14 +154,19 @@ class LibvirtVolumes(OnDomains, Volumes):
         with claimed(self.site, domain, op):
             disks, connected = VolumeDisks(domain), connected_of(self.site, domain)
             used = disks.find(volume_id) is not None and disks.find(volume.id) is None
+            ids = (volume_id, volume.id)
             try:
                 if used and isinstance(volume.connection, HostConnection):
                     self.site.initiator.check(volume.connection, "volume.connection")
                     volume = as_device(volume, connect(connected, disks, volume, volume.connection, op))
                 wanted, source = described(self.site, domain.uuid, volume, "volume.connection")
-                return Swap(self.site, domain, volume_id, wanted, source, op).run()
-            finally:
-                release_loser(connected, disks, (volume_id, volume.id))
+                swapped = Swap(self.site, domain, volume_id, wanted, source, op).run()
+            except BaseException as error:
+                if not goes_on(error):
+                    release_loser(connected, disks, ids)
+                raise
+            release_loser(connected, disks, ids)
+            return swapped
 
     # --- what the verbs stand on ----------------------------------------------------------------------------------
 

@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 from lxml import etree
 
-from nova_virt_api.errors import InvalidSpec, StorageError
+from nova_virt_api.errors import InvalidSpec, MigrationError, StorageError
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.record import Phase, Record
@@ -14,7 +14,7 @@ from nova_virt_libvirt.checkpoint_layers import put_disks
 from nova_virt_libvirt.checkpoint_notes import Joining, Point, Tree, tree_of, with_tree
 from nova_virt_libvirt.metadata import Mark, parse_mark
 from nova_virt_libvirt.names import guest_of, is_disk, is_of_point, part_of, point_volume_name
-from nova_virt_libvirt.resize_parts import UNMOVABLE
+from nova_virt_libvirt.resize_parts import refuse_tied_by_notes
 
 GUEST = UUID("11111111-2222-3333-4444-555555555555")
 MARK = Mark(Record(uuid=GUEST, owner="me", fingerprint="0" * 64, phase=Phase.READY, native_id=str(GUEST)))
@@ -115,10 +115,6 @@ def test_only_the_disks_named_change() -> None:
 
 
 def test_a_guest_with_checkpoints_stays_on_its_host() -> None:
-    def is_unmovable(mark: Mark) -> bool:
-        definition = etree.Element("domain")
-        etree.SubElement(definition, "metadata").append(mark.element())
-        return any(definition.find(path) is not None for path in UNMOVABLE)
-
-    assert is_unmovable(with_tree(MARK, TREE))
-    assert not is_unmovable(MARK)
+    with pytest.raises(MigrationError, match="checkpoints"):
+        refuse_tied_by_notes(with_tree(MARK, TREE))
+    refuse_tied_by_notes(with_tree(MARK, Tree()))

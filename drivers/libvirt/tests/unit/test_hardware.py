@@ -2,6 +2,7 @@
 
 import re
 import uuid
+from types import SimpleNamespace
 from typing import Any
 
 import os_traits
@@ -29,7 +30,7 @@ from nova_virt_libvirt.emulator import Emulator
 from nova_virt_libvirt.extras import LibvirtMachine
 from nova_virt_libvirt.hardware_features import hardware_answers
 from nova_virt_libvirt.host_cells import as_text, cells_of, cpu_set, divided, with_free_pages
-from nova_virt_libvirt.host_cpus import floating, pick
+from nova_virt_libvirt.host_cpus import HostCpus, floating, pick
 from nova_virt_libvirt.refused_hardware import refuse_hardware
 from nova_virt_libvirt.traits import traits_of
 from nova_virt_libvirt.wire import Wire
@@ -78,6 +79,19 @@ def test_sets_of_processors_are_read(text: str | None, cpus: set[int]) -> None:
 def test_sets_that_name_nothing_are_refused(text: str) -> None:
     with pytest.raises(ConfigError, match="names no processors"):
         cpu_set("cpu_shared_set", text)
+
+
+def test_a_processor_is_for_one_or_for_all() -> None:
+    assert HostCpus.of(SimpleNamespace(cpu_dedicated_set="2-3", cpu_shared_set="0-1")).shared == {0, 1}
+    with pytest.raises(ConfigError, match=r"cpu_dedicated_set: processors \[3\] are in cpu_shared_set"):
+        HostCpus.of(SimpleNamespace(cpu_dedicated_set="3-4", cpu_shared_set="0-3"))
+
+
+def test_only_processors_that_the_host_has_count() -> None:
+    options = HostCpus(dedicated=frozenset({1, 9}), shared=frozenset({0, 8}))
+    there = HostCpus(dedicated=frozenset({1}), shared=frozenset({0}))
+    assert options.of_host(CELLS, 4) == there
+    assert options.of_host((), 4) == there
 
 
 def test_cells_have_their_huge_pages() -> None:

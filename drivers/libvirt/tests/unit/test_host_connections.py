@@ -2,24 +2,29 @@
 
 import json
 import os
-from types import MappingProxyType
+from pathlib import Path
+from types import MappingProxyType, SimpleNamespace
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from lxml import etree
 
 from nova_virt_api.capability import Feature
 from nova_virt_api.driver.endpoint import Manage
-from nova_virt_api.errors import InvalidSpec, VolumeError
+from nova_virt_api.errors import Busy, InvalidSpec, VolumeError
 from nova_virt_api.model.host_connection import HostConnection
 from nova_virt_api.model.record import Phase, Record
 from nova_virt_api.model.secret import Secret
 from nova_virt_api.model.volume import Volume
 from nova_virt_api.model.volume_connection import OpaqueVolume
+from nova_virt_libvirt import initiator
 from nova_virt_libvirt.capabilities import host_connection_answer
 from nova_virt_libvirt.host_connection_note import Connected, HostConnectionNote
 from nova_virt_libvirt.initiator import Initiator, failing
 from nova_virt_libvirt.metadata import Mark
 from nova_virt_libvirt.opaque_volume import hosted
+from nova_virt_libvirt.remains import remove_guest
 from nova_virt_libvirt.volume_connector import connector
 
 LOCAL = Initiator(uri="qemu:///system", root_helper=None, multipath=False)
@@ -58,11 +63,51 @@ def test_who_may_connect(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_error_tells_no_secret() -> None:
-    said = {"file": "/a", "auth_password": "hush-4711"}
-    with pytest.raises(VolumeError, match="/a") as caught, failing("connect volume v", said):
-        raise RuntimeError(f"iscsiadm {said}")
-    assert "hush" not in repr(caught.value)
+    hidden = {"auth_password": "hush", "auth": {"user": "hush-4711", "keys": ["it's \\hidden"]}}
+    said = {"file": "/a", **hidden}
+    with pytest.raises(VolumeError, match="/a") as caught, failing("connect volume v", hidden):
+        raise RuntimeError(f"iscsiadm {said} {json.dumps(said)} hush-4711 it's \\hidden")
+    assert not [text for text in ("hush", "4711", "hidden") if text in repr(caught.value)]
     assert caught.value.__cause__ is None
+
+
+def test_a_device_is_called_by_what_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(initiator, "BY_ID", tmp_path)
+    assert initiator.lasting("/dev/null") == "/dev/null"
+    for name, device in (("scsi-3600-part1", "zero"), ("scsi-SMAKER_1", "null"), ("scsi-3600", "null")):
+        (tmp_path / name).symlink_to(f"/dev/{device}")
+    assert initiator.lasting("/dev/null") == str(tmp_path / "scsi-3600")
+    assert initiator.lasting("/srv/volume") == "/srv/volume"
+    (tmp_path / "dm-uuid-mpath-3600").symlink_to("/dev/null")
+    assert initiator.lasting("/dev/null") == str(tmp_path / "dm-uuid-mpath-3600")
+
+
+def test_nobody_waits_for_ever_for_another_who_connects(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(initiator, "PATIENCE", 0.0)
+    volume = str(uuid4())
+    with LOCAL.alone(volume), pytest.raises(Busy, match=volume), LOCAL.alone(volume):
+        pass
+    with LOCAL.alone(volume):
+        pass
+
+
+def test_a_guest_is_not_stopped_by_who_cannot_disconnect_its_volumes() -> None:
+    away = Initiator(uri="qemu+ssh://root@host2/system", root_helper=None, multipath=False)
+    guest, stopped = uuid4(), []
+    connected = Connected(protocol="iscsi", properties="{}")
+    record = Record(uuid=guest, owner="me", fingerprint="", phase=Phase.READY, native_id=str(guest))
+    mark = HostConnectionNote({"v1": connected}).put_into(Mark(record))
+    domain = SimpleNamespace(
+        UUID=lambda: guest.bytes,
+        metadata=lambda *_: etree.tostring(mark.element(), encoding="unicode"),
+        destroy=lambda: stopped.append(guest),
+        name=lambda: "web",
+    )
+    hold: Any = SimpleNamespace(verify=lambda _: None, claim=SimpleNamespace(record=record))
+    never: Any = SimpleNamespace(records_pool=lambda: None, lookupByUUID=lambda _: domain)
+    with pytest.raises(VolumeError, match="v1"):
+        remove_guest(never, never, guest, hold, keep_disks=False, vifs=never, initiator=away)
+    assert stopped == []
 
 
 @pytest.mark.parametrize(

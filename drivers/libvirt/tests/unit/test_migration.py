@@ -17,7 +17,10 @@ from nova_virt_api.model.nic_binding import OvsPort
 from nova_virt_api.model.record import Phase, Record
 from nova_virt_api.model.ticket import Move, Ticket
 from nova_virt_api.model.units import GiB
+from nova_virt_libvirt.devices.volume_disk import Label
+from nova_virt_libvirt.host_connection_note import Connected, HostConnectionNote
 from nova_virt_libvirt.metadata import Mark
+from nova_virt_libvirt.migration_departure import refuse_attached_since
 from nova_virt_libvirt.migration_peer import check_uri
 from nova_virt_libvirt.migration_run import Policy, failure
 from nova_virt_libvirt.migration_ticket import NOTE, Journey, Offer, Piece, Plan, Room, read_ticket, refuse_departed
@@ -53,6 +56,27 @@ ROOM = Room(paths={"/one/a": "/two/a", "/one/s": "/two/s"}, networks={"52:54:00:
 )
 def test_a_journey_survives_its_ticket(journey: Journey) -> None:
     assert read_ticket(Ticket.decode(journey.ticket().encode()), "migrate", GUEST) == journey
+
+
+def test_a_guest_that_got_volumes_since_it_was_checked_stays() -> None:
+    def guest(mark: Mark, **disks: str) -> Any:
+        aliases = [
+            f"<disk><target dev='{dev}'/><alias name='{Label(id=volume).alias()}'/></disk>"
+            for dev, volume in disks.items()
+        ]
+        definition = f"<domain><devices><disk><target dev='vda'/></disk>{''.join(aliases)}</devices></domain>"
+        text = etree.tostring(mark.element(), encoding="unicode")
+        return SimpleNamespace(UUID=lambda: GUEST.bytes, XMLDesc=lambda _: definition, metadata=lambda *_: text)
+
+    mark = Mark(Record(uuid=GUEST, owner="me", fingerprint="f", phase=Phase.READY, native_id=str(GUEST)))
+    plan = replace(PLAN, volumes={"v1": "vdb"})
+    refuse_attached_since(guest(mark, vdb="v1"), plan)
+    for now in ({"vdb": "v1", "vdc": "v2"}, {"vdb": "v2"}, {}):
+        with pytest.raises(MigrationError, match="since it was checked"):
+            refuse_attached_since(guest(mark, **now), plan)
+    connected = HostConnectionNote({"v3": Connected(protocol="iscsi", properties="{}")}).put_into(mark)
+    with pytest.raises(MigrationError, match="v3"):
+        refuse_attached_since(guest(connected, vdb="v1"), plan)
 
 
 def test_keys_of_a_later_version_are_ignored() -> None:

@@ -15,14 +15,25 @@ from nova_virt_api.model.size import Size
 from nova_virt_api.model.ticket import Move, Ticket
 from nova_virt_api.model.units import GiB, MiB
 from nova_virt_libvirt.definition import size_of
+from nova_virt_libvirt.host_connection_note import Connected, HostConnectionNote
 from nova_virt_libvirt.metadata import Mark, parse_mark
 from nova_virt_libvirt.plugged_memory import idle_bytes, plugged_memory
-from nova_virt_libvirt.resize_definition import keep_passwords, lock_screens, parsed, set_mark, set_size, without_mark
+from nova_virt_libvirt.resize_definition import (
+    keep_passwords,
+    lock_screens,
+    parsed,
+    set_mark,
+    set_size,
+    text_of,
+    without_mark,
+)
 from nova_virt_libvirt.resize_note import Layer, ResizeNote, ResizeStage, note_of, pending_note, with_note
 from nova_virt_libvirt.resize_parcel import Parcel
+from nova_virt_libvirt.resize_parts import PartsFromSource
 from nova_virt_libvirt.resize_wanted import cards_of
 from nova_virt_libvirt.spare_cpus import vcpus_of
 from nova_virt_libvirt.user_network import USER_MODE
+from nova_virt_libvirt.vif_note import VifNote
 from nova_virt_libvirt.wire import Wire
 
 FOUR = """
@@ -206,3 +217,22 @@ def test_interfaces_on_qemus_own_network_have_no_limits() -> None:
     with pytest.raises(InvalidSpec) as caught:
         cards_of(places, [Nic(), Nic(mtu=9000)], "nics")
     assert caught.value.field == "nics[1].mtu"
+
+
+@pytest.mark.parametrize(
+    ("note", "told"),
+    [
+        (HostConnectionNote({"v": Connected(protocol="iscsi", properties="{}")}), "connects"),
+        (VifNote({"52:54:00:00:00:01": "{}"}), "os-vif"),
+    ],
+)
+def test_what_its_host_alone_has_keeps_a_guest_there(note: HostConnectionNote | VifNote, told: str) -> None:
+    """As the definition that a prepared guest waits with has no mark, the mark itself is looked at."""
+    guest = uuid4()
+    mark = note.put_into(Mark(Record(uuid=guest, owner="me", fingerprint="f", phase=Phase.READY, native_id=str(guest))))
+    definition = parsed(FOUR)
+    set_mark(definition, mark)
+    never: Any = None
+    parts = PartsFromSource(never, never, never, guest, None, never)
+    with pytest.raises(MigrationError, match=told):
+        parts.definition(without_mark(text_of(definition)), Size(), mark)

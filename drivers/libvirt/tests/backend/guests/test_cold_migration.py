@@ -89,6 +89,12 @@ def boot_disk(native: Any, guest: Any) -> str:
     return str(etree.fromstring(xml).xpath("devices/disk/source/@file")[0])
 
 
+def notes(native: Any, guest: Any) -> set[str]:
+    """The roles of the notes in a guest's mark."""
+    xml = native.lookupByUUID(guest.uuid.bytes).XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+    return {str(note.get("role")) for note in etree.fromstring(xml).iter("{*}note")}
+
+
 def io(path: str, command: str) -> str:
     done = subprocess.run(["qemu-io", "-f", "qcow2", "-c", command, path], check=True, capture_output=True, text=True)
     return done.stdout
@@ -153,6 +159,21 @@ def test_guest_moves_with_disks_seed_and_labels(
     assert (waiting.lifecycle, waiting.power_state) == (Lifecycle.RESIZE_PENDING, PowerState.SHUTDOWN)
     run(driver.confirm_resize, guest.ref)
     assert not traces.of(guest.uuid)
+    assert run(destination.destroy, guest.ref)
+
+
+def test_what_is_new_is_told_where_the_guest_starts_next(
+    spawn: Any, whole: Any, driver: Any, destination: Any, run: Any, native: Any, far_native: Any
+) -> None:
+    guest = spawn(whole)
+    run(driver.attach_interface, guest.ref, Nic(network="default", mac=MAC, tag="late"))
+    assert notes(native, guest) == {"device-tags"}
+    ticket = run(driver.prepare_resize, guest.ref, Size())
+    there = replace(whole, disks=[], nics=[Nic(network="default", mac=MAC, tag="late")], power_on=True)
+    run(destination.finish_resize, as_in_another_process(ticket), spec=there)
+    assert b'"late"' in Path(boot_disk(far_native, guest)).with_name(f"{guest.uuid}.seed.iso").read_bytes()
+    assert "device-tags" not in notes(far_native, guest)
+    run(driver.confirm_resize, guest.ref)
     assert run(destination.destroy, guest.ref)
 
 

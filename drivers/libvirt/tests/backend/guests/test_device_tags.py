@@ -18,6 +18,7 @@ from nova_virt_api.model.disk import Blank, Disk, DiskBus
 from nova_virt_api.model.image import LocalFile
 from nova_virt_api.model.instance import PowerOff
 from nova_virt_api.model.nic import Nic
+from nova_virt_api.model.size import Size
 from nova_virt_api.model.spec import Firmware
 from nova_virt_api.model.units import GiB, MiB
 from nova_virt_api.model.volume import Volume
@@ -157,6 +158,23 @@ def test_what_comes_and_goes_is_told_at_the_next_start(
     assert has_note(native, guest)
     run(driver.power_on, guest.ref)
     assert tags(native, guest) == ["front"]
+
+
+def test_a_resize_and_the_end_of_a_rescue_tell_what_is_new(
+    spawn: Any, make_told: Any, driver: Any, run: Any, native: Any, image: Path
+) -> None:
+    guest = spawn(make_told(disks=[Disk(source=LocalFile(image), size_bytes=GiB(1))], nics=[]))
+    run(driver.attach_interface, guest.ref, replace(CARD, mac=FIRST, tag="front"))
+    run(driver.rescue, guest.ref)
+    run(driver.unrescue, guest.ref)
+    assert (tags(native, guest), has_note(native, guest)) == (["front"], False)
+    run(driver.attach_interface, guest.ref, CARD)
+    run(driver.power_off, guest.ref, **OFF)
+    assert has_note(native, guest)
+    ticket = run(driver.prepare_resize, guest.ref, Size())
+    run(driver.finish_resize, ticket, spec=make_told(uuid=guest.uuid, disks=[], nics=[CARD], power_on=True))
+    assert (tags(native, guest), has_note(native, guest)) == ([CARD.tag], False)
+    run(driver.confirm_resize, guest.ref)
 
 
 def test_devices_without_tags_are_no_news(

@@ -181,7 +181,7 @@ def test_named_host_cpu_that_is_taken_or_not_set_aside(spawn: Any, make_spec: An
 
 
 def test_other_guests_keep_to_the_shared_cpus(spawn: Any, make_spec: Any, make_driver: Any, native: Any) -> None:
-    driver = make_driver(cpu_dedicated_set="1", cpu_shared_set="0")
+    driver = make_driver(cpu_dedicated_set="1,9999", cpu_shared_set="0")  # this host has not so many
     guest = spawn(make_spec(vcpus=2, power_on=True), by=driver)
     assert native.lookupByUUID(guest.uuid.bytes).vcpuPinInfo() == [(True, False), (True, False)]
     resources = {one.resource_class: one.total for one in driver.inventory().resources}

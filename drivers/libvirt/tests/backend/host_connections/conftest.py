@@ -4,6 +4,7 @@ import importlib.util
 import itertools
 import json
 import os
+import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
@@ -38,6 +39,14 @@ def loops() -> Any:
     found.loader.exec_module(module)
     module.register()
     return module
+
+
+@pytest.fixture(scope="session")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An image without an operating system."""
+    image = tmp_path_factory.mktemp("image") / "image.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(image), str(SIZE)], check=True)
+    return image
 
 
 @pytest.fixture

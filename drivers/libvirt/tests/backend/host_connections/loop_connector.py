@@ -11,6 +11,8 @@ from os_brick.initiator.connectors.base import BaseLinuxConnector
 
 PROTOCOL = "LOOP"
 PASSWORD = "fabric-secret-4711"
+DISCONNECTED: list[str | None] = []
+"""The passwords with which this process has disconnected volumes."""
 
 
 def register() -> None:
@@ -60,6 +62,7 @@ class LoopConnector(BaseLinuxConnector):  # type: ignore[misc]  # os-brick has n
     ) -> None:
         if Path(connection_properties["file"] + ".stuck").exists():
             raise exception.BrickException("the device is busy")
+        DISCONNECTED.append(connection_properties.get("auth_password"))
         for device in devices(connection_properties["file"]):
             losetup("--detach", device)
 

@@ -13,12 +13,26 @@ import pytest
 from lxml import etree
 
 from nova_virt_api.capability import Feature
-from nova_virt_api.errors import InvalidSpec, MigrationError, NotSupported, StateAfter, VolumeError
+from nova_virt_api.compute.operation import DriverSide, Operation
+from nova_virt_api.errors import (
+    Busy,
+    InvalidSpec,
+    MigrationError,
+    NotSupported,
+    StateAfter,
+    Timeout,
+    VolumeError,
+)
+from nova_virt_api.model.disk import Disk
 from nova_virt_api.model.host_connection import HostConnection
+from nova_virt_api.model.image import LocalFile
 from nova_virt_api.model.instance import PowerOff
 from nova_virt_api.model.size import Size
 from nova_virt_api.model.volume import Volume
 from nova_virt_api.model.volume_connection import FileVolume
+from nova_virt_libvirt import volumes
+from nova_virt_libvirt.connected_attachment import connect, connected_of
+from nova_virt_libvirt.guest_claim import claimed
 from nova_virt_libvirt.initiator import Initiator
 from nova_virt_libvirt.migration_plan import refuse_tied
 
@@ -180,6 +194,35 @@ def test_a_swap_disconnects_what_is_not_used(
     check_gone(fabric, kept, native, guest)
 
 
+def test_the_host_can_log_in_until_it_has_left_a_swapped_volume(
+    fabric: Any, spawn: Any, driver: Any, run: Any, loops: Any, kept: Any
+) -> None:
+    guest, first, second = spawn().ref, fabric.volume(), fabric.volume()
+    run(driver.attach_volume, guest, first)
+    loops.DISCONNECTED.clear()
+    run(driver.swap_volume, guest, first.id, second)
+    assert loops.DISCONNECTED == [loops.PASSWORD]
+    assert len(kept()) == 1
+
+
+def test_what_may_still_be_being_connected_for_a_swap_is_not_waited_for(
+    fabric: Any, spawn: Any, driver: Any, run: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(*arguments: Any) -> None:
+        connect(*arguments)
+        raise Timeout("connect", state_after=StateAfter.UNKNOWN)  # as if it went on
+
+    guest, first, second = spawn().ref, fabric.volume(), fabric.volume()
+    run(driver.attach_volume, guest, first)
+    with monkeypatch.context() as patched:
+        patched.setattr(volumes, "connect", late)
+        with pytest.raises(Timeout):
+            run(driver.swap_volume, guest, first.id, second)
+    assert len(fabric.devices(second)) == 1
+    run(driver.swap_volume, guest, first.id, second)
+    assert fabric.devices(first) == []
+
+
 def test_os_brick_itself_takes_a_device_that_is_there(
     fabric: Any, spawn: Any, driver: Any, run: Any, native: Any, disks: Any, loops: Any
 ) -> None:
@@ -225,6 +268,81 @@ def test_a_resized_guest_keeps_its_volume(
     assert len(fabric.devices(volume)) == 1
     run(driver.destroy, guest)
     assert (fabric.used(), kept()) == ([], [])
+
+
+@pytest.mark.timeout(120)
+def test_a_volume_that_a_resize_leaves_out_is_disconnected(
+    fabric: Any, spawn: Any, spec: Any, driver: Any, run: Any, native: Any, kept: Any
+) -> None:
+    guest, volume = spawn(power_on=False).ref, fabric.volume()
+    run(driver.attach_volume, guest, volume)
+    ticket = run(driver.prepare_resize, guest, Size(vcpus=2))
+    run(driver.finish_resize, ticket, spec=spec(uuid=guest.uuid, vcpus=2))
+    assert len(fabric.devices(volume)) == 1, "a revert would need it"
+    run(driver.confirm_resize, guest)
+    check_gone(fabric, kept, native, guest)
+
+
+def test_what_is_no_disk_of_the_guest_is_not_connected_again(fabric: Any, spawn: Any, driver: Any, run: Any) -> None:
+    """Somebody who was killed wrote it down; by now another host may have it."""
+    guest, volume = spawn(power_on=False).ref, fabric.volume()
+    connected_of(driver.site, driver.domains.owned(guest)).begin(volume, volume.connection)
+    run(driver.power_on, guest)
+    assert fabric.devices(volume) == []
+
+
+def test_a_start_connects_nothing_while_somebody_else_changes_the_guest(
+    fabric: Any, spawn: Any, driver: Any, run: Any
+) -> None:
+    guest, volume = spawn(power_on=False).ref, fabric.volume()
+    run(driver.attach_volume, guest, volume)
+    (device,) = fabric.devices(volume)
+    subprocess.run(["losetup", "--detach", device], check=True)
+    operation: Operation[Any] = Operation("", guest.uuid, timeout=120.0)
+    with claimed(driver.site, driver.domains.owned(guest), DriverSide(operation)):
+        with pytest.raises((Busy, Timeout)):
+            run(driver.power_on, guest, timeout=2.0)
+        assert fabric.devices(volume) == []
+    run(driver.power_on, guest)
+    assert len(fabric.devices(volume)) == 1
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("verb", ["rescue", "resize", "rebuild"])
+def test_every_start_connects_what_a_restart_of_the_host_took(
+    verb: str, fabric: Any, spawn: Any, spec: Any, driver: Any, run: Any, disks: Any, image: Any
+) -> None:
+    guest, volume = spawn(disks=[Disk(source=LocalFile(image))]).ref, fabric.volume()
+    run(driver.attach_volume, guest, volume)
+    run(driver.power_off, guest, mode=PowerOff.HARD, grace_seconds=0)
+    (device,) = fabric.devices(volume)
+    subprocess.run(["losetup", "--detach", device], check=True)
+    other = fabric.volume()
+    subprocess.run(["losetup", device, str(fabric.file(other))], check=True)  # what has its name now is another's
+    try:
+        match verb:
+            case "rescue":
+                run(driver.rescue, guest, image=LocalFile(image))
+            case "resize":
+                ticket = run(driver.prepare_resize, guest, Size())
+                own = [Disk(source=LocalFile(image))]
+                wanted = spec(uuid=guest.uuid, disks=own, volumes=[volume], power_on=True)
+                run(driver.finish_resize, ticket, spec=wanted)
+            case "rebuild":
+                run(driver.rebuild, guest)
+        (again,) = fabric.devices(volume)
+        assert again in {disk.find("source").get("dev") for disk in disks(guest)}
+    finally:
+        subprocess.run(["losetup", "--detach", device], check=True)
+
+
+def test_a_guest_is_not_released_with_such_a_volume(fabric: Any, spawn: Any, driver: Any, run: Any) -> None:
+    guest, volume = spawn(power_on=False).ref, fabric.volume()
+    run(driver.attach_volume, guest, volume)
+    with pytest.raises(NotSupported, match=volume.id):
+        run(driver.release, guest)
+    run(driver.detach_volume, guest, volume.id)
+    assert driver.instance(guest, fresh=True).owned
 
 
 def test_who_may_connect(driver: Any) -> None:

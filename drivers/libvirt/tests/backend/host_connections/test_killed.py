@@ -79,4 +79,4 @@ def test_a_destruction_takes_all_that_a_dead_one_left(
         assert (fabric.used(), kept(), driver.leftovers()) == ([], [], [])
         number += 1
     assert number > 6
-    assert ({"domain", "connection", "secret"} if verb == "spawn" else {"secret"}) <= told
+    assert ({"domain", "connection", "secret"} if verb == "spawn" else {"volume"}) <= told

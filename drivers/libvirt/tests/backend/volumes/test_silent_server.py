@@ -6,15 +6,20 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import nova_virt_api
 from nova_virt_api.compute.operation import DriverSide, Operation
+from nova_virt_api.driver.operation import Stage
 from nova_virt_api.errors import Cancelled, StateAfter, Timeout, VirtError
-from nova_virt_api.model.instance import PowerOff, PowerState
+from nova_virt_api.model.disk import Blank, Disk
+from nova_virt_api.model.instance import Lifecycle, PowerOff, PowerState
+from nova_virt_api.model.size import Size
 from nova_virt_api.model.spec import InstanceSpec
+from nova_virt_api.model.units import MiB
 from nova_virt_api.model.volume import Volume
 from nova_virt_api.model.volume_connection import IscsiVolume, NbdVolume
 from nova_virt_libvirt import native_call
@@ -99,6 +104,38 @@ def test_a_start_is_given_up(port: int, spawn: Any, driver: Any, run: Any, seen:
     run(driver.detach_volume, guest, volume.id)
     run(driver.power_on, guest)
     assert len(seen.disks(guest)) == 1
+
+
+def test_a_resized_guest_that_may_still_start_keeps_its_layers_until_a_revert(
+    port: int, spawn: Any, driver: Any, run: Any, seen: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def hurry(operation: Operation[Any]) -> None:
+        if operation.stage == Stage.START.value:
+            monkeypatch.setattr(operation, "deadline", time.monotonic() + 4.0)
+
+    made = spawn(power_on=False)
+    guest, before = made.ref, seen.disks(made.ref)
+    ticket = run(driver.prepare_resize, guest, Size())
+    spec = InstanceSpec(
+        uuid=guest.uuid,
+        name=made.name,
+        memory_bytes=MiB(24),
+        disks=[Disk(source=Blank(), size_bytes=MiB(8))],
+        volumes=[nbd(port)],
+        power_on=True,
+    )
+    operation: Operation[Any] = Operation("finish_resize", guest.uuid, timeout=120.0, on_progress=hurry)
+    operation.begin()
+    with pytest.raises(Timeout) as caught:
+        driver.finish_resize(ticket, DriverSide(operation), spec=spec)
+    assert (caught.value.state_after, "revert" in caught.value.hint) == (StateAfter.UNKNOWN, True)
+    layer = Path(seen.disks(guest)[0].find("source").get("file"))
+    assert layer.exists()
+    run(driver.revert_resize, guest)
+    after = driver.instance(guest, fresh=True)
+    assert (after.lifecycle, after.power_state) == (Lifecycle.READY, PowerState.SHUTDOWN)
+    assert not layer.exists()
+    assert len(seen.disks(guest)) == len(before)
 
 
 def test_a_guest_that_cannot_be_made_in_time_is_taken_back(port: int, driver: Any, native: Any) -> None:
