@@ -4,6 +4,7 @@ import itertools
 import os
 import shutil
 import subprocess
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -32,6 +33,7 @@ LISTENS = "0.0.0.0:3260"
 """Other hosts reach it too."""
 
 CONTROL_PORT = str(os.getpid() % 32768)
+PATIENCE = 60.0
 
 
 @pytest.fixture
@@ -154,8 +156,11 @@ def nfs(daemon: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]
         str(directory / "pid"),
     ]
     with closing_process([*enter, "rpcbind", "-f"]), closing_process(server) as serving:
+        end = time.monotonic() + PATIENCE
         while b"mountd" not in asked([*enter, "rpcinfo", "-p", "127.0.0.1"]):
             assert serving.poll() is None, (directory / "log").read_text()
+            assert time.monotonic() < end, "the NFS server is not there: does another rpcbind hold /run/rpcbind.lock?"
+            time.sleep(0.1)
         yield export
 
 
