@@ -166,6 +166,10 @@ def soak(
             worked = False
         except virt.InstanceNotFound:  # it is being made anew just now
             worked = False
+        except (virt.NetworkError, virt.VolumeError) as error:  # it was started since, and has no system that obeys
+            if "does not let go" not in str(error):
+                raise
+            worked = False
         except virt.Cancelled:  # by a removal, which goes first
             if guest.name not in made_anew:
                 raise
