@@ -33,7 +33,7 @@ LISTENS = "0.0.0.0:3260"
 """Other hosts reach it too."""
 
 CONTROL_PORT = str(os.getpid() % 32768)
-PATIENCE = 60.0
+PATIENCE = 120.0
 
 
 @pytest.fixture
