@@ -195,7 +195,4 @@ def tree_of(mark: Mark | None) -> Tree:
 
 def with_tree(mark: Mark, tree: Tree) -> Mark:
     """The mark that tells of these checkpoints instead."""
-    rest = {role: text for role, text in mark.notes.items() if role != ROLE}
-    if tree == Tree():
-        return replace(mark, notes=rest)
-    return replace(mark, notes={**rest, ROLE: tree.encode()})
+    return mark.noting(ROLE, None if tree == Tree() else tree.encode())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -72,8 +72,7 @@ class HostConnectionNote:
 
     def put_into(self, mark: Mark) -> Mark:
         """The mark with this note; without one if the guest has no such volumes."""
-        others = {role: text for role, text in mark.notes.items() if role != ROLE}
-        return replace(mark, notes=MappingProxyType(others | {ROLE: self.encode()} if self.volumes else others))
+        return mark.noting(ROLE, self.encode() if self.volumes else None)
 
 
 def connected_of(said: Mapping[str, Any]) -> Connected:

@@ -275,8 +275,7 @@ class LibvirtLiveMigration(OnDomains, LiveMigration):
             with translated("mark the guest"):
                 mark = read_mark(domain.native) or mark
                 if NOTE in mark.notes:
-                    notes = {role: text for role, text in mark.notes.items() if role != NOTE}
-                    write_mark(domain.native, replace(mark, standing=None, notes=notes))
+                    write_mark(domain.native, replace(mark.noting(NOTE, None), standing=None))
         finally:
             hold.settle(Phase.READY)
 

@@ -1,7 +1,7 @@
 """Our mark in a domain's ``<metadata>``: the guest's record and labels, in a namespace of ours."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
 from uuid import UUID
@@ -54,6 +54,11 @@ class Mark:
         if self.record.phase is Phase.READY and self.standing is not None:
             return self.standing
         return LIFECYCLES[self.record.phase]
+
+    def noting(self, role: str, text: str | None) -> "Mark":
+        """The mark with this note of a role; with None, without one."""
+        others = {known: said for known, said in self.notes.items() if known != role}
+        return replace(self, notes=MappingProxyType(others if text is None else others | {role: text}))
 
     def element(self) -> etree._Element:
         """The mark as it stands in ``<metadata>``."""

@@ -185,11 +185,10 @@ class Departure:
             mark = read_mark(domain) or mark
             if mark.lifecycle not in MOVABLE:
                 raise InvalidState(mark.lifecycle, MOVABLE, hint=HINTS.get(mark.lifecycle, ""))
-            notes = {role: text for role, text in mark.notes.items() if role != NOTE}
-            if standing is Lifecycle.MIGRATING:
-                notes[NOTE] = self._journey.ticket().encode()
-            if (mark.standing, dict(mark.notes)) != (standing, notes):
-                write_mark(domain, replace(mark, standing=standing, notes=notes))
+            ticket = self._journey.ticket().encode() if standing is Lifecycle.MIGRATING else None
+            wanted = replace(mark.noting(NOTE, ticket), standing=standing)
+            if wanted != mark:
+                write_mark(domain, wanted)
 
     def _bring_along(self) -> None:
         """Copy what libvirt does not: first-boot data, and what the console's log has so far."""

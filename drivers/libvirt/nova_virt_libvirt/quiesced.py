@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from types import MappingProxyType
+from dataclasses import dataclass
 from typing import Any, Final
 
-from nova_virt_libvirt.metadata import Mark, read_mark, write_mark
+from nova_virt_libvirt.metadata import read_mark, write_mark
 
 ROLE: Final = "guest"
 """Name of the note in the guest's mark."""
@@ -52,7 +51,7 @@ def remember(native: Any) -> None:
     mark = read_mark(native)
     note = Quiesced(native.ID()).encode()
     if mark is not None and mark.notes.get(ROLE) != note:
-        write_mark(native, noted(mark, note))
+        write_mark(native, mark.noting(ROLE, note))
 
 
 def forget(native: Any) -> None:
@@ -63,10 +62,4 @@ def forget(native: Any) -> None:
     """
     mark = read_mark(native)
     if mark is not None and ROLE in mark.notes:
-        write_mark(native, noted(mark, None))
-
-
-def noted(mark: Mark, note: str | None) -> Mark:
-    """The mark with this note, or without."""
-    others = {role: text for role, text in mark.notes.items() if role != ROLE}
-    return replace(mark, notes=MappingProxyType(others if note is None else others | {ROLE: note}))
+        write_mark(native, mark.noting(ROLE, None))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import libvirt
@@ -188,10 +187,9 @@ class Rebuilding:
         """The guest's mark with this note; None for a guest that is complete."""
         mark = self._domain.mark
         assert mark is not None, "guests are rebuilt only where marks are written"  # noqa: S101 - see capabilities
-        notes = {role: text for role, text in mark.notes.items() if role != ROLE}
         if note is None:
-            return replace(mark, standing=None, notes=MappingProxyType(notes))
-        return replace(mark, standing=Lifecycle.ERROR, notes=MappingProxyType({**notes, ROLE: note.encode()}))
+            return replace(mark.noting(ROLE, None), standing=None)
+        return replace(mark.noting(ROLE, note.encode()), standing=Lifecycle.ERROR)
 
 
 def start_flags(connection: libvirt.virConnect, root: Any) -> int:

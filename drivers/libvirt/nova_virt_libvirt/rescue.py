@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from nova_virt_api.capability import Capability
@@ -203,10 +202,9 @@ class Rescuing:
         """The guest's mark with this note; None for a guest that is not rescued."""
         mark = self._domain.mark
         assert mark is not None, "guests are rescued only where marks are written"  # noqa: S101 - see capabilities
-        notes = {role: text for role, text in mark.notes.items() if role != ROLE}
         if note is None:
-            return replace(mark, standing=None, notes=MappingProxyType(notes))
-        return replace(mark, standing=Lifecycle.RESCUED, notes=MappingProxyType({**notes, ROLE: note.encode()}))
+            return replace(mark.noting(ROLE, None), standing=None)
+        return replace(mark.noting(ROLE, note.encode()), standing=Lifecycle.RESCUED)
 
     def _write(self, note: RescueNote | None) -> None:
         with translated("write the guest's mark"):

@@ -129,11 +129,10 @@ def pending_note(mark: Mark) -> ResizeNote | None:
 
 def with_note(mark: Mark, note: ResizeNote | None) -> Mark:
     """The mark of a guest that waits with this note; with None, or one that has ARRIVED, it waits for nothing."""
-    others = {role: text for role, text in mark.notes.items() if role != ROLE}
     if note is None:
-        return replace(mark, standing=None, notes=others)
+        return replace(mark.noting(ROLE, None), standing=None)
     standing = None if note.stage is ResizeStage.ARRIVED else Lifecycle.RESIZE_PENDING
-    return replace(mark, standing=standing, notes=others | {ROLE: note.encode()})
+    return replace(mark.noting(ROLE, note.encode()), standing=standing)
 
 
 def refuse_made_elsewhere(note: ResizeNote, host: str) -> None:

@@ -8,8 +8,6 @@ had changed it.
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import replace
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 import libvirt
@@ -145,8 +143,7 @@ def note_news(domain: Domain) -> None:
     with translated("note that the guest's devices change"):
         mark = read_mark(domain.native)
         if mark is not None and not has_news(mark):
-            notes = MappingProxyType({**mark.notes, ROLE: NEWS})
-            write_mark(domain.native, replace(mark, notes=notes))
+            write_mark(domain.native, mark.noting(ROLE, NEWS))
 
 
 def is_due(native: libvirt.virDomain) -> bool:
@@ -186,5 +183,4 @@ def tell_news_now(connection: libvirt.virConnect, native: libvirt.virDomain, uui
     with translated("note that the guest knows its devices"):
         mark = read_mark(native)
         if mark is not None and (told or mark.standing is not Lifecycle.RESCUED):
-            notes = MappingProxyType({role: text for role, text in mark.notes.items() if role != ROLE})
-            write_mark(native, replace(mark, notes=notes))
+            write_mark(native, mark.noting(ROLE, None))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -50,8 +50,7 @@ class VifNote:
 
     def put_into(self, mark: Mark) -> Mark:
         """The mark with this note; without one if the guest has no such ports."""
-        others = {role: text for role, text in mark.notes.items() if role != ROLE}
-        return replace(mark, notes=MappingProxyType(others | {ROLE: self.encode()} if self.ports else others))
+        return mark.noting(ROLE, self.encode() if self.ports else None)
 
 
 def remember(native: libvirt.virDomain, mac: str, properties: str) -> None:
