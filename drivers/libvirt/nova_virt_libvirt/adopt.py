@@ -11,10 +11,10 @@ from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.errors import NotSupported, PermissionDenied, VirtError
 from nova_virt_api.model.instance import Lifecycle
 from nova_virt_api.model.record import Phase, Record
-from nova_virt_libvirt.backup_points import Points
+from nova_virt_libvirt.backup.points import Points
+from nova_virt_libvirt.claims.guest_claim import claim_volumes, claimed, refuse_claimed, take_claim
 from nova_virt_libvirt.errors import translated
-from nova_virt_libvirt.guest_claim import claim_volumes, claimed, refuse_claimed, take_claim
-from nova_virt_libvirt.host_connection_note import HostConnectionNote
+from nova_virt_libvirt.host_connections.note import HostConnectionNote
 from nova_virt_libvirt.metadata import Mark, erase_mark, write_mark
 from nova_virt_libvirt.names import ADOPTED
 from nova_virt_libvirt.verbs import OnDomains
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from nova_virt_api.driver.operation import Operation
     from nova_virt_api.model.identity import InstanceRef
     from nova_virt_api.model.instance import Instance
-    from nova_virt_libvirt.backup_sessions import BackupSessions
+    from nova_virt_libvirt.backup.sessions import BackupSessions
     from nova_virt_libvirt.domain import Domain
     from nova_virt_libvirt.site import Site
 

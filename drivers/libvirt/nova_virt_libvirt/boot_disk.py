@@ -11,7 +11,7 @@ from nova_virt_api.model.image import ImageFormat
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.foreign import is_base, is_own, paths_of_others, volume_at, volume_of
 from nova_virt_libvirt.names import guest_of
-from nova_virt_libvirt.storage import OVERLAY_KINDS, Backing, Pool, Volume
+from nova_virt_libvirt.storage.pools import OVERLAY_KINDS, Backing, Pool, Volume
 
 if TYPE_CHECKING:
     import libvirt

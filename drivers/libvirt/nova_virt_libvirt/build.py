@@ -15,32 +15,32 @@ from nova_virt_api.model.labels import Labels
 from nova_virt_api.model.leftover import Leftover
 from nova_virt_api.model.record import Phase
 from nova_virt_api.toolkit.seed import nocloud_seed
-from nova_virt_libvirt.base_images import BaseImages
-from nova_virt_libvirt.connected_volumes import ConnectedVolumes, keep_secrets, not_yet, noted
+from nova_virt_libvirt.claims.records import Records
 from nova_virt_libvirt.devices.disk import DiskFile
 from nova_virt_libvirt.devices.volume_disk import VolumeDisk
-from nova_virt_libvirt.domain_xml import Parts, domain_xml, machine_type
 from nova_virt_libvirt.errors import translated
-from nova_virt_libvirt.firmware import stateless_code
 from nova_virt_libvirt.foreign import looks_like
-from nova_virt_libvirt.host_connection_note import HostConnectionNote
-from nova_virt_libvirt.host_cpus import chosen
-from nova_virt_libvirt.maintenance import Maintenance
+from nova_virt_libvirt.host.cpus import chosen
+from nova_virt_libvirt.host.maintenance import Maintenance
+from nova_virt_libvirt.host_connections.connected import ConnectedVolumes, keep_secrets, not_yet, noted
+from nova_virt_libvirt.host_connections.note import HostConnectionNote
+from nova_virt_libvirt.images.base import BaseImages
+from nova_virt_libvirt.images.native import fetched
+from nova_virt_libvirt.machine.domain_xml import Parts, domain_xml, machine_type
+from nova_virt_libvirt.machine.firmware import stateless_code
+from nova_virt_libvirt.machine.refused_hardware import refuse_hardware
+from nova_virt_libvirt.machine.told_devices import defined, tell
 from nova_virt_libvirt.metadata import Mark, erase_mark, read_mark, write_mark
 from nova_virt_libvirt.names import console_log_name, disk_name, seed_name
 from nova_virt_libvirt.native_call import in_time
-from nova_virt_libvirt.native_image import fetched
-from nova_virt_libvirt.opaque_volume import hosted
-from nova_virt_libvirt.ports import Ports, ports_of
-from nova_virt_libvirt.records import Records
-from nova_virt_libvirt.refused_hardware import refuse_hardware
-from nova_virt_libvirt.stored_volume_use import refuse_going
+from nova_virt_libvirt.network.ports import Ports, ports_of
+from nova_virt_libvirt.network.vif import Owner
+from nova_virt_libvirt.stored_volumes.use import refuse_going
 from nova_virt_libvirt.taken import kept_disk, refuse_taken_name
-from nova_virt_libvirt.told_devices import defined, tell
-from nova_virt_libvirt.vif import Owner
-from nova_virt_libvirt.volume_errors import volume_errors
-from nova_virt_libvirt.volume_secrets import define_secrets
-from nova_virt_libvirt.volume_source import described
+from nova_virt_libvirt.volumes.errors import volume_errors
+from nova_virt_libvirt.volumes.opaque import hosted
+from nova_virt_libvirt.volumes.secrets import define_secrets
+from nova_virt_libvirt.volumes.source import described
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -54,10 +54,10 @@ if TYPE_CHECKING:
     from nova_virt_api.model.record import Record
     from nova_virt_api.model.spec import InstanceSpec
     from nova_virt_api.model.volume import Volume as StorageVolume
-    from nova_virt_libvirt.hold import Hold
+    from nova_virt_libvirt.claims.hold import Hold
     from nova_virt_libvirt.places import Places
     from nova_virt_libvirt.site import Site
-    from nova_virt_libvirt.storage import Backing, Pool, Volume
+    from nova_virt_libvirt.storage.pools import Backing, Pool, Volume
 
 GRANULE: Final = 1024
 """Disks are whole kibibytes: libvirt hands their size to qemu-img so."""

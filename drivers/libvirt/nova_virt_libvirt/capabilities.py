@@ -6,9 +6,9 @@ from typing import Final
 from nova_virt_api.capability import Capability, Feature
 from nova_virt_api.driver.endpoint import Manage
 from nova_virt_api.model.capabilities import AVAILABLE, Availability, unavailable
-from nova_virt_libvirt.emulator import Emulator
 from nova_virt_libvirt.events import SWEEP
 from nova_virt_libvirt.hardware_features import hardware_answers
+from nova_virt_libvirt.host.emulator import Emulator
 
 EVENT_LATENCY: Final = SWEEP
 """Seconds; libvirt tells of most changes at once, and of addresses never."""

@@ -10,7 +10,7 @@ import libvirt
 
 from nova_virt_api.errors import Unavailable
 from nova_virt_libvirt import event_loop
-from nova_virt_libvirt.unreachable import is_local, unreachable, without_password
+from nova_virt_libvirt.host.unreachable import is_local, unreachable, without_password
 
 WAKING: Final = (1, 10**6)
 """Seconds of silence before a libvirtd on this machine is asked for a sign, and how many may fail to come.

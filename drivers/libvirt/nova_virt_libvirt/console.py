@@ -17,7 +17,7 @@ from nova_virt_api.model.instance import Lifecycle, PowerState
 from nova_virt_api.model.secret import Secret
 from nova_virt_libvirt.definition import PARSER
 from nova_virt_libvirt.errors import translated
-from nova_virt_libvirt.host import Host
+from nova_virt_libvirt.host.host import Host
 from nova_virt_libvirt.verbs import OnDomains
 
 TICKET_BYTES: Final = 6

@@ -6,9 +6,9 @@ from uuid import UUID
 
 from lxml import etree
 
+from nova_virt_libvirt.machine.plugged_memory import idle_bytes
 from nova_virt_libvirt.metadata import INSTANCE, Mark, parse_mark
-from nova_virt_libvirt.plugged_memory import idle_bytes
-from nova_virt_libvirt.user_network import USER_MODE
+from nova_virt_libvirt.network.user_network import USER_MODE
 
 UNITS: Final = {"b": 1, "bytes": 1, "KB": 1000, "k": 1024, "KiB": 1024, "MB": 1000**2, "M": 1024**2, "MiB": 1024**2}
 UNITS_ABOVE: Final = {"GB": 1000**3, "G": 1024**3, "GiB": 1024**3, "TB": 1000**4, "T": 1024**4, "TiB": 1024**4}

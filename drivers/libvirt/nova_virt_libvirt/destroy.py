@@ -10,22 +10,22 @@ from nova_virt_api.driver.operation import CancelMode, Stage
 from nova_virt_api.errors import PermissionDenied, VirtError
 from nova_virt_api.model.instance import DiskPolicy
 from nova_virt_api.model.record import Phase, Record
+from nova_virt_libvirt.claims.records import Records
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.foreign import remove_adopted_disks, remove_foreign
-from nova_virt_libvirt.migration_ticket import refuse_departed
+from nova_virt_libvirt.migration.ticket import refuse_departed
 from nova_virt_libvirt.names import claim_key, is_claim
 from nova_virt_libvirt.places import Places
-from nova_virt_libvirt.records import Records
 from nova_virt_libvirt.remains import find_domain, mark_of, remove_guest, volumes_of
-from nova_virt_libvirt.stored_volume_removal import remove_unfinished
+from nova_virt_libvirt.stored_volumes.removal import remove_unfinished
 
 if TYPE_CHECKING:
     import libvirt
 
     from nova_virt_api.driver.operation import Operation
     from nova_virt_api.model.identity import InstanceRef
-    from nova_virt_libvirt.claim import Chain
-    from nova_virt_libvirt.hold import Hold
+    from nova_virt_libvirt.claims.claim import Chain
+    from nova_virt_libvirt.claims.hold import Hold
     from nova_virt_libvirt.metadata import Mark
     from nova_virt_libvirt.site import Site
 

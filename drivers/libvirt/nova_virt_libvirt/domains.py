@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from nova_virt_api.driver.endpoint import Endpoint
     from nova_virt_api.model.identity import InstanceRef
     from nova_virt_api.model.nic import Address
-    from nova_virt_libvirt.addresses import Addresses
     from nova_virt_libvirt.connection import Connection
     from nova_virt_libvirt.definition import Definition
+    from nova_virt_libvirt.network.addresses import Addresses
     from nova_virt_libvirt.pulse import Pulse
 
 STATE: Final = "state.state"

@@ -12,15 +12,15 @@ from nova_virt_api.images.cache import ImageCache
 from nova_virt_api.model.capabilities import Capabilities
 from nova_virt_api.model.image import LocalFile
 from nova_virt_api.model.instance import DiskPolicy
-from nova_virt_libvirt import acceleration, capabilities, doctor, landscape
-from nova_virt_libvirt.addresses import Addresses
+from nova_virt_libvirt import capabilities
 from nova_virt_libvirt.adopt import LibvirtAdopt
-from nova_virt_libvirt.backup import LibvirtBackup
-from nova_virt_libvirt.backup_sessions import BackupSessions
-from nova_virt_libvirt.backup_socket import BackupSockets
-from nova_virt_libvirt.bridges import Bridges
-from nova_virt_libvirt.checkpoint import LibvirtCheckpoint
-from nova_virt_libvirt.clone import LibvirtClone
+from nova_virt_libvirt.agent.guest_agent import GuestAgent
+from nova_virt_libvirt.agent.role import LibvirtGuest
+from nova_virt_libvirt.backup.role import LibvirtBackup
+from nova_virt_libvirt.backup.sessions import BackupSessions
+from nova_virt_libvirt.backup.socket import BackupSockets
+from nova_virt_libvirt.checkpoint.role import LibvirtCheckpoint
+from nova_virt_libvirt.clone.role import LibvirtClone
 from nova_virt_libvirt.connection import Connection
 from nova_virt_libvirt.console import LibvirtConsole
 from nova_virt_libvirt.console_log import LibvirtConsoleLog
@@ -31,36 +31,37 @@ from nova_virt_libvirt.domains import Domains
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.events import Events
 from nova_virt_libvirt.extras import LibvirtMachine
-from nova_virt_libvirt.guest import LibvirtGuest
-from nova_virt_libvirt.guest_agent import GuestAgent
-from nova_virt_libvirt.host import Host, dotted
-from nova_virt_libvirt.host_control import LibvirtHostControl
-from nova_virt_libvirt.host_cpus import HostCpus
-from nova_virt_libvirt.image_cache import LibvirtImageCache
-from nova_virt_libvirt.initiator import Initiator
-from nova_virt_libvirt.interfaces import LibvirtInterfaces
+from nova_virt_libvirt.host import acceleration, doctor, landscape
+from nova_virt_libvirt.host.control import LibvirtHostControl
+from nova_virt_libvirt.host.cpus import HostCpus
+from nova_virt_libvirt.host.host import Host, dotted
+from nova_virt_libvirt.host.node_devices import LibvirtDevices
+from nova_virt_libvirt.host_connections.initiator import Initiator
+from nova_virt_libvirt.images.cache import LibvirtImageCache
 from nova_virt_libvirt.leftovers import Leftovers
-from nova_virt_libvirt.live_migration import LibvirtLiveMigration
 from nova_virt_libvirt.metrics import LibvirtMetrics
-from nova_virt_libvirt.node_devices import LibvirtDevices
+from nova_virt_libvirt.migration.role import LibvirtLiveMigration
+from nova_virt_libvirt.network.addresses import Addresses
+from nova_virt_libvirt.network.bridges import Bridges
+from nova_virt_libvirt.network.interfaces import LibvirtInterfaces
+from nova_virt_libvirt.network.vif import Vifs
 from nova_virt_libvirt.options import OPTIONS
 from nova_virt_libvirt.pause import LibvirtPause
 from nova_virt_libvirt.power import LibvirtPower
 from nova_virt_libvirt.pulse import Pulse
-from nova_virt_libvirt.rebuild import LibvirtRebuild
-from nova_virt_libvirt.rescue import LibvirtRescue
-from nova_virt_libvirt.resize import LibvirtResize
-from nova_virt_libvirt.share_directories import ShareDirectories
-from nova_virt_libvirt.shares import LibvirtShares
+from nova_virt_libvirt.rebuild.role import LibvirtRebuild
+from nova_virt_libvirt.rescue.role import LibvirtRescue
+from nova_virt_libvirt.resize.role import LibvirtResize
+from nova_virt_libvirt.shares.directories import ShareDirectories
+from nova_virt_libvirt.shares.role import LibvirtShares
 from nova_virt_libvirt.site import Site
-from nova_virt_libvirt.snapshot import LibvirtSnapshot
+from nova_virt_libvirt.snapshot.role import LibvirtSnapshot
 from nova_virt_libvirt.spawn import Spawner
-from nova_virt_libvirt.storage_volumes import LibvirtStorageVolumes
+from nova_virt_libvirt.stored_volumes.role import LibvirtStorageVolumes
 from nova_virt_libvirt.suspend import LibvirtSuspend
 from nova_virt_libvirt.update import LibvirtUpdate
 from nova_virt_libvirt.version import __version__
-from nova_virt_libvirt.vif import Vifs
-from nova_virt_libvirt.volumes import LibvirtVolumes
+from nova_virt_libvirt.volumes.role import LibvirtVolumes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

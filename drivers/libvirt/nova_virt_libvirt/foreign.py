@@ -11,8 +11,8 @@ from nova_virt_libvirt.devices.volume_disk import is_volume
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.names import ADOPTED, console_log_name, guest_of, is_disk
 from nova_virt_libvirt.remains import find_rotated_logs, mark_of, remove_domain, stop
-from nova_virt_libvirt.storage import Pool
-from nova_virt_libvirt.volume_secrets import remove_secrets
+from nova_virt_libvirt.storage.pools import Pool
+from nova_virt_libvirt.volumes.secrets import remove_secrets
 
 
 def remove_foreign(connection: libvirt.virConnect, domain: libvirt.virDomain, *, keep_disks: bool) -> None:

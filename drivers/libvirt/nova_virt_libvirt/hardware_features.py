@@ -5,7 +5,7 @@ from typing import Final
 
 from nova_virt_api.capability import Capability, Feature
 from nova_virt_api.model.capabilities import AVAILABLE, Availability, unavailable
-from nova_virt_libvirt.emulator import Emulator
+from nova_virt_libvirt.host.emulator import Emulator
 
 ALWAYS: Final = (
     Feature.DISK_LIMITS,

@@ -10,23 +10,23 @@ from nova_virt_api.errors import VirtError
 from nova_virt_api.model.instance import Lifecycle
 from nova_virt_api.model.leftover import Leftover
 from nova_virt_api.model.record import Phase
-from nova_virt_libvirt.connected_volumes import volumes_of_mark
+from nova_virt_libvirt.claims.records import Records
 from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.host_connections.connected import volumes_of_mark
 from nova_virt_libvirt.names import claim_key, guest_of, is_claim
+from nova_virt_libvirt.network.vif_note import VifNote
 from nova_virt_libvirt.places import Places
-from nova_virt_libvirt.records import Records
 from nova_virt_libvirt.remains import find_domain, mark_of
-from nova_virt_libvirt.stored_volume_removal import volume_leftovers
-from nova_virt_libvirt.vif_note import VifNote
-from nova_virt_libvirt.volume_secrets import secrets_of
+from nova_virt_libvirt.stored_volumes.removal import volume_leftovers
+from nova_virt_libvirt.volumes.secrets import secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from nova_virt_api.model.instance import Instance
-    from nova_virt_libvirt.claim import Chain
+    from nova_virt_libvirt.claims.claim import Chain
     from nova_virt_libvirt.site import Site
-    from nova_virt_libvirt.storage import Pool
+    from nova_virt_libvirt.storage.pools import Pool
 
 UNFINISHED: Final = frozenset({Lifecycle.BUILDING, Lifecycle.DELETING})
 OLD: Final = 60.0

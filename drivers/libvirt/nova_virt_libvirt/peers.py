@@ -12,7 +12,7 @@ from lxml import etree
 from nova_virt_api.errors import ConfigError, ConnectionLost, MigrationError, Unavailable, VirtError
 from nova_virt_libvirt.connection import Connection
 from nova_virt_libvirt.errors import translated
-from nova_virt_libvirt.unreachable import without_password
+from nova_virt_libvirt.host.unreachable import without_password
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

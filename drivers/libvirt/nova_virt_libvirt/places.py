@@ -10,11 +10,11 @@ from nova_virt_api.errors import ConfigError, InvalidSpec, Unavailable
 from nova_virt_api.model.nic import Nic
 from nova_virt_api.model.nic_binding import OpaquePort
 from nova_virt_api.model.spec import require_one
-from nova_virt_libvirt.bridges import NO_BRIDGES, Bridges, require_bridge
 from nova_virt_libvirt.errors import translated
-from nova_virt_libvirt.storage import OVERLAY_KINDS, Pool, inactive
-from nova_virt_libvirt.user_network import USER_MODE, is_own_daemon
-from nova_virt_libvirt.wire import Wire, WireKind
+from nova_virt_libvirt.network.bridges import NO_BRIDGES, Bridges, require_bridge
+from nova_virt_libvirt.network.user_network import USER_MODE, is_own_daemon
+from nova_virt_libvirt.network.wire import Wire, WireKind
+from nova_virt_libvirt.storage.pools import OVERLAY_KINDS, Pool, inactive
 
 T = TypeVar("T")
 

@@ -14,20 +14,20 @@ from nova_virt_api.driver.operation import CancelMode, Operation, Stage
 from nova_virt_api.errors import Cancelled, NotSupported, StateAfter, Timeout
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import Lifecycle, PowerOff, PowerState
-from nova_virt_libvirt.connected_volumes import ConnectedVolumes
+from nova_virt_libvirt.claims.guest_claim import claimed
 from nova_virt_libvirt.domain import Domain
 from nova_virt_libvirt.errors import translated
-from nova_virt_libvirt.guest_claim import claimed
-from nova_virt_libvirt.host_connection_note import HostConnectionNote
+from nova_virt_libvirt.host_connections.connected import ConnectedVolumes
+from nova_virt_libvirt.host_connections.note import HostConnectionNote
+from nova_virt_libvirt.machine.told_devices import tell_news
 from nova_virt_libvirt.metadata import read_mark
 from nova_virt_libvirt.native_call import in_time
-from nova_virt_libvirt.resize_note import refuse_start_of_prepared
+from nova_virt_libvirt.network.vif import Owner, Vifs
+from nova_virt_libvirt.network.vif_note import VifNote
+from nova_virt_libvirt.resize.note import refuse_start_of_prepared
 from nova_virt_libvirt.site import Site
-from nova_virt_libvirt.told_devices import tell_news
 from nova_virt_libvirt.verbs import OnDomains
-from nova_virt_libvirt.vif import Owner, Vifs
-from nova_virt_libvirt.vif_note import VifNote
-from nova_virt_libvirt.volume_errors import volume_errors
+from nova_virt_libvirt.volumes.errors import volume_errors
 
 ASK_AGAIN_SECONDS: Final = 10.0
 """A guest that is still booting, or has its screen locked, may miss the first press of its power button."""

@@ -9,19 +9,19 @@ import libvirt
 from nova_virt_api.errors import Ambiguous, StateAfter, StorageError, VirtError, VolumeError
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.leftover import Leftover
-from nova_virt_libvirt.connected_volumes import ConnectedVolumes
+from nova_virt_libvirt.checkpoint.joining_machine import end_joining_machine
+from nova_virt_libvirt.claims.hold import Hold
 from nova_virt_libvirt.errors import translated
-from nova_virt_libvirt.hold import Hold
-from nova_virt_libvirt.host_connection_note import HostConnectionNote
-from nova_virt_libvirt.initiator import Initiator
-from nova_virt_libvirt.joining_machine import end_joining_machine
+from nova_virt_libvirt.host_connections.connected import ConnectedVolumes
+from nova_virt_libvirt.host_connections.initiator import Initiator
+from nova_virt_libvirt.host_connections.note import HostConnectionNote
 from nova_virt_libvirt.metadata import Mark, read_mark
 from nova_virt_libvirt.names import console_log_name, guest_of, is_disk
+from nova_virt_libvirt.network.vif import Owner, Vifs
+from nova_virt_libvirt.network.vif_note import VifNote
 from nova_virt_libvirt.places import Places
-from nova_virt_libvirt.storage import Pool, VolumeExists
-from nova_virt_libvirt.vif import Owner, Vifs
-from nova_virt_libvirt.vif_note import VifNote
-from nova_virt_libvirt.volume_secrets import remove_secrets
+from nova_virt_libvirt.storage.pools import Pool, VolumeExists
+from nova_virt_libvirt.volumes.secrets import remove_secrets
 
 WITH_TPM: Final[int] = getattr(libvirt, "VIR_DOMAIN_UNDEFINE_TPM", 0)  # libvirt 8.9
 WITH_CHECKPOINTS: Final[int] = libvirt.VIR_DOMAIN_UNDEFINE_CHECKPOINTS_METADATA  # of QEMU, libvirt 5.6

@@ -9,11 +9,11 @@ from nova_virt_api.driver.endpoint import Manage
 from nova_virt_api.images.cache import ImageCache
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import Instance
-from nova_virt_libvirt.bridges import Bridges
-from nova_virt_libvirt.emulator import Emulator
-from nova_virt_libvirt.host_cpus import HostCpus
-from nova_virt_libvirt.initiator import Initiator
-from nova_virt_libvirt.vif import Vifs
+from nova_virt_libvirt.host.cpus import HostCpus
+from nova_virt_libvirt.host.emulator import Emulator
+from nova_virt_libvirt.host_connections.initiator import Initiator
+from nova_virt_libvirt.network.bridges import Bridges
+from nova_virt_libvirt.network.vif import Vifs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

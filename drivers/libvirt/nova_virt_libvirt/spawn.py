@@ -12,10 +12,10 @@ from nova_virt_api.errors import Busy, InstanceExists, StateAfter, VirtError
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.record import Phase, Record, fingerprint
 from nova_virt_libvirt.build import Build
+from nova_virt_libvirt.claims.records import Records
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.names import claim_key
 from nova_virt_libvirt.places import Places
-from nova_virt_libvirt.records import Records
 from nova_virt_libvirt.remains import find_domain, mark_of, remove_guest
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from nova_virt_api.model.instance import Instance
     from nova_virt_api.model.leftover import Leftover
     from nova_virt_api.model.spec import InstanceSpec
-    from nova_virt_libvirt.claim import Chain, Claim
-    from nova_virt_libvirt.hold import Hold
+    from nova_virt_libvirt.claims.claim import Chain, Claim
+    from nova_virt_libvirt.claims.hold import Hold
     from nova_virt_libvirt.site import Site
 
 

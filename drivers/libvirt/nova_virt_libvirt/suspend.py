@@ -13,7 +13,7 @@ from nova_virt_api.model.instance import PowerState
 from nova_virt_libvirt.domain import Domain
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.power import connect_claimed, plug_again
-from nova_virt_libvirt.share_ties import refuse_shares
+from nova_virt_libvirt.shares.ties import refuse_shares
 from nova_virt_libvirt.site import Site
 from nova_virt_libvirt.verbs import OnDomains
 

@@ -9,7 +9,7 @@ import libvirt
 from nova_virt_api.errors import InstanceExists, StorageError
 
 if TYPE_CHECKING:
-    from nova_virt_libvirt.storage import Pool
+    from nova_virt_libvirt.storage.pools import Pool
 
 
 def refuse_taken_name(connection: libvirt.virConnect, name: str) -> None:

@@ -12,9 +12,9 @@ from nova_virt_api.capability import Feature
 from nova_virt_api.driver.driver import Driver
 from nova_virt_api.errors import InstanceExists, NotSupported
 from nova_virt_api.model.instance import PowerState
+from nova_virt_libvirt.claims.guest_claim import claimed
 from nova_virt_libvirt.definition import PARSER
 from nova_virt_libvirt.errors import translated
-from nova_virt_libvirt.guest_claim import claimed
 from nova_virt_libvirt.metadata import read_mark, write_mark
 from nova_virt_libvirt.verbs import OnDomains
 

@@ -9,7 +9,7 @@ from lxml.builder import E
 from nova_virt_api.model.nic import Nic, NicModel
 from nova_virt_libvirt.devices.limits import nic_limit_elements
 from nova_virt_libvirt.devices.tag import NIC, tagged
-from nova_virt_libvirt.wire import TYPES, Wire, wiring
+from nova_virt_libvirt.network.wire import TYPES, Wire, wiring
 
 
 def nic_element(nic: Nic, wire: Wire, uuid: UUID, index: int) -> etree._Element:

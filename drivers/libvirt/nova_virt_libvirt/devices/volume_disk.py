@@ -20,8 +20,8 @@ from nova_virt_api.model.disk import DiskBus
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.volume import AttachedVolume
 from nova_virt_api.model.volume_connection import FileVolume, NfsVolume
-from nova_virt_libvirt.device_addresses import address_of
 from nova_virt_libvirt.devices.tag import escaped, unescaped
+from nova_virt_libvirt.machine.device_addresses import address_of
 
 if TYPE_CHECKING:
     from lxml import etree

@@ -7,7 +7,7 @@ from typing import Any
 from lxml import etree
 
 from nova_virt_conformance.outcome import NotVerified
-from nova_virt_libvirt.backup_xml import guest_disks
+from nova_virt_libvirt.backup.xml import guest_disks
 
 
 def fill(native: Any, domain: Any, offset: int, length: int, byte: int) -> None:

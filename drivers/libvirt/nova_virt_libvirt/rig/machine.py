@@ -10,7 +10,7 @@ from nova_virt_api.model.screen import Graphics, Screen, VideoModel
 from nova_virt_api.model.tpm import Tpm, TpmModel, TpmVersion
 from nova_virt_api.model.watchdog import Watchdog, WatchdogAction
 from nova_virt_conformance.hardware import Machine
-from nova_virt_libvirt.host_cells import cpu_set
+from nova_virt_libvirt.host.cells import cpu_set
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

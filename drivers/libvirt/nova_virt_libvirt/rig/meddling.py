@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from nova_virt_api.model.record import Phase, Record
+from nova_virt_libvirt.claims.records import Records
 from nova_virt_libvirt.metadata import Mark, erase_mark, read_mark, write_mark
 from nova_virt_libvirt.names import claim_key
-from nova_virt_libvirt.records import Records
-from nova_virt_libvirt.storage import Pool
+from nova_virt_libvirt.storage.pools import Pool
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

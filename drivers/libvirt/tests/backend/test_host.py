@@ -18,8 +18,8 @@ from nova_virt_api.errors import ConfigError, InvalidSpec, Unavailable
 from nova_virt_api.model.device import DeviceKind
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.place import PoolFeature
-from nova_virt_libvirt import acceleration
 from nova_virt_libvirt.driver import LibvirtDriver
+from nova_virt_libvirt.host import acceleration
 
 MAC = "52:54:00:12:34:56"
 MakeDriver = Callable[..., LibvirtDriver]

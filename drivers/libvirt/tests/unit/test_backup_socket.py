@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from nova_virt_api.errors import PermissionDenied, StorageError, Unavailable
-from nova_virt_libvirt.backup_socket import BackupSockets
+from nova_virt_libvirt.backup.socket import BackupSockets
 
 
 @pytest.fixture

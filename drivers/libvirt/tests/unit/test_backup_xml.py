@@ -7,9 +7,9 @@ from nova_virt_api.errors import BackupChainBroken
 from nova_virt_api.model.backup import BackupPoint, ExtentKind
 from nova_virt_api.model.identity import stable_uuid
 from nova_virt_api.toolkit.nbd import Stretch
-from nova_virt_libvirt.backup_points import name_of, new_name, point_of
-from nova_virt_libvirt.backup_sessions import joined
-from nova_virt_libvirt.backup_xml import HeldDisk, all_targets, backup_xml, checkpoint_xml, noting_targets, socket_of
+from nova_virt_libvirt.backup.points import name_of, new_name, point_of
+from nova_virt_libvirt.backup.sessions import joined
+from nova_virt_libvirt.backup.xml import HeldDisk, all_targets, backup_xml, checkpoint_xml, noting_targets, socket_of
 
 DISKS = [
     HeldDisk(target="vda", scratch="/p/a&b", since="nova-virt-1", keeps_account=True),

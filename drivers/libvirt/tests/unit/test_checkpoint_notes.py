@@ -10,11 +10,11 @@ from nova_virt_api.errors import InvalidSpec, MigrationError, StorageError
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.record import Phase, Record
-from nova_virt_libvirt.checkpoint_layers import put_disks
-from nova_virt_libvirt.checkpoint_notes import Joining, Point, Tree, tree_of, with_tree
+from nova_virt_libvirt.checkpoint.layers import put_disks
+from nova_virt_libvirt.checkpoint.notes import Joining, Point, Tree, tree_of, with_tree
 from nova_virt_libvirt.metadata import Mark, parse_mark
 from nova_virt_libvirt.names import guest_of, is_disk, is_of_point, part_of, point_volume_name
-from nova_virt_libvirt.resize_parts import refuse_tied_by_notes
+from nova_virt_libvirt.resize.parts import refuse_tied_by_notes
 
 GUEST = UUID("11111111-2222-3333-4444-555555555555")
 MARK = Mark(Record(uuid=GUEST, owner="me", fingerprint="0" * 64, phase=Phase.READY, native_id=str(GUEST)))

@@ -7,7 +7,7 @@ from unittest.mock import Mock
 import pytest
 
 from nova_virt_api.model.record import Phase, Record
-from nova_virt_libvirt.claim import SIZE, Chain, Claim, Link
+from nova_virt_libvirt.claims.claim import SIZE, Chain, Claim, Link
 
 RECORD = Record(uuid=uuid.UUID(int=1), owner="o", fingerprint="f", phase=Phase.BUILDING, holder="h", lease_until=1.5)
 

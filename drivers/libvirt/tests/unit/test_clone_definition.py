@@ -7,9 +7,9 @@ import pytest
 from lxml import etree
 
 from nova_virt_api.errors import NotSupported
-from nova_virt_libvirt.clone_build import own_elements
-from nova_virt_libvirt.clone_cpus import dedicated_pins
-from nova_virt_libvirt.clone_definition import separate_devices, set_identity
+from nova_virt_libvirt.clone.build import own_elements
+from nova_virt_libvirt.clone.cpus import dedicated_pins
+from nova_virt_libvirt.clone.definition import separate_devices, set_identity
 
 ORIGINAL = UUID("11111111-1111-4111-8111-111111111111")
 COPY = UUID("22222222-2222-4222-8222-222222222222")

@@ -14,13 +14,13 @@ from lxml.builder import E
 
 from nova_virt_api.model.device_tag import LONGEST_TAG, DeviceAddress, DeviceBus
 from nova_virt_api.model.record import Phase, Record
-from nova_virt_libvirt import told_devices
-from nova_virt_libvirt.device_addresses import address_of
 from nova_virt_libvirt.devices.tag import DISK, NIC, tag_of, tagged
 from nova_virt_libvirt.devices.volume_disk import Label, is_volume, label_of
+from nova_virt_libvirt.machine import told_devices
+from nova_virt_libvirt.machine.device_addresses import address_of
+from nova_virt_libvirt.machine.told_devices import NEWS, ROLE, tagged_devices, tell_news
 from nova_virt_libvirt.metadata import Mark
-from nova_virt_libvirt.resize_definition import replace_interfaces, set_interfaces
-from nova_virt_libvirt.told_devices import NEWS, ROLE, tagged_devices, tell_news
+from nova_virt_libvirt.resize.definition import replace_interfaces, set_interfaces
 
 TAGS = st.text(st.characters(codec="utf-8", exclude_characters="/,"), min_size=1, max_size=LONGEST_TAG)
 

@@ -14,8 +14,8 @@ from nova_virt_api.model.spec import Firmware, InstanceSpec
 from nova_virt_api.model.units import MiB
 from nova_virt_libvirt.devices.disk import DiskFile, letters
 from nova_virt_libvirt.devices.nic import stable_mac
-from nova_virt_libvirt.domain_xml import Parts, domain_xml
-from nova_virt_libvirt.wire import Wire
+from nova_virt_libvirt.machine.domain_xml import Parts, domain_xml
+from nova_virt_libvirt.network.wire import Wire
 
 
 def defined(*buses: DiskBus, virt_type: str = "qemu", seed: str | None = None, **fields: Any) -> Any:

@@ -8,7 +8,7 @@ import pytest
 
 from nova_virt_api import errors
 from nova_virt_libvirt.errors import message_of, translate, translated
-from nova_virt_libvirt.unreachable import unreachable, without_password
+from nova_virt_libvirt.host.unreachable import unreachable, without_password
 
 QEMU, RPC, REMOTE, STORAGE = (
     libvirt.VIR_FROM_QEMU,

@@ -7,9 +7,9 @@ import pytest
 
 from nova_virt_api.errors import BackendError, Busy, GuestAgentUnavailable, VirtError
 from nova_virt_api.model.guest_info import GuestFilesystem, GuestInfo, GuestInterface, GuestOs, GuestUser
-from nova_virt_libvirt.guest_agent import agent_error
-from nova_virt_libvirt.guest_info import guest_info
-from nova_virt_libvirt.quiesced import Quiesced
+from nova_virt_libvirt.agent.guest_agent import agent_error
+from nova_virt_libvirt.agent.info import guest_info
+from nova_virt_libvirt.agent.quiesced import Quiesced
 
 
 def test_nothing_told_is_nothing_known() -> None:

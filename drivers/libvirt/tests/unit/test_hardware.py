@@ -23,17 +23,17 @@ from nova_virt_api.model.tpm import Tpm, TpmVersion
 from nova_virt_api.model.units import GiB, MiB
 from nova_virt_api.model.volume import Volume
 from nova_virt_api.model.volume_connection import FileVolume
-from nova_virt_libvirt.cpu_traits import OLD_NAMES, TRAITS, cpu_traits
 from nova_virt_libvirt.devices.disk import DiskFile
-from nova_virt_libvirt.domain_xml import Parts, domain_xml
-from nova_virt_libvirt.emulator import Emulator
 from nova_virt_libvirt.extras import LibvirtMachine
 from nova_virt_libvirt.hardware_features import hardware_answers
-from nova_virt_libvirt.host_cells import as_text, cells_of, cpu_set, divided, with_free_pages
-from nova_virt_libvirt.host_cpus import HostCpus, floating, pick
-from nova_virt_libvirt.refused_hardware import refuse_hardware
-from nova_virt_libvirt.traits import traits_of
-from nova_virt_libvirt.wire import Wire
+from nova_virt_libvirt.host.cells import as_text, cells_of, cpu_set, divided, with_free_pages
+from nova_virt_libvirt.host.cpu_traits import OLD_NAMES, TRAITS, cpu_traits
+from nova_virt_libvirt.host.cpus import HostCpus, floating, pick
+from nova_virt_libvirt.host.emulator import Emulator
+from nova_virt_libvirt.host.traits import traits_of
+from nova_virt_libvirt.machine.domain_xml import Parts, domain_xml
+from nova_virt_libvirt.machine.refused_hardware import refuse_hardware
+from nova_virt_libvirt.network.wire import Wire
 
 HUGE = HostPages(size_bytes=MiB(2), total=512, free=512)
 CELLS = (

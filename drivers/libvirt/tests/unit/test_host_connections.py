@@ -18,14 +18,14 @@ from nova_virt_api.model.record import Phase, Record
 from nova_virt_api.model.secret import Secret
 from nova_virt_api.model.volume import Volume
 from nova_virt_api.model.volume_connection import OpaqueVolume
-from nova_virt_libvirt import initiator
 from nova_virt_libvirt.capabilities import host_connection_answer
-from nova_virt_libvirt.host_connection_note import Connected, HostConnectionNote
-from nova_virt_libvirt.initiator import Initiator, failing
+from nova_virt_libvirt.host_connections import initiator
+from nova_virt_libvirt.host_connections.initiator import Initiator, failing
+from nova_virt_libvirt.host_connections.note import Connected, HostConnectionNote
 from nova_virt_libvirt.metadata import Mark
-from nova_virt_libvirt.opaque_volume import hosted
 from nova_virt_libvirt.remains import remove_guest
-from nova_virt_libvirt.volume_connector import connector
+from nova_virt_libvirt.volumes.connector import connector
+from nova_virt_libvirt.volumes.opaque import hosted
 
 LOCAL = Initiator(uri="qemu:///system", root_helper=None, multipath=False)
 WAY = HostConnection(protocol="local", properties="{}")

@@ -18,14 +18,14 @@ from nova_virt_api.model.record import Phase, Record
 from nova_virt_api.model.ticket import Move, Ticket
 from nova_virt_api.model.units import GiB
 from nova_virt_libvirt.devices.volume_disk import Label
-from nova_virt_libvirt.host_connection_note import Connected, HostConnectionNote
+from nova_virt_libvirt.host_connections.note import Connected, HostConnectionNote
 from nova_virt_libvirt.metadata import Mark
-from nova_virt_libvirt.migration_departure import refuse_attached_since
-from nova_virt_libvirt.migration_peer import check_uri
-from nova_virt_libvirt.migration_run import Policy, failure
-from nova_virt_libvirt.migration_ticket import NOTE, Journey, Offer, Piece, Plan, Room, read_ticket, refuse_departed
-from nova_virt_libvirt.migration_xml import patched
-from nova_virt_libvirt.wire import Wire
+from nova_virt_libvirt.migration.departure import refuse_attached_since
+from nova_virt_libvirt.migration.peer import check_uri
+from nova_virt_libvirt.migration.run import Policy, failure
+from nova_virt_libvirt.migration.ticket import NOTE, Journey, Offer, Piece, Plan, Room, read_ticket, refuse_departed
+from nova_virt_libvirt.migration.xml import patched
+from nova_virt_libvirt.network.wire import Wire
 
 GUEST = uuid.UUID("0b8e8a5c-5f0a-4c8e-9a3d-0d6f5a3f7c11")
 OFFER = Offer(host="h2", node="two", uri="qemu+tls://two/system", address="192.0.2.2", tls=True, claim=None)

@@ -12,9 +12,9 @@ from nova_virt_api.model.disk import DiskBus
 from nova_virt_api.model.volume import Volume
 from nova_virt_api.model.volume_connection import BlockVolume, FileVolume, IscsiVolume, NbdVolume
 from nova_virt_libvirt.devices.volume_disk import VolumeDisk
-from nova_virt_libvirt.moved_volumes import log_in_as, set_volumes, used_volumes
-from nova_virt_libvirt.opening_volumes import start_error
-from nova_virt_libvirt.volume_source import plain_source
+from nova_virt_libvirt.volumes.moved import log_in_as, set_volumes, used_volumes
+from nova_virt_libvirt.volumes.opening import start_error
+from nova_virt_libvirt.volumes.source import plain_source
 
 GUEST = UUID("5ab3a6b0-6a06-5b4a-9d3c-6f5d1c1f6f4e")
 HOST, OTHER = "a1b2c3d4-0000-0000-0000-000000000001", "a1b2c3d4-0000-0000-0000-000000000002"

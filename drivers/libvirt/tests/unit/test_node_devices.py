@@ -7,7 +7,7 @@ import pytest
 from lxml import etree
 
 from nova_virt_api.model.device import Device, DeviceKind
-from nova_virt_libvirt.node_devices import definitions, device_of
+from nova_virt_libvirt.host.node_devices import definitions, device_of
 
 PCI = """
 <device>

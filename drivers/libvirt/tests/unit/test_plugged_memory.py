@@ -10,8 +10,8 @@ from lxml.builder import E
 from nova_virt_api.model.spec import InstanceSpec
 from nova_virt_api.model.units import MiB
 from nova_virt_libvirt.definition import size_of
-from nova_virt_libvirt.plugged_memory import ceiling_elements, device_elements, plugged_memory
-from nova_virt_libvirt.resize_definition import set_memory
+from nova_virt_libvirt.machine.plugged_memory import ceiling_elements, device_elements, plugged_memory
+from nova_virt_libvirt.resize.definition import set_memory
 
 
 def definition(most: int) -> Any:

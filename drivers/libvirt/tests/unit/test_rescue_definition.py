@@ -7,9 +7,9 @@ import pytest
 from lxml import etree
 
 from nova_virt_api.errors import BackendError
-from nova_virt_libvirt.rebuild_note import RebuildNote
-from nova_virt_libvirt.rescue_definition import put_rescue_in, take_rescue_out
-from nova_virt_libvirt.rescue_note import RescueNote, Step
+from nova_virt_libvirt.rebuild.note import RebuildNote
+from nova_virt_libvirt.rescue.definition import put_rescue_in, take_rescue_out
+from nova_virt_libvirt.rescue.note import RescueNote, Step
 
 GUEST = UUID("6f1b2c3d-0000-4000-8000-0123456789ab")
 DISK = f"/pool/{GUEST}.rescue.qcow2"

@@ -15,10 +15,14 @@ from nova_virt_api.model.size import Size
 from nova_virt_api.model.ticket import Move, Ticket
 from nova_virt_api.model.units import GiB, MiB
 from nova_virt_libvirt.definition import size_of
-from nova_virt_libvirt.host_connection_note import Connected, HostConnectionNote
+from nova_virt_libvirt.host_connections.note import Connected, HostConnectionNote
+from nova_virt_libvirt.machine.plugged_memory import idle_bytes, plugged_memory
+from nova_virt_libvirt.machine.spare_cpus import vcpus_of
 from nova_virt_libvirt.metadata import Mark, parse_mark
-from nova_virt_libvirt.plugged_memory import idle_bytes, plugged_memory
-from nova_virt_libvirt.resize_definition import (
+from nova_virt_libvirt.network.user_network import USER_MODE
+from nova_virt_libvirt.network.vif_note import VifNote
+from nova_virt_libvirt.network.wire import Wire
+from nova_virt_libvirt.resize.definition import (
     keep_passwords,
     lock_screens,
     parsed,
@@ -27,14 +31,10 @@ from nova_virt_libvirt.resize_definition import (
     text_of,
     without_mark,
 )
-from nova_virt_libvirt.resize_note import Layer, ResizeNote, ResizeStage, note_of, pending_note, with_note
-from nova_virt_libvirt.resize_parcel import Parcel
-from nova_virt_libvirt.resize_parts import PartsFromSource
-from nova_virt_libvirt.resize_wanted import cards_of
-from nova_virt_libvirt.spare_cpus import vcpus_of
-from nova_virt_libvirt.user_network import USER_MODE
-from nova_virt_libvirt.vif_note import VifNote
-from nova_virt_libvirt.wire import Wire
+from nova_virt_libvirt.resize.note import Layer, ResizeNote, ResizeStage, note_of, pending_note, with_note
+from nova_virt_libvirt.resize.parcel import Parcel
+from nova_virt_libvirt.resize.parts import PartsFromSource
+from nova_virt_libvirt.resize.wanted import cards_of
 
 FOUR = """
 <domain type='qemu'>

@@ -10,10 +10,10 @@ from nova_virt_api.capability import Capability, Feature
 from nova_virt_api.errors import ConfigError, InvalidSpec, PermissionDenied, StorageError
 from nova_virt_api.model.share import HostDirectory, Share
 from nova_virt_libvirt.capabilities import share_answers
-from nova_virt_libvirt.emulator import NOTHING, Emulator
-from nova_virt_libvirt.share_directories import ShareDirectories
-from nova_virt_libvirt.share_filesystems import element_of, filesystems_of
-from nova_virt_libvirt.share_memory import is_shared, share_memory
+from nova_virt_libvirt.host.emulator import NOTHING, Emulator
+from nova_virt_libvirt.shares.directories import ShareDirectories
+from nova_virt_libvirt.shares.filesystems import element_of, filesystems_of
+from nova_virt_libvirt.shares.memory import is_shared, share_memory
 
 LOCAL = "qemu:///system"
 REMOTE = "qemu+ssh://root@host/system"

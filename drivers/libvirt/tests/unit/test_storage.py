@@ -7,8 +7,8 @@ import pytest
 
 from nova_virt_api.compute.operation import DriverSide, Operation
 from nova_virt_api.errors import Timeout
-from nova_virt_libvirt import storage
-from nova_virt_libvirt.storage import Pool
+from nova_virt_libvirt.storage import pools as storage
+from nova_virt_libvirt.storage.pools import Pool
 
 
 class Filling:

@@ -8,7 +8,7 @@ from nova_virt_api.driver.endpoint import Manage
 from nova_virt_api.driver.role import roles_of
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.place import StoragePool
-from nova_virt_libvirt.agent import addresses_in
+from nova_virt_libvirt.agent.addresses import addresses_in
 from nova_virt_libvirt.capabilities import (
     VIRTIO_MEM,
     answers,
@@ -20,11 +20,11 @@ from nova_virt_libvirt.capabilities import (
     share_answers,
 )
 from nova_virt_libvirt.driver import LibvirtDriver
-from nova_virt_libvirt.emulator import Emulator
-from nova_virt_libvirt.host import disk_of, dotted
+from nova_virt_libvirt.host.emulator import Emulator
+from nova_virt_libvirt.host.host import disk_of, dotted
+from nova_virt_libvirt.host.traits import traits_of
 from nova_virt_libvirt.options import GROUP, OPTIONS, list_opts
 from nova_virt_libvirt.states import NATIVE_NAMES, POWER_STATES, native_name, power_state
-from nova_virt_libvirt.traits import traits_of
 
 
 def test_every_state_of_libvirt_has_its_meaning_and_its_word() -> None:

@@ -9,8 +9,8 @@ import pytest
 from nova_virt_api.errors import InvalidSpec
 from nova_virt_api.model.nic import Nic
 from nova_virt_api.model.nic_binding import OpaquePort
-from nova_virt_libvirt.vif import KIND, Vifs
-from nova_virt_libvirt.wire import WireKind
+from nova_virt_libvirt.network.vif import KIND, Vifs
+from nova_virt_libvirt.network.wire import WireKind
 
 MAC = "52:54:00:0f:00:01"
 FIELD = "nics[0].binding.properties"

@@ -23,10 +23,10 @@ from nova_virt_api.model.volume_connection import (
     RbdVolume,
 )
 from nova_virt_libvirt.devices.volume_disk import Label, digest_of, label_of, mirror_element, place_of, volume_element
-from nova_virt_libvirt.opaque_volume import reached
-from nova_virt_libvirt.volume_errors import LOOK, hint_of
-from nova_virt_libvirt.volume_secrets import ceph_key, secret_uuid
-from nova_virt_libvirt.volume_source import source_element
+from nova_virt_libvirt.volumes.errors import LOOK, hint_of
+from nova_virt_libvirt.volumes.opaque import reached
+from nova_virt_libvirt.volumes.secrets import ceph_key, secret_uuid
+from nova_virt_libvirt.volumes.source import source_element
 
 GUEST = UUID("11111111-2222-3333-4444-555555555555")
 HOST = "99999999-2222-3333-4444-555555555555"

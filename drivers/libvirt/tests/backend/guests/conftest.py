@@ -24,7 +24,7 @@ from nova_virt_api.model.spec import InstanceSpec
 from nova_virt_api.model.units import GiB, MiB
 from nova_virt_libvirt.driver import LibvirtDriver
 from nova_virt_libvirt.metadata import read_mark, write_mark
-from nova_virt_libvirt.resize_note import pending_note, with_note
+from nova_virt_libvirt.resize.note import pending_note, with_note
 
 OWNER = "nova-virt-tests"
 POOL = "nova-virt"

@@ -22,33 +22,27 @@ from nova_virt_api.model.ticket import Ticket
 from nova_virt_api.model.units import MiB
 from nova_virt_api.model.volume import LuksEncryption, Volume
 from nova_virt_api.model.volume_connection import FileVolume
-from nova_virt_libvirt import (
-    claim,
-    resize_arrival,
-    resize_fetch,
-    resize_here,
-    resize_live,
-    resize_parts,
-    storage,
-)
+from nova_virt_libvirt.claims import claim
 from nova_virt_libvirt.driver import LibvirtDriver
 from nova_virt_libvirt.options import GROUP, OPTIONS
+from nova_virt_libvirt.resize import arrival, fetch, here, live, parts
+from nova_virt_libvirt.storage import pools
 
 STEPS = {
-    "create": (storage.Pool, "create"),
-    "copy": (storage.Pool, "create_standalone"),
-    "remove": (storage.Pool, "remove"),
-    "write": (storage.Volume, "write"),
-    "mark": (resize_here, "write_mark"),
-    "arrive": (resize_arrival, "write_mark"),
-    "define": (resize_here, "text_of"),
-    "assemble": (resize_parts, "text_of"),
-    "pass on": (resize_fetch, "pass_on"),
-    "grow": (resize_parts, "grow"),
+    "create": (pools.Pool, "create"),
+    "copy": (pools.Pool, "create_standalone"),
+    "remove": (pools.Pool, "remove"),
+    "write": (pools.Volume, "write"),
+    "mark": (here, "write_mark"),
+    "arrive": (arrival, "write_mark"),
+    "define": (here, "text_of"),
+    "assemble": (parts, "text_of"),
+    "pass on": (fetch, "pass_on"),
+    "grow": (parts, "grow"),
     "claim": (claim.Claim, "encode"),
     "change CPUs": (libvirt.virDomain, "setVcpusFlags"),
     "change memory": (libvirt.virDomain, "updateDeviceFlags"),
-    "tell": (resize_live, "write_mark"),
+    "tell": (live, "write_mark"),
     "define secret": (libvirt.virConnect, "secretDefineXML"),
     "set secret": (libvirt.virSecret, "setValue"),
     "forget secret": (libvirt.virSecret, "undefine"),

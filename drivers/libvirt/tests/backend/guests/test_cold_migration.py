@@ -22,10 +22,11 @@ from nova_virt_api.model.size import Size
 from nova_virt_api.model.spec import Firmware
 from nova_virt_api.model.ticket import Ticket
 from nova_virt_api.model.units import GiB, MiB
-from nova_virt_libvirt import peers, resize_arrival
+from nova_virt_libvirt import peers
 from nova_virt_libvirt.metadata import read_mark, write_mark
 from nova_virt_libvirt.names import resize_copy_name
-from nova_virt_libvirt.resize_note import pending_note, with_note
+from nova_virt_libvirt.resize import arrival as resize_arrival
+from nova_virt_libvirt.resize.note import pending_note, with_note
 
 POOL = "nova-virt"
 MAC = "52:54:00:aa:bb:08"

@@ -14,7 +14,7 @@ from nova_virt_api.model.clone import CloneSpec
 from nova_virt_api.model.disk import Blank, Disk
 from nova_virt_api.model.image import ImageFormat, LocalTarget
 from nova_virt_api.model.units import MiB
-from nova_virt_libvirt.storage import Pool, Volume
+from nova_virt_libvirt.storage.pools import Pool, Volume
 
 POOL = "nova-virt"
 SIZE = MiB(8)

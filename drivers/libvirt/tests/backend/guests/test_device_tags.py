@@ -23,7 +23,7 @@ from nova_virt_api.model.spec import Firmware
 from nova_virt_api.model.units import GiB, MiB
 from nova_virt_api.model.volume import Volume
 from nova_virt_api.model.volume_connection import FileVolume
-from nova_virt_libvirt.told_devices import ROLE
+from nova_virt_libvirt.machine.told_devices import ROLE
 
 POOL = "nova-virt"
 FIRST, SECOND = "52:54:00:aa:bb:01", "52:54:00:aa:bb:02"

@@ -19,10 +19,10 @@ from nova_virt_api.model.record import Phase
 from nova_virt_api.model.secret import Secret
 from nova_virt_api.model.spec import InstanceUpdate
 from nova_virt_api.model.units import GiB, MiB
+from nova_virt_libvirt.claims.records import Records
 from nova_virt_libvirt.metadata import read_mark
 from nova_virt_libvirt.names import claim_key
 from nova_virt_libvirt.places import Places
-from nova_virt_libvirt.records import Records
 
 WITH_DATA = """#!/bin/sh
 mke2fs /dev/vdb >/dev/null && mkdir /data && mount -t ext4 /dev/vdb /data

@@ -12,9 +12,9 @@ from nova_virt_api.model.identity import stable_uuid
 from nova_virt_api.model.instance import Lifecycle
 from nova_virt_api.model.record import Record
 from nova_virt_api.model.size import Size
+from nova_virt_libvirt.claims.records import Records
 from nova_virt_libvirt.names import HOST_CPUS_KEY
 from nova_virt_libvirt.places import Places
-from nova_virt_libvirt.records import Records
 
 
 def pins(native: Any, guest: Any) -> list[int]:

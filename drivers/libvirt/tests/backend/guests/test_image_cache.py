@@ -14,7 +14,7 @@ from nova_virt_api.model.instance import DiskPolicy
 from nova_virt_api.model.spec import InstanceSpec
 from nova_virt_libvirt.driver import LibvirtDriver
 from nova_virt_libvirt.names import BASE_PREFIX, guest_of
-from nova_virt_libvirt.storage import Pool
+from nova_virt_libvirt.storage.pools import Pool
 
 POOL = "nova-virt"
 ROUNDS = 12

@@ -17,7 +17,7 @@ from nova_virt_api.model.units import GiB, MiB
 from nova_virt_libvirt import letting_go
 from nova_virt_libvirt.devices.nic import nic_element
 from nova_virt_libvirt.devices.port import SPARE_PORTS
-from nova_virt_libvirt.wire import Wire
+from nova_virt_libvirt.network.wire import Wire
 
 MAC = "52:54:00:aa:bb:01"
 NIC = Nic(network="default", mac=MAC)

@@ -9,7 +9,7 @@ from nova_virt_api.driver.operation import Stage
 from nova_virt_api.errors import Busy
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import Lifecycle
-from nova_virt_libvirt import hold as hold_module
+from nova_virt_libvirt.claims import hold as hold_module
 from nova_virt_libvirt.driver import LibvirtDriver
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_libvirt.places import Places
-from nova_virt_libvirt.storage import Pool
+from nova_virt_libvirt.storage.pools import Pool
 
 STABLE = [f"stays-{number}" for number in range(8)]
 LOOKS = 400

@@ -123,7 +123,7 @@ def test_failure_while_writing_leaves_an_error_that_the_next_mends(
     base = base_of(native, f"{guest.uuid}.disk0.qcow2")
     with monkeypatch.context() as patch:
         patch.setattr(libvirt.virStoragePool, "createXML", lambda *_: native.lookupByName("no such guest"))
-        patch.setattr("nova_virt_libvirt.rebuild.claimed", lambda *_: nullcontext())
+        patch.setattr("nova_virt_libvirt.rebuild.role.claimed", lambda *_: nullcontext())
         with pytest.raises(VirtError, match="disk0"):
             run(driver.rebuild, guest.ref)
     assert driver.instance(guest.ref, fresh=True).lifecycle is Lifecycle.ERROR

@@ -10,10 +10,10 @@ import pytest
 from nova_virt_api.compute.operation import DriverSide, Operation
 from nova_virt_api.errors import Busy
 from nova_virt_api.model.record import Phase, Record
-from nova_virt_libvirt import hold as hold_module, records as records_module
-from nova_virt_libvirt.claim import SIZE
+from nova_virt_libvirt.claims import hold as hold_module, records as records_module
+from nova_virt_libvirt.claims.claim import SIZE
+from nova_virt_libvirt.claims.records import Records
 from nova_virt_libvirt.places import Places
-from nova_virt_libvirt.records import Records
 
 GONE = "pid 1 on box (gone-1:1)"
 
@@ -137,7 +137,7 @@ def test_silent_holder_elsewhere_counts_until_its_lease_ends(
     assert records.holder(chain) == GONE
     assert chain.newest.claim is not None
     until = chain.newest.claim.record.lease_until or 0.0
-    monkeypatch.setattr("nova_virt_libvirt.records.time.time", lambda: until + 0.1)
+    monkeypatch.setattr("nova_virt_libvirt.claims.records.time.time", lambda: until + 0.1)
     assert records.holder(chain) is None
 
 
@@ -165,7 +165,7 @@ def test_who_was_silent_for_too_long_does_not_go_on(
     assert records.succeed(chain, record(key)) is not None
     until = slow.claim.record.lease_until
     slow.verify()
-    monkeypatch.setattr("nova_virt_libvirt.hold.time.time", lambda: until + 0.1)
+    monkeypatch.setattr("nova_virt_libvirt.claims.hold.time.time", lambda: until + 0.1)
     with pytest.raises(Busy, match="took over"):
         slow.verify()
 

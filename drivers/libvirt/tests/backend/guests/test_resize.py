@@ -18,7 +18,7 @@ from nova_virt_api.model.size import Size
 from nova_virt_api.model.spec import Firmware
 from nova_virt_api.model.ticket import Ticket
 from nova_virt_api.model.units import GiB, MiB
-from nova_virt_libvirt import resize_here
+from nova_virt_libvirt.resize import here as resize_here
 
 MAC = "52:54:00:aa:bb:07"
 

@@ -23,9 +23,10 @@ from nova_virt_api.model.instance import Instance, Lifecycle, PowerOff
 from nova_virt_api.model.memory import MemoryBacking
 from nova_virt_api.model.size import Size
 from nova_virt_api.model.units import GiB, MiB
-from nova_virt_libvirt import letting_go, live_memory, live_vcpus
-from nova_virt_libvirt.plugged_memory import plugged_memory
-from nova_virt_libvirt.spare_cpus import vcpus_of
+from nova_virt_libvirt import letting_go
+from nova_virt_libvirt.machine.plugged_memory import plugged_memory
+from nova_virt_libvirt.machine.spare_cpus import vcpus_of
+from nova_virt_libvirt.resize import live_memory, live_vcpus
 
 OWNER = "nova-virt-tests"
 SCRIPT = Path(__file__).with_name("resizing_process.py")

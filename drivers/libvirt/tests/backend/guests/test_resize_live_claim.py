@@ -8,7 +8,7 @@ from nova_virt_api.compute.operation import DriverSide, Operation
 from nova_virt_api.errors import VirtError
 from nova_virt_api.model.instance import Lifecycle
 from nova_virt_api.model.size import Size
-from nova_virt_libvirt.guest_claim import claimed
+from nova_virt_libvirt.claims.guest_claim import claimed
 from nova_virt_libvirt.metadata import read_mark, write_mark
 
 

@@ -19,7 +19,7 @@ from nova_virt_api.model.disk import Blank, Disk
 from nova_virt_api.model.image import ImageFormat, LocalFile, LocalTarget, NativeTarget
 from nova_virt_api.model.instance import Instance, PowerOff, PowerState
 from nova_virt_api.model.units import MiB
-from nova_virt_libvirt.snapshot_live import LiveCopy
+from nova_virt_libvirt.snapshot.live import LiveCopy
 
 SIZE = MiB(224)
 FULL = 200

@@ -30,11 +30,11 @@ from nova_virt_api.model.instance import PowerOff
 from nova_virt_api.model.size import Size
 from nova_virt_api.model.volume import Volume
 from nova_virt_api.model.volume_connection import FileVolume
-from nova_virt_libvirt import volumes
-from nova_virt_libvirt.connected_attachment import connect, connected_of
-from nova_virt_libvirt.guest_claim import claimed
-from nova_virt_libvirt.initiator import Initiator
-from nova_virt_libvirt.migration_plan import refuse_tied
+from nova_virt_libvirt.claims.guest_claim import claimed
+from nova_virt_libvirt.host_connections.attachment import connect, connected_of
+from nova_virt_libvirt.host_connections.initiator import Initiator
+from nova_virt_libvirt.migration.plan import refuse_tied
+from nova_virt_libvirt.volumes import role as volumes
 
 CONFIG = libvirt.VIR_DOMAIN_XML_INACTIVE
 
@@ -360,7 +360,7 @@ def test_nobody_is_patched_and_nothing_is_loaded_early() -> None:
 import sys
 import nova_virt_libvirt.driver
 assert not {"os_brick", "eventlet"} & set(sys.modules)
-from nova_virt_libvirt.initiator import Initiator
+from nova_virt_libvirt.host_connections.initiator import Initiator
 import socket, threading
 plain = socket.socket, threading.Thread
 Initiator(uri="qemu:///system", root_helper=None, multipath=True).told()

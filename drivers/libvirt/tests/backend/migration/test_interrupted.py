@@ -11,11 +11,11 @@ from lxml import etree
 import nova_virt_api as virt
 from nova_virt_api.errors import MigrationError
 from nova_virt_api.model.record import Phase
+from nova_virt_libvirt.claims.records import Records
 from nova_virt_libvirt.metadata import read_mark, write_mark
-from nova_virt_libvirt.migration_ticket import NOTE, read_ticket
+from nova_virt_libvirt.migration.ticket import NOTE, read_ticket
 from nova_virt_libvirt.names import claim_key
 from nova_virt_libvirt.places import Places
-from nova_virt_libvirt.records import Records
 
 POOL = "nova-virt"
 BEFORE_MIGRATE = ("check_destination", "check_source", "prepare")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 import nova_virt_api as virt
-from nova_virt_libvirt.storage import Pool
+from nova_virt_libvirt.storage.pools import Pool
 
 
 @pytest.fixture

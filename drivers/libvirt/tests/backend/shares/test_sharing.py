@@ -27,11 +27,11 @@ from nova_virt_api.model.instance import PowerOff, PowerState
 from nova_virt_api.model.memory import MemoryBacking
 from nova_virt_api.model.share import HostDirectory, Share
 from nova_virt_api.model.size import Size
-from nova_virt_libvirt.guest_claim import claimed
-from nova_virt_libvirt.migration_plan import refuse_tied
+from nova_virt_libvirt.claims.guest_claim import claimed
+from nova_virt_libvirt.migration.plan import refuse_tied
 from nova_virt_libvirt.places import Places
-from nova_virt_libvirt.resize_parts import PartsFromSource
-from nova_virt_libvirt.share_filesystems import element_of
+from nova_virt_libvirt.resize.parts import PartsFromSource
+from nova_virt_libvirt.shares.filesystems import element_of
 
 CONFIG = libvirt.VIR_DOMAIN_XML_INACTIVE
 

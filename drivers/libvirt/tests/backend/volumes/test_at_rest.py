@@ -11,7 +11,7 @@ from nova_virt_api.errors import Busy, InvalidState
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.nic import Nic
 from nova_virt_api.model.record import Phase
-from nova_virt_libvirt.guest_claim import take_claim
+from nova_virt_libvirt.claims.guest_claim import take_claim
 
 CONFIG = libvirt.VIR_DOMAIN_XML_INACTIVE
 MAC = "52:54:00:77:00:01"

@@ -12,8 +12,8 @@ from nova_virt_api.errors import Cancelled, InvalidSpec, VolumeError
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import PowerOff
 from nova_virt_api.model.units import MiB
-from nova_virt_libvirt import volume_swap
 from nova_virt_libvirt.devices.volume_disk import Label, label_of
+from nova_virt_libvirt.volumes import swap as volume_swap
 
 CONFIG = libvirt.VIR_DOMAIN_XML_INACTIVE
 SIZE = MiB(8)

@@ -31,9 +31,9 @@ from nova_virt_api.model.instance import PowerOff, Scope
 from nova_virt_api.model.record import Record
 from nova_virt_api.model.stored_volume import StoredVolume, StoredVolumeSpec
 from nova_virt_api.model.units import MiB
-from nova_virt_libvirt.records import Records
-from nova_virt_libvirt.storage import Pool
-from nova_virt_libvirt.stored_volume_name import PREFIX, StoredName
+from nova_virt_libvirt.claims.records import Records
+from nova_virt_libvirt.storage.pools import Pool
+from nova_virt_libvirt.stored_volumes.name import PREFIX, StoredName
 
 POOL = "nova-virt"
 SIZE = MiB(8)

@@ -16,10 +16,10 @@ from nova_virt_api.model.image import ImageFormat, LocalTarget
 from nova_virt_api.model.record import Phase, Record
 from nova_virt_api.model.stored_volume import StoredVolume, StoredVolumeSpec
 from nova_virt_api.model.units import MiB
-from nova_virt_libvirt import hold as hold_module
-from nova_virt_libvirt.records import Records
-from nova_virt_libvirt.storage import Pool
-from nova_virt_libvirt.stored_volume_name import BLANK, PREFIX, StoredName, volume_key
+from nova_virt_libvirt.claims import hold as hold_module
+from nova_virt_libvirt.claims.records import Records
+from nova_virt_libvirt.storage.pools import Pool
+from nova_virt_libvirt.stored_volumes.name import BLANK, PREFIX, StoredName, volume_key
 
 OWNER, POOL, SIZE = "nova-virt-tests", "nova-virt", MiB(8)
 SPEC = StoredVolumeSpec(name="data", size_bytes=SIZE, id=uuid.UUID("5f0e6a33-54a9-4f0c-9f2c-6d2f4c0f8a11"))

@@ -13,7 +13,7 @@ from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.image import ImageFormat, LocalFile, LocalTarget
 from nova_virt_api.model.stored_volume import StoredVolumeSpec
 from nova_virt_api.model.units import MiB
-from nova_virt_libvirt.stored_volume_name import PREFIX
+from nova_virt_libvirt.stored_volumes.name import PREFIX
 
 SIZE = MiB(4)
 

@@ -14,8 +14,8 @@ from nova_virt_api.model.image import ImageFormat, LocalFile
 from nova_virt_api.model.instance import Scope
 from nova_virt_api.model.stored_volume import StoredVolume, StoredVolumeSpec
 from nova_virt_api.model.units import MiB
-from nova_virt_libvirt.storage import Pool
-from nova_virt_libvirt.stored_volume_name import PREFIX
+from nova_virt_libvirt.storage.pools import Pool
+from nova_virt_libvirt.stored_volumes.name import PREFIX
 
 POOL, SIZE = "nova-virt", MiB(8)
 

@@ -18,7 +18,7 @@ from nova_virt_api.model.backup import BackupSession, ExtentKind
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import PowerOff
 from nova_virt_api.model.units import KiB, MiB
-from nova_virt_libvirt import backup_socket
+from nova_virt_libvirt.backup import socket as backup_socket
 
 LENGTH = KiB(64)
 PLACES = (MiB(1), MiB(2), MiB(3))

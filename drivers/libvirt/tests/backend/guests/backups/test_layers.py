@@ -10,7 +10,7 @@ from nova_virt_api.errors import BackupChainBroken
 from nova_virt_api.model.backup import BackupPoint
 from nova_virt_api.model.instance import PowerOff
 from nova_virt_api.model.units import KiB, MiB
-from nova_virt_libvirt import checkpoint_revert
+from nova_virt_libvirt.checkpoint import revert as checkpoint_revert
 
 LENGTH = KiB(64)
 PLACES = tuple(MiB(number) for number in range(1, 9))

@@ -12,8 +12,9 @@ from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.size import Size
 from nova_virt_api.model.spec import InstanceUpdate
 from nova_virt_api.model.units import MiB
-from nova_virt_libvirt import hold, metadata, update
-from nova_virt_libvirt.checkpoint_guest import CheckpointGuest
+from nova_virt_libvirt import metadata, update
+from nova_virt_libvirt.checkpoint.guest import CheckpointGuest
+from nova_virt_libvirt.claims import hold
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 import pytest
 
 import nova_virt_api as virt
-from nova_virt_libvirt.vif import Owner, Vifs
+from nova_virt_libvirt.network.vif import Owner, Vifs
 
 SCRIPT = Path(__file__).with_name("plugging_process.py")
 OWNER = "nova-virt-tests"

@@ -1,0 +1,1 @@
+"""Claims: who makes, changes or removes a guest just now."""

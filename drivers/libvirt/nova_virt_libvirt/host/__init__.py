@@ -1,0 +1,1 @@
+"""The host behind an endpoint: what it has, what it offers, whether it takes new guests."""

@@ -1,0 +1,1 @@
+"""Images in pools: bases that guests' disks stand on."""

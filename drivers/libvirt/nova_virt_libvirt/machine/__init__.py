@@ -1,0 +1,1 @@
+"""The machine of a new guest: its definition, part by part."""

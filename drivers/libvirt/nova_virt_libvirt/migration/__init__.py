@@ -1,0 +1,1 @@
+"""Live migration, phase by phase, at both ends."""

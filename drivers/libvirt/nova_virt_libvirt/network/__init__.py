@@ -1,0 +1,1 @@
+"""What guests' interfaces are plugged into, and the addresses found there."""

@@ -1,0 +1,1 @@
+"""A guest's boot disk made anew from an image."""

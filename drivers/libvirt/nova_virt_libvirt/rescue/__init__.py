@@ -1,0 +1,1 @@
+"""A guest started from another disk for a while."""

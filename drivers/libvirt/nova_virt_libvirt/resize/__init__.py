@@ -1,0 +1,1 @@
+"""Another size, here or at another endpoint, with a way back."""

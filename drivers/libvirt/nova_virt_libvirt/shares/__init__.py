@@ -1,0 +1,1 @@
+"""Directories that guests share with their host by virtiofs."""

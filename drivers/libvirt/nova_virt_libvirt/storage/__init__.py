@@ -1,0 +1,1 @@
+"""Pools and volumes, touched through libvirt's storage API only."""

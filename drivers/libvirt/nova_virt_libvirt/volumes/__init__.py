@@ -1,0 +1,1 @@
+"""Volumes of storage services: how QEMU reaches them, and guests that use them."""
