@@ -37,7 +37,9 @@ def main(mutant: str, reports: str) -> None:
             f"--maxfail={ENOUGH}",
             "--import-mode=importlib",
             "--timeout=10",
+            "--assert=plain",  # nobody reads how it failed, and to rewrite the kit takes longer than to run it
             "-pno:cacheprovider",
+            "-pno:hypothesispytest",
             "-pno:logging",
             "-q",
             "--tb=short",
