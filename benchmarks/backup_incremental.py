@@ -16,7 +16,7 @@ from uuid import uuid4
 
 import libvirt
 from figure import Figure
-from libvirt_listing import private_libvirtd
+from libvirt_daemon import private_libvirtd
 from libvirt_spawn import POOL, make_places
 
 import nova_virt_api as virt

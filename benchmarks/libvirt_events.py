@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import libvirt
 from figure import Figure
-from libvirt_listing import private_libvirtd
+from libvirt_daemon import private_libvirtd
 
 from nova_virt_api.compute.connect import make_driver
 from nova_virt_api.events import Changed, DriverEvent

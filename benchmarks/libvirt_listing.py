@@ -3,19 +3,14 @@
 Beside the driver: the bare libvirt calls that no listing can do without, the usual loop over them, and Apache Libcloud.
 """
 
-import json
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import libvirt
 from figure import Figure, interleaved_seconds
 from libcloud.compute.drivers.libvirt_driver import LibvirtNodeDriver
+from libvirt_daemon import private_libvirtd
 
 from nova_virt_api.compute.connect import make_driver
 from nova_virt_api.model.record import Phase, Record
@@ -24,7 +19,6 @@ from nova_virt_libvirt.metadata import NAMESPACE, Mark
 
 GUESTS = 1000
 MANY = 5000
-DAEMON = Path(__file__).parents[1] / "drivers" / "libvirt" / "tests" / "private_libvirtd.py"
 
 
 def measure() -> Iterator[Figure]:
@@ -123,18 +117,3 @@ def define(native: Any, number: int) -> Any:
         </domain>
         """
     )
-
-
-@contextmanager
-def private_libvirtd() -> Iterator[str]:
-    """The URI of a libvirtd that nobody else uses; its guests end with it."""
-    with tempfile.TemporaryDirectory(prefix="nova-virt-", ignore_cleanup_errors=True) as directory:
-        command = [sys.executable, str(DAEMON), directory]
-        daemon = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        assert daemon.stdin is not None
-        assert daemon.stdout is not None
-        try:
-            yield json.loads(daemon.stdout.readline())["uri"]
-        finally:
-            daemon.stdin.close()
-            daemon.wait(60)

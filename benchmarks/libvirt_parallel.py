@@ -2,21 +2,21 @@
 
 import statistics
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import libvirt
 from figure import Figure
-from libvirt_listing import private_libvirtd
+from libvirt_daemon import private_libvirtd
 from libvirt_spawn import POOL, make_by_hand, make_places, make_spec, remove_by_hand, seconds
 
 import nova_virt_api as virt
 from nova_virt_libvirt import event_loop
 
 AT_ONCE = 20
-ROUNDS = 3
+ROUNDS = 4
 BOUND = 1 / 0.9
 """0.9 of the throughput."""
 
@@ -30,36 +30,49 @@ def measure() -> Iterator[Figure]:
         image = Path(directory) / "image.raw"
         image.write_bytes(b"nova-virt benchmark\n" * 4096)
         with virt.connect("libvirt", uri=uri, pool=POOL, owner="bench") as compute:
-            rounds = [take_turns(compute, native, pool, image, uri) for _ in range(ROUNDS + 1)][1:]
+            spawned, by_hand = take_turns(compute, native, pool, image, uri)
         native.close()
-    spawned, by_hand = (statistics.median(each) for each in zip(*rounds, strict=True))
-    detail = f"{spawned:.2f} s : {by_hand:.2f} s, medians of {ROUNDS}"
-    yield Figure(
-        name=f"{AT_ONCE} spawns at once / the same by hand", value=spawned / by_hand, bound=BOUND, detail=detail
-    )
+    mine, bare = statistics.median(spawned), statistics.median(by_hand)
+    detail = f"{mine:.2f} s : {bare:.2f} s, medians of {ROUNDS}"
+    yield Figure(name=f"{AT_ONCE} spawns at once / the same by hand", value=mine / bare, bound=BOUND, detail=detail)
 
 
-def take_turns(compute: virt.Compute, native: Any, pool: Any, image: Path, uri: str) -> tuple[float, float]:
-    """Seconds for all, spawned and by hand; the first round warms up and does not count."""
-    specs, others = ([make_spec(image) for _ in range(AT_ONCE)] for _ in range(2))
-    with ThreadPoolExecutor(AT_ONCE) as threads:
-        spawned = seconds(lambda: list(threads.map(compute.spawn, specs)))
-        definition = definition_of(native, specs[0])
+def take_turns(compute: virt.Compute, native: Any, pool: Any, image: Path, uri: str) -> tuple[list[float], list[float]]:
+    """Seconds of each round, spawned and by hand; each comes first in every other, and the first does not count."""
+    model = make_spec(image)
+    compute.spawn(model)
+    definition = definition_of(native, model)
+    base = next(name for name in pool.listVolumes() if name.startswith("nova-virt-base-"))
+    path = pool.storageVolLookupByName(base).path()
+    compute.destroy(model.uuid)
+
+    def make(connection: Any, spec: virt.InstanceSpec) -> None:
+        own = definition.replace(str(model.uuid), str(spec.uuid)).replace(model.name, spec.name)
+        make_by_hand(connection, spec, path, own)
+
+    def spawned() -> float:
+        specs = [make_spec(image) for _ in range(AT_ONCE)]
+        took = seconds(lambda: list(threads.map(compute.spawn, specs)))
         for spec in specs:
             compute.destroy(spec.uuid)
-        base = next(name for name in pool.listVolumes() if name.startswith("nova-virt-base-"))
-        path = pool.storageVolLookupByName(base).path()
-        connections = [libvirt.open(uri) for _ in others]
+        return took
 
-        def make(connection: Any, spec: virt.InstanceSpec) -> None:
-            own = definition.replace(str(specs[0].uuid), str(spec.uuid)).replace(specs[0].name, spec.name)
-            make_by_hand(connection, spec, path, own)
+    def by_hand() -> float:
+        specs = [make_spec(image) for _ in range(AT_ONCE)]
+        connections = [libvirt.open(uri) for _ in specs]
+        took = seconds(lambda: list(threads.map(make, connections, specs)))
+        for connection, spec in zip(connections, specs, strict=True):
+            remove_by_hand(native, pool, spec.uuid)
+            connection.close()
+        return took
 
-        by_hand = seconds(lambda: list(threads.map(make, connections, others)))
-    for connection, spec in zip(connections, others, strict=True):
-        remove_by_hand(native, pool, spec.uuid)
-        connection.close()
-    return spawned, by_hand
+    turns = (spawned, by_hand)
+    found: dict[Callable[[], float], list[float]] = {turn: [] for turn in turns}
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        for number in range(ROUNDS + 1):
+            for turn in turns if number % 2 else reversed(turns):
+                found[turn].append(turn())
+    return found[spawned][1:], found[by_hand][1:]
 
 
 def definition_of(native: Any, spec: virt.InstanceSpec) -> str:

@@ -15,12 +15,12 @@ from uuid import UUID, uuid4
 
 import libvirt
 from figure import Figure
-from libvirt_listing import private_libvirtd
+from libvirt_daemon import private_libvirtd
 from lxml import etree
 
 import nova_virt_api as virt
 from nova_virt_api import GiB, MiB
-from nova_virt_api.toolkit.seed import nocloud_seed
+from nova_virt_api.toolkit.seed import seed_image
 from nova_virt_libvirt import event_loop
 
 BOUND = 1.15
@@ -96,7 +96,7 @@ def make_by_hand(native: Any, spec: virt.InstanceSpec, base: str, definition: st
     upload(native, claim, b"{}".ljust(CLAIM_BYTES))
     pool.createXML(volume_xml(f"{spec.uuid}.disk0.qcow2", GiB(1), "qcow2", base), 0)
     assert spec.cloud_init is not None
-    seed = nocloud_seed(spec.cloud_init, spec.uuid, spec.name, devices=())
+    seed = seed_image(spec.cloud_init, spec.uuid, spec.name, devices=())
     upload(native, pool.createXML(volume_xml(f"{spec.uuid}.seed.iso", len(seed), "raw"), 0), seed)
     native.defineXML(definition).create()
 

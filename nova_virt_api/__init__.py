@@ -97,6 +97,7 @@ if TYPE_CHECKING:
     )
     from nova_virt_api.model.cloud_init import (
         CloudInit as CloudInit,
+        CloudInitSource as CloudInitSource,
     )
     from nova_virt_api.model.console import (
         ConsoleAddress as ConsoleAddress,
@@ -300,7 +301,7 @@ HOMES: Final = {
     "model.capabilities": "Availability Capabilities",
     "model.checkpoint": "CheckpointInfo",
     "model.clone": "CloneSpec",
-    "model.cloud_init": "CloudInit",
+    "model.cloud_init": "CloudInit CloudInitSource",
     "model.console": "ConsoleAddress ConsoleKind PtyConsole TcpConsole WebConsole",
     "model.cpu": "Cpu CpuMode CpuTopology NumaCell",
     "model.device": "Device DeviceKind",
@@ -359,4 +360,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*__all__, *SUBMODULES, *(name for name in globals() if name.startswith("__"))})

@@ -107,6 +107,12 @@ class Feature(enum.Enum):
 
     SHARE_READ_ONLY = "share_read_only"
     CLOUD_INIT = "cloud_init"
+    NOCLOUD = "nocloud"
+    """First-boot data can be asked for in the form of cloud-init's data source NoCloud."""
+
+    CONFIG_DRIVE = "config_drive"
+    """First-boot data can be asked for as OpenStack's config drive."""
+
     UEFI = "uefi"
     SECURE_BOOT = "secure_boot"
     STATELESS_FIRMWARE = "stateless_firmware"

@@ -57,6 +57,11 @@ def test_a_name_that_is_not_there() -> None:
         _ = nova_virt_api.conect
 
 
+def test_only_its_own_names_are_listed() -> None:
+    strangers = {name for name in dir(nova_virt_api) if not name.startswith("__")} - {*nova_virt_api.__all__}
+    assert strangers == set(nova_virt_api.SUBMODULES) - {*nova_virt_api.__all__}
+
+
 def test_type_checkers_see_the_same_names() -> None:
     package = "nova_virt_api"
     expected = {name: f"{package}.{module}" for name, module in nova_virt_api.NAMES.items()}

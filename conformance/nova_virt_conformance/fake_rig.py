@@ -28,6 +28,7 @@ from nova_virt_api.errors import (
     VirtError,
     VolumeError,
 )
+from nova_virt_api.fake.seed import source_of
 from nova_virt_api.fake.shares import ALLOWED, MISSING, shown
 from nova_virt_api.fake.steps import Step
 from nova_virt_api.fake.worlds import forget
@@ -203,13 +204,15 @@ class FakeRig(Rig):
     def hardware(self, guest: UUID) -> Hardware:
         parts = self.outside.parts(guest)
         disks = [volume for volume in parts.volumes if volume.kind == "disk"]
+        seeds = [volume for volume in parts.volumes if volume.kind == "seed"]
         return Hardware(
             vcpus=parts.guest.vcpus,
             memory_bytes=parts.guest.memory_bytes,
             disks=tuple(map(hard_disk, disks)),
             nics=tuple(map(network_card, parts.ports)),
             firmware=parts.guest.firmware,
-            first_boot_data=any(volume.kind == "seed" for volume in parts.volumes),
+            first_boot_data=bool(seeds),
+            first_boot_source=source_of(seeds[0].content) if seeds else None,
             volumes=tuple(volume.id for volume in parts.guest.attached),
             volume_disks=tuple(volume_disk(volume, index) for index, volume in enumerate(parts.guest.attached)),
             shares=tuple(map(shown, parts.guest.shared)),

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from nova_virt_api.model.cloud_init import CloudInitSource
     from nova_virt_api.model.cpu import Cpu, NumaCell
     from nova_virt_api.model.disk import DiskBus, DiskCache
     from nova_virt_api.model.limits import DiskLimits, NicLimits
@@ -150,6 +151,8 @@ class Hardware:
         firmware: what starts it; None when the backend does not tell.
         first_boot_data: whether it gets data for cloud-init, by a medium or otherwise; None when the backend does not
             tell.
+        first_boot_source: where the guest looks for that; None when the backend does not tell, or the driver has a way
+            of its own.
         volumes: ids of the storage service's volumes that it uses; None when the backend does not tell.
         volume_disks: the same volumes as the disks that they are to it; None when the backend does not tell.
         shares: the directories of its host that it uses; None when the backend does not tell.
@@ -163,6 +166,7 @@ class Hardware:
     nics: tuple[NetworkCard, ...] = ()
     firmware: Firmware | None = None
     first_boot_data: bool | None = None
+    first_boot_source: CloudInitSource | None = None
     volumes: tuple[str, ...] | None = None
     volume_disks: tuple[AttachedVolume, ...] | None = None
     shares: tuple[Share, ...] | None = None

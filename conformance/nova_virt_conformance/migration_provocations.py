@@ -54,9 +54,9 @@ class Phases:
         """Ask the source."""
         return self._ticket(self._lab.compute, lambda role, op: role.check_source(self.guest, ticket, op))
 
-    def prepare(self, ticket: Ticket) -> Ticket:
+    def prepare(self, ticket: Ticket, **more: Any) -> Ticket:
         """Prepare the destination."""
-        return self._ticket(self._lab.elsewhere, lambda role, op: role.prepare(ticket, op))
+        return self._ticket(self._lab.elsewhere, lambda role, op: role.prepare(ticket, op, **more))
 
     def prepared(self) -> Ticket:
         """All that comes before the move."""
@@ -183,6 +183,15 @@ def unknown_node(lab: Lab, _: str, __: type[VirtError]) -> Iterator[Scene]:
 
 
 @contextmanager
+def parts_of_a_host(lab: Lab, _: str, __: type[VirtError]) -> Iterator[Scene]:
+    """Processors that are named for a guest which has none of its host for itself."""
+    guest = lab.guest(PowerState.RUNNING)
+    phases = Phases(lab, guest)
+    ticket = phases.check_source(phases.check_destination())
+    yield Scene(lambda: phases.prepare(ticket, host_cpus=(0,)), guest)
+
+
+@contextmanager
 def refused(lab: Lab, method: str, error: type[VirtError]) -> Iterator[Scene]:
     """A backend that has no room, or is busy."""
     guest = lab.guest(PowerState.RUNNING)
@@ -223,6 +232,7 @@ OF_MIGRATION: Final[dict[tuple[str, type[VirtError]], Recipe]] = {
     ("LiveMigration.migrate", InvalidState): stopped_guest,
     ("LiveMigration.migrate", MigrationError): not_moved,
     ("LiveMigration.prepare", InstanceExists): same_uuid_there,
+    ("LiveMigration.prepare", InvalidSpec): parts_of_a_host,
     ("LiveMigration.prepare", MigrationError): not_moved,
     ("LiveMigration.prepare", NoCapacity): refused,
     ("LiveMigration.prepare", StorageError): refused,

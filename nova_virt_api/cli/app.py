@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import logging
-from typing import Any, TextIO
+import shutil
+import textwrap
+from collections.abc import Iterable
+from typing import Any, Final, TextIO
 
 import cliff.app
 
-from nova_virt_api.cli.commands import Commands
+from nova_virt_api.cli.commands import GROUPS, Commands
 from nova_virt_api.cli.connection import Connection
 from nova_virt_api.cli.exit_codes import ExitCode, exit_code
 from nova_virt_api.cli.parser import Parser, UsageError
@@ -16,7 +19,13 @@ from nova_virt_api.cli.report import Report, one_line
 from nova_virt_api.errors import VirtError
 
 DESCRIPTION = "Create and manage guests on any hypervisor that a driver is installed for."
-EPILOG = "Without --driver the profile's driver is used, and without any profile the embedded one, 'fake'."
+EPILOG = (
+    "Without --driver the profile's driver is used, and without any profile the embedded one, 'fake'. To begin:"
+    " 'nova-virt doctor' says what can be used here, 'nova-virt create --help' how a guest is made,"
+    " 'nova-virt help volume' what there is for volumes."
+)
+MOST_NARROW: Final = 40
+"""Columns; on a narrower terminal lines are broken by the terminal."""
 
 
 class App(cliff.app.App):
@@ -140,10 +149,18 @@ class App(cliff.app.App):
     def print_help(self) -> None:
         """The global options and all commands."""
         self.parser.print_help(self.stdout)
-        self.stdout.write("\ncommands:\n")
-        for name, entry in sorted(self.commands):
-            said = (entry.load().__doc__ or "").partition("\n")[0].rstrip(".")
-            self.stdout.write(f"  {name:<18} {said}\n")
+        for title, group in GROUPS.items():
+            self.stdout.write(f"\n{title}:\n")
+            self.print_commands(group)
+
+    def print_commands(self, names: Iterable[str]) -> None:
+        """What each of these commands is for, in lines that fit the terminal."""
+        width = max(MOST_NARROW, shutil.get_terminal_size().columns - 2)
+        entries = dict(self.commands)
+        for name in names:
+            said = (entries[name].load().__doc__ or "").partition("\n")[0].rstrip(".")
+            lines = textwrap.wrap(f"  {name:<18} {said}", width, subsequent_indent=" " * 21, break_on_hyphens=False)
+            self.stdout.write("\n".join(lines) + "\n")
 
     def configure_logging(self) -> None:
         """Let warnings out, and everything with ``--debug``."""

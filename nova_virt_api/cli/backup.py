@@ -102,12 +102,14 @@ class BackupForget(Command):
 class BackupList(Lister):
     """List the backups in a directory."""
 
+    expendable = ("uuid", "quiesced", "disks")
+
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         add_directory(parser, "A directory of backups.")
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
         folder = BackupFolder(parsed_args.directory)
-        check(folder.path.is_dir(), "directory", str(folder.path), "a directory that exists")
+        check(folder.path.is_dir(), "DIRECTORY", str(folder.path), "a directory that exists")
         rows = [
             (
                 manifest.number,

@@ -87,7 +87,7 @@ class CheckpointDelete(Command):
                 guest, name, children=parsed_args.children, timeout=parsed_args.timeout, on_progress=reached
             )
         )
-        self.say(f"{guest.name} has no checkpoint {name}")
+        self.say(f"{guest.name} has no checkpoint {name} any more")
 
 
 def add_name(parser: argparse.ArgumentParser) -> None:

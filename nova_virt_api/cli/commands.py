@@ -11,86 +11,106 @@ from cliff.commandmanager import CommandManager
 if TYPE_CHECKING:
     from cliff.command import Command
 
-COMMANDS: Final = {
-    "adopt": "adopt:AdoptGuests",
-    "backup create": "backup:BackupCreate",
-    "backup forget": "backup:BackupForget",
-    "backup list": "backup:BackupList",
-    "backup restore": "backup:BackupRestore",
-    "checkpoint create": "checkpoint:CheckpointCreate",
-    "checkpoint delete": "checkpoint:CheckpointDelete",
-    "checkpoint list": "checkpoint:CheckpointList",
-    "checkpoint revert": "checkpoint:CheckpointRevert",
-    "clone": "clone:Clone",
-    "complete": "complete:Complete",
-    "console log": "console:ConsoleLog",
-    "console show": "console:ConsoleShow",
-    "crash-dump": "crash_dump:CrashDump",
-    "create": "create:Create",
-    "delete": "delete:Delete",
-    "device list": "device:DeviceList",
-    "diagnostics": "diagnostics:Diagnostics",
-    "doctor": "doctor:Doctor",
-    "driver list": "driver:DriverList",
-    "driver new": "driver_new:DriverNew",
-    "driver show": "driver:DriverShow",
-    "guest info": "guest_info:GuestInfo",
-    "help": "help:Help",
-    "host list": "host:HostList",
-    "host show": "host:HostShow",
-    "image list": "image:ImageList",
-    "image prefetch": "image:ImagePrefetch",
-    "image prune": "image:ImagePrune",
-    "interface attach": "interface:InterfaceAttach",
-    "interface detach": "interface:InterfaceDetach",
-    "interface list": "interface:InterfaceList",
-    "leftover list": "leftover:LeftoverList",
-    "list": "list:List",
-    "live-migrate": "live_migrate:LiveMigrate",
-    "maintenance enter": "maintenance:MaintenanceEnter",
-    "maintenance leave": "maintenance:MaintenanceLeave",
-    "metrics": "metrics:Metrics",
-    "migrate": "resize:Migrate",
-    "network list": "place:NetworkList",
-    "password set": "password:PasswordSet",
-    "pause": "pause:Pause",
-    "pool list": "place:PoolList",
-    "quiesce": "quiesce:Quiesce",
-    "reboot": "power:Reboot",
-    "rebuild": "rebuild:Rebuild",
-    "release": "release:Release",
-    "rescue": "rescue:Rescue",
-    "resize": "resize:Resize",
-    "resize-confirm": "resize:ResizeConfirm",
-    "resize-revert": "resize:ResizeRevert",
-    "resume": "suspend:Resume",
-    "share attach": "share:ShareAttach",
-    "share detach": "share:ShareDetach",
-    "share list": "share:ShareList",
-    "show": "show:Show",
-    "snapshot": "snapshot:Snapshot",
-    "start": "power:Start",
-    "stop": "power:Stop",
-    "suspend": "suspend:Suspend",
-    "unpause": "pause:Unpause",
-    "unquiesce": "quiesce:Unquiesce",
-    "unrescue": "rescue:Unrescue",
-    "volume attach": "volume:VolumeAttach",
-    "volume connector": "volume:VolumeConnectorShow",
-    "volume create": "storage_volume:VolumeCreate",
-    "volume delete": "storage_volume:VolumeDelete",
-    "volume detach": "volume:VolumeDetach",
-    "volume download": "storage_volume:VolumeDownload",
-    "volume extend": "volume:VolumeExtend",
-    "volume list": "volume:VolumeList",
-    "volume resize": "storage_volume:VolumeResize",
-    "volume show": "storage_volume:VolumeShow",
-    "volume swap": "volume:VolumeSwap",
-    "volume upload": "storage_volume:VolumeUpload",
-    "wait": "wait:Wait",
-    "watch": "watch:Watch",
+GROUPS: Final = {
+    "guests": {
+        "create": "create:Create",
+        "list": "list:List",
+        "show": "show:Show",
+        "delete": "delete:Delete",
+        "clone": "clone:Clone",
+        "rebuild": "rebuild:Rebuild",
+        "wait": "wait:Wait",
+        "watch": "watch:Watch",
+        "adopt": "adopt:AdoptGuests",
+        "release": "release:Release",
+    },
+    "power": {
+        "start": "power:Start",
+        "stop": "power:Stop",
+        "reboot": "power:Reboot",
+        "pause": "pause:Pause",
+        "unpause": "pause:Unpause",
+        "suspend": "suspend:Suspend",
+        "resume": "suspend:Resume",
+    },
+    "copies and states": {
+        "snapshot": "snapshot:Snapshot",
+        "checkpoint create": "checkpoint:CheckpointCreate",
+        "checkpoint delete": "checkpoint:CheckpointDelete",
+        "checkpoint list": "checkpoint:CheckpointList",
+        "checkpoint revert": "checkpoint:CheckpointRevert",
+        "backup create": "backup:BackupCreate",
+        "backup forget": "backup:BackupForget",
+        "backup list": "backup:BackupList",
+        "backup restore": "backup:BackupRestore",
+    },
+    "sizes and moves": {
+        "resize": "resize:Resize",
+        "resize-confirm": "resize:ResizeConfirm",
+        "resize-revert": "resize:ResizeRevert",
+        "live-migrate": "live_migrate:LiveMigrate",
+        "migrate": "resize:Migrate",
+    },
+    "volumes, interfaces, shares": {
+        "volume attach": "volume:VolumeAttach",
+        "volume connector": "volume:VolumeConnectorShow",
+        "volume create": "storage_volume:VolumeCreate",
+        "volume delete": "storage_volume:VolumeDelete",
+        "volume detach": "volume:VolumeDetach",
+        "volume download": "storage_volume:VolumeDownload",
+        "volume extend": "volume:VolumeExtend",
+        "volume list": "volume:VolumeList",
+        "volume resize": "storage_volume:VolumeResize",
+        "volume show": "storage_volume:VolumeShow",
+        "volume swap": "volume:VolumeSwap",
+        "volume upload": "storage_volume:VolumeUpload",
+        "interface attach": "interface:InterfaceAttach",
+        "interface detach": "interface:InterfaceDetach",
+        "interface list": "interface:InterfaceList",
+        "share attach": "share:ShareAttach",
+        "share detach": "share:ShareDetach",
+        "share list": "share:ShareList",
+    },
+    "inside a guest": {
+        "console log": "console:ConsoleLog",
+        "console show": "console:ConsoleShow",
+        "guest info": "guest_info:GuestInfo",
+        "password set": "password:PasswordSet",
+        "quiesce": "quiesce:Quiesce",
+        "unquiesce": "quiesce:Unquiesce",
+    },
+    "when something is wrong": {
+        "diagnostics": "diagnostics:Diagnostics",
+        "metrics": "metrics:Metrics",
+        "rescue": "rescue:Rescue",
+        "unrescue": "rescue:Unrescue",
+        "crash-dump": "crash_dump:CrashDump",
+        "leftover list": "leftover:LeftoverList",
+        "doctor": "doctor:Doctor",
+    },
+    "what the endpoint has": {
+        "host list": "host:HostList",
+        "host show": "host:HostShow",
+        "network list": "place:NetworkList",
+        "pool list": "place:PoolList",
+        "image list": "image:ImageList",
+        "image prefetch": "image:ImagePrefetch",
+        "image prune": "image:ImagePrune",
+        "device list": "device:DeviceList",
+        "maintenance enter": "maintenance:MaintenanceEnter",
+        "maintenance leave": "maintenance:MaintenanceLeave",
+    },
+    "this command": {
+        "driver list": "driver:DriverList",
+        "driver new": "driver_new:DriverNew",
+        "driver show": "driver:DriverShow",
+        "complete": "complete:Complete",
+        "help": "help:Help",
+    },
 }
-"""Module below this package and class, by the words that people type."""
+"""As the help shows them: module below this package and class, by the words that people type."""
+
+COMMANDS: Final = {name: place for group in GROUPS.values() for name, place in group.items()}
 
 MEANT: Final = {
     "spawn": "create",
@@ -108,6 +128,9 @@ MEANT: Final = {
     "cold-migrate": "migrate",
 }
 """Commands by the words for them in the Python API and in other commands, where no command looks like the word."""
+
+MOST_NAMED: Final = 4
+"""As many commands are named to somebody who gave only the word that they begin with."""
 
 
 class Commands(CommandManager):
@@ -137,10 +160,17 @@ class Commands(CommandManager):
     def suggestion(self, words: list[str]) -> str:
         """What to try instead of words that are no command."""
         typed = [word for word in words if not word.startswith("-")]
-        family = [name for name in COMMANDS if typed and name.split()[0] == typed[0]]
+        family = family_of(typed[0]) if typed else []
+        if len(family) > MOST_NAMED:
+            return f"'nova-virt help {typed[0]}' lists those that begin so"
         if not family and typed and typed[0] in MEANT:
             family = [MEANT[typed[0]]]
         close = family or [
             name for length in (2, 1) for name in get_close_matches(" ".join(typed[:length]), COMMANDS, n=3, cutoff=0.7)
         ]
         return f"did you mean {' or '.join(repr(name) for name in dict.fromkeys(close))}?" if close else ""
+
+
+def family_of(word: str) -> list[str]:
+    """The commands that begin with a word."""
+    return [name for name in COMMANDS if name.split()[0] == word]

@@ -14,6 +14,7 @@ from nova_virt_api.cli.output import ShowOne
 from nova_virt_api.cli.request import DEFAULT_MEMORY, requested
 from nova_virt_api.cli.running import run_wait, time_left
 from nova_virt_api.errors import InstanceExists, InvalidSpec
+from nova_virt_api.model.cloud_init import CloudInitSource
 from nova_virt_api.model.cpu import CpuMode
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.spec import Firmware
@@ -180,6 +181,11 @@ def add_first_boot(parser: argparse.ArgumentParser) -> None:
 def add_cloud_init(parser: argparse.ArgumentParser) -> None:
     """First-boot data."""
     parser.add_argument("--cloud-init", metavar="FILE", help="User data for cloud-init.")
+    parser.add_argument(
+        "--cloud-init-source",
+        choices=[source.value for source in CloudInitSource],
+        help="Where the guest looks for it; the driver's choice if not given.",
+    )
     parser.add_argument(
         "--ssh-key", metavar="FILE", action="append", default=[], help="Public keys for cloud-init; may be repeated."
     )

@@ -136,6 +136,7 @@ def failure(driver: str, check: str, error: VirtError) -> Finding:
 
 
 def as_text(finding: Finding) -> str:
-    """A finding for people, its remedy on a line of its own."""
-    line = f"{'ok  ' if finding.ok else 'FAIL'}  {finding.driver:<10} {finding.check:<14} {one_line(finding.found)}\n"
+    """A finding for people, its remedy on a line of its own; what works and could be better is a note."""
+    verdict = "FAIL" if not finding.ok else "note" if finding.fix else "ok"
+    line = f"{verdict:<4}  {finding.driver:<10} {finding.check:<14} {one_line(finding.found)}\n"
     return line if not finding.fix else f"{line}      to do: {one_line(finding.fix)}\n"

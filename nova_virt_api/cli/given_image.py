@@ -39,7 +39,7 @@ def given_image(arguments: argparse.Namespace) -> ImageSource | None:
 
 
 def given_cloud_init(arguments: argparse.Namespace) -> CloudInit | None:
-    """The first-boot data that ``--cloud-init`` and ``--ssh-key`` name, if they do.
+    """The first-boot data that ``--cloud-init`` and the options beside it ask for, if they do.
 
     Raises:
         InvalidSpec: an option's value is wrong.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from nova_virt_api.errors import Ambiguous, InstanceNotFound
+from nova_virt_api.errors import Ambiguous
 
 if TYPE_CHECKING:
     from nova_virt_api.compute.compute import Compute
@@ -23,9 +23,6 @@ def find(compute: Compute, name: str) -> Instance:
         return compute.find(name.strip())
     except Ambiguous as error:
         error.hint = error.hint or "name it by its uuid"
-        raise
-    except InstanceNotFound as error:
-        error.hint = "'nova-virt list' shows the guests there are"
         raise
 
 

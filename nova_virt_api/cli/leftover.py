@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 class LeftoverList(Lister):
     """List what interrupted work left behind; 'delete UUID' removes it."""
 
+    expendable = ("owner", "place")
+
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
         rows = [
             (str(leftover.uuid), leftover.kind, leftover.name, leftover.place, leftover.owner)

@@ -95,7 +95,8 @@ class Bar(Progress):
         """The main thread looks often enough."""
 
     def look(self, operation: Operation[Any]) -> None:
-        self._draw(bar(operation.progress), operation.stage)
+        counted = operation.progress > 0
+        self._draw(bar(operation.progress) if counted else moving_bar(self._elapsed), operation.stage)
 
     def waits(self, text: str) -> None:
         self._draw(moving_bar(self._elapsed), text)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING, TextIO
 
+from nova_virt_api.cli.wording import in_commands
 from nova_virt_api.errors import VirtError
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ class Report:
             error: the error.
             subject: command and guest that it happened to.
         """
-        hint = f"; {error.hint}" if error.hint else ""
+        hint = f"; {in_commands(error.hint)}" if error.hint else ""
         left = f"; left behind: {', '.join(str(leftover) for leftover in error.leftovers)}" if error.leftovers else ""
         self._fail(error, subject, error.message + hint + left)
 

@@ -149,6 +149,7 @@ class Request:
         if arguments.ssh_key:
             keys = [key for path in arguments.ssh_key for key in public_keys(path)]
             self.set_inside("cloud_init", "ssh_authorized_keys", keys, "--ssh-key")
+        self.set_inside("cloud_init", "source", arguments.cloud_init_source, "--cloud-init-source")
 
     def identify(self, arguments: argparse.Namespace) -> None:
         """The uuid: as given; else the file's, or one made from the name; else a new one each time."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from nova_virt_api.cli.as_options import as_options
 from nova_virt_api.cli.command import Command, add_guest, add_timeout
 from nova_virt_api.cli.guest_fields import fields_of
 from nova_virt_api.cli.output import ShowOne
-from nova_virt_api.errors import StateAfter, VirtError
+from nova_virt_api.errors import InvalidSpec, StateAfter, VirtError
 from nova_virt_api.model.size import Size
+from nova_virt_api.specfile.said import Said
 from nova_virt_api.specfile.size import parse_size
 
 if TYPE_CHECKING:
@@ -21,6 +23,12 @@ if TYPE_CHECKING:
 
 SAME: Final = "="
 """The size of a disk that is to stay as it is."""
+
+SIZE_OPTIONS: Final = {
+    field: option
+    for name, option in (("vcpus", "--vcpus"), ("memory_bytes", "--memory"), ("disks", "--disk-size"))
+    for field in (name, f"size.{name}")
+}
 
 
 class Resize(ShowOne):
@@ -41,17 +49,22 @@ class Resize(ShowOne):
         add_timeout(parser)
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Sequence[Any]]:
-        size = given_size(parsed_args)
+        with as_options(SIZE_OPTIONS):
+            return self.dict2columns(fields_of(self._resized(parsed_args)))
+
+    def _resized(self, parsed_args: argparse.Namespace) -> Instance:
+        size, timeout = given_size(parsed_args), parsed_args.timeout
+        if size == Size():
+            raise InvalidSpec("size", Said("nothing"), "something to change: --vcpus, --memory or --disk-size")
         guest, compute = self.guest(parsed_args.guest), self.compute
-        timeout = parsed_args.timeout
         if parsed_args.live:
-            grown = self.finish(lambda told: compute.submit.resize_live(guest, size, timeout=timeout, on_progress=told))
-            return self.dict2columns(fields_of(grown))
+            return self.finish(lambda told: compute.submit.resize_live(guest, size, timeout=timeout, on_progress=told))
         resized = self.finish(lambda told: compute.submit.resize(guest, size, timeout=timeout, on_progress=told))
-        if parsed_args.confirm:
-            self.finish(lambda told: compute.submit.confirm_resize(guest, timeout=timeout, on_progress=told))
-            resized = compute.instance(guest, fresh=True)
-        return self.dict2columns(fields_of(resized))
+        if not parsed_args.confirm:
+            self.note(f"try it; then 'nova-virt resize-confirm {guest.name}' keeps it, 'resize-revert' takes it back")
+            return resized
+        self.finish(lambda told: compute.submit.confirm_resize(guest, timeout=timeout, on_progress=told))
+        return compute.instance(guest, fresh=True)
 
 
 class ResizeConfirm(Command):
@@ -103,7 +116,9 @@ class Migrate(ShowOne):
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Sequence[Any]]:
         from nova_virt_api.compute.connect import connect
 
-        size, timeout = given_size(parsed_args), parsed_args.timeout
+        timeout = parsed_args.timeout
+        with as_options(SIZE_OPTIONS):
+            size = given_size(parsed_args)
         guest, submit = self.guest(parsed_args.guest), self.compute.submit
         with connect(profile=parsed_args.to) as there:
             ticket = self.finish(lambda told: submit.prepare_resize(guest, size, timeout=timeout, on_progress=told))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nova_virt_api.cli.as_options import as_options
 from nova_virt_api.cli.command import add_guest, add_timeout
 from nova_virt_api.cli.output import ShowOne
 from nova_virt_api.model.image import ImageFormat, LocalTarget, NativeTarget
@@ -39,6 +40,10 @@ class Snapshot(ShowOne):
         add_timeout(parser)
 
     def take_action(self, parsed_args: argparse.Namespace) -> tuple[Sequence[str], Sequence[Any]]:
+        with as_options({"target.path": "TARGET", "target.name": "TARGET", "target.pool": "--pool"}):
+            return self.dict2columns(self._written(parsed_args))
+
+    def _written(self, parsed_args: argparse.Namespace) -> dict[str, Any]:
         guest = self.guest(parsed_args.guest)
         target: LocalTarget | NativeTarget
         if parsed_args.target.startswith(NATIVE):
@@ -51,10 +56,9 @@ class Snapshot(ShowOne):
                 guest, target, quiesce=quiesce, timeout=parsed_args.timeout, on_progress=reached
             )
         )
-        fields = {
+        return {
             "ref": image.ref,
             "format": image.format.value,
             "size_bytes": image.size_bytes,
             "virtual_size_bytes": image.virtual_size_bytes,
         }
-        return self.dict2columns(fields)

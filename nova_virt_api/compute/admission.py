@@ -1,6 +1,7 @@
 """What is refused before a driver is called: anything that the endpoint does not declare."""
 
 from collections.abc import Mapping
+from enum import Enum
 from typing import Final, TypeVar
 
 from nova_virt_api.capability import Feature
@@ -10,6 +11,7 @@ from nova_virt_api.driver.role import Role
 from nova_virt_api.errors import InvalidSpec, NotSupported
 from nova_virt_api.model.check import check
 from nova_virt_api.model.clone import CloneSpec
+from nova_virt_api.model.cloud_init import CloudInit
 from nova_virt_api.model.disk import source_features
 from nova_virt_api.model.image import BackendUrl, ImageSource, LocalFile, Native, Store, Template, Url
 from nova_virt_api.model.nic import Nic
@@ -91,7 +93,7 @@ def admit_nic(driver: Driver, nic: Nic) -> None:
     Raises:
         NotSupported: names the feature and the field.
     """
-    check_kind("nic", nic, Nic)
+    check_kind("nic", nic, Nic, 'Nic(network="default")')
     capabilities = driver.capabilities()
     for feature, field in nic.features():
         capabilities.require(feature, f"nic.{field}")
@@ -107,6 +109,17 @@ def admit_volume(driver: Driver, volume: Volume) -> None:
     capabilities = driver.capabilities()
     for feature, field in volume.features():
         capabilities.require(feature, f"volume.{field}")
+
+
+def admit_cloud_init(driver: Driver, cloud_init: CloudInit) -> None:
+    """Refuse first-boot data, or a form of them, that the endpoint does not declare.
+
+    Raises:
+        NotSupported: names the feature and the field.
+    """
+    capabilities = driver.capabilities()
+    for feature, field in cloud_init.features():
+        capabilities.require(feature, field)
 
 
 def admit_share(driver: Driver, share: Share) -> None:
@@ -157,10 +170,13 @@ def check_hooks(hooks: Mapping[Stage, object] | None, stages: tuple[Stage, ...])
         check(callable(hook), f"hooks[{stage}]", hook, "a function that takes the operation")
 
 
-def check_kind(field: str, value: object, kind: type) -> None:
-    """Refuse an argument of another type."""
-    if not isinstance(value, kind):
-        raise InvalidSpec(field, value, f"an object of type {kind.__name__}")
+def check_kind(field: str, value: object, kind: type, example: str = "") -> None:
+    """Refuse an argument of another type; say what is meant, by an example or by all members of an enum."""
+    if isinstance(value, kind):
+        return
+    if issubclass(kind, Enum):
+        raise InvalidSpec(field, value, f"one of: {', '.join(str(member) for member in kind)}")
+    raise InvalidSpec(field, value, f"an object of type {kind.__name__}" + (f", e.g. {example}" if example else ""))
 
 
 def check_private(field: str, value: object, kind: type) -> None:

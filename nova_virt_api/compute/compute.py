@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, TypeVar, overload
 
 from nova_virt_api.compute import admission
@@ -90,6 +91,10 @@ class Compute(
         self._hub = Hub(driver)
         super().__init__(driver, Submit(driver, self._turns))
 
+    def __repr__(self) -> str:
+        endpoint = self._driver.endpoint
+        return f"<Compute {endpoint.driver} owner={endpoint.owner!r}>"
+
     # --- reads ----------------------------------------------------------------------------------------------------
 
     def capabilities(self, node: str | None = None) -> Capabilities:
@@ -142,7 +147,11 @@ class Compute(
         everything = self.instances()
         found = [guest for guest in everything if name in (guest.name, str(guest.uuid))]
         if not found:
-            raise InstanceNotFound(f"no guest called {name!r} here", hint="list the guests to see their names")
+            close = get_close_matches(str(name), [guest.name for guest in everything], n=1)
+            meant = f"did you mean {close[0]!r}? " if close else ""
+            raise InstanceNotFound(
+                f"no guest called {name!r} here", hint=f"{meant}instances() shows the guests there are"
+            )
         if len(found) > 1:
             raise Ambiguous(f"{len(found)} guests are called {name!r}", [str(guest.uuid) for guest in found])
         return found[0]
@@ -254,7 +263,7 @@ class Compute(
             Timeout: it did not within ``timeout`` seconds; says what was seen last.
             InstanceNotFound: the guest is not there, unless that was waited for.
         """
-        admission.check_kind("condition", condition, Condition)
+        admission.check_kind("condition", condition, Condition, "until.agent()")
         waiting = self.waiting(guest, condition, timeout)
         with self.listening(Slots(waiting.guest.uuid)) as slots:
             while not waiting.look():

@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from nova_virt_api.errors import DriverBug, StateAfter, VirtError
+from nova_virt_api.compute.way_out import way_out
+from nova_virt_api.errors import DriverBug, InvalidState, StateAfter, VirtError
 
 T = TypeVar("T")
 
@@ -19,11 +20,13 @@ def guarded(verb: str, guest: object, call: Callable[[], T], *, node: str = "") 
 
 
 def in_context(error: VirtError, verb: str, guest: object, node: str = "") -> VirtError:
-    """The error with the verb and the guest or node that it belongs to."""
+    """The error with the verb and the guest or node that it belongs to, and a way out of a state if there is one."""
     if not error.verb:
         error.verb = verb
         error.guest = "" if guest is None else str(guest)
         error.node = node
+    if isinstance(error, InvalidState):
+        error.hint = error.hint or way_out(error)
     return error
 
 

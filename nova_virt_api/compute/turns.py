@@ -3,7 +3,7 @@
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, Final
 
 from nova_virt_api.compute.operation import Operation
@@ -32,27 +32,31 @@ class Turns:
         Args:
             operation: what is to be run.
             task: does it.
-            pre_empt: ask all other verbs that run or wait for this guest to stop. Operations of the same verb want the
-                same and go first.
+            pre_empt: ask all other verbs that run or wait for this guest to stop, and do not wait for those that are
+                abandoned: their native calls may return only when this one is done. Operations of the same verb want
+                the same and go first.
 
         Raises:
-            Busy: too many abandoned operations hang at this endpoint.
+            Busy: too many abandoned operations hang at this endpoint, and this one does not pre-empt them.
             Unavailable: closed, or made in another process.
         """
         if os.getpid() != self._process:  # threads and locks do not come along
             raise Unavailable("this connection was opened before the process forked", hint="connect in the child")
         turn = operation.turn
         with self._lock:
-            self._refuse_if_hopeless()
+            self._refuse_if_closed()
+            if not pre_empt:
+                self._refuse_if_hopeless()
             line = self._queues.setdefault(turn, deque())
-            others = [other for other, _ in line if other.verb != operation.verb]
+            before = [other for other, _ in line]
             line.append((operation, task))
-            first = len(line) == 1
-        if first:
+        if not before:
             self._workers.run(lambda: self._work(turn))
-        if pre_empt:
-            for other in others:
-                other.cancel()
+        elif pre_empt:
+            for other in before:
+                if other.verb != operation.verb:
+                    other.cancel()
+            self._workers.run(lambda: overtake(before, operation, task))
 
     def operations(self) -> list[Operation[Any]]:
         """What runs or waits now."""
@@ -73,9 +77,11 @@ class Turns:
             operation.wait(max(0.0, min(operation.remaining(), threading.TIMEOUT_MAX)))
         self._workers.close()
 
-    def _refuse_if_hopeless(self) -> None:
+    def _refuse_if_closed(self) -> None:
         if self.closed:
             raise Unavailable("this connection is closed", hint="connect again")
+
+    def _refuse_if_hopeless(self) -> None:
         waiting = [line[0][0] for line in self._queues.values()]
         abandoned = [operation for operation in waiting if operation.remaining() == 0 and not operation.done()]
         if len(abandoned) >= MOST_ABANDONED:
@@ -88,9 +94,19 @@ class Turns:
                 operation, task = self._queues[turn][0]
             if operation.begin():
                 task()
+            else:
+                operation.wait()  # it was cancelled, or has overtaken the one before
             with self._lock:
                 line = self._queues[turn]
                 line.popleft()
                 if not line:
                     del self._queues[turn]
                     return
+
+
+def overtake(before: Sequence[Operation[Any]], operation: Operation[Any], task: Task) -> None:
+    """Run a task as soon as those before it are done or abandoned, unless it had its turn by then."""
+    for other in before:
+        other.wait(other.remaining())
+    if operation.begin():
+        task()

@@ -22,4 +22,5 @@ class Console(Role, capability=Capability.CONSOLE):
             PermissionDenied: the guest is not owned by this connection.
             InvalidState: the guest has no console while it is stopped.
             NotSupported: the guest has no console of this kind.
+            Timeout: the guest does not answer, so it was given no ticket.
         """

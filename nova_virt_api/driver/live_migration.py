@@ -85,6 +85,8 @@ class LiveMigration(Role, capability=Capability.LIVE_MIGRATION):
         *,
         nics: Sequence[Nic] | None = None,
         volumes: Sequence[Volume] | None = None,
+        host_cpus: Sequence[int] | None = None,
+        host_cells: Sequence[int] | None = None,
     ) -> Ticket:
         """Make room for the guest at the destination: its record, and disks to be filled. A failed call leaves nothing.
 
@@ -95,12 +97,18 @@ class LiveMigration(Role, capability=Capability.LIVE_MIGRATION):
                 names.
             volumes: its storage services' volumes as this endpoint reaches them. One that is not named is reached as
                 the source does; one that needs a password has to be named, as no ticket has any.
+            host_cpus: the processors of its host here, for a guest that has some for itself: one for each virtual CPU,
+                that of virtual CPU 0 first. None lets the driver choose among those that are free; either way they are
+                the guest's from now on.
+            host_cells: the host's cell here for each NUMA cell of the guest; None takes those of the same numbers as at
+                the source, for cells that have such a place there.
 
         Returns:
             The ticket with what the guest's devices become here.
 
         Raises:
             InstanceExists: another guest has the uuid or the name.
+            InvalidSpec: processors or cells were named that are not there, or more or fewer than the guest has.
             NoCapacity: not enough of a resource.
             StorageError: a disk could not be made.
             MigrationError: something that the guest needs is not here; says what.

@@ -34,7 +34,8 @@ class Rebuild(Role, capability=Capability.REBUILD):
             guest: the guest.
             op: the operation worked for.
             source: the image; None takes the one that the guest was made from or last rebuilt with.
-            cloud_init: new first-boot data, needs ``Feature.CLOUD_INIT``; None keeps what was given before.
+            cloud_init: new first-boot data, needs the features that it names; None keeps what was given before, in
+                the form that the guest has.
 
         Raises:
             InstanceNotFound: no such guest at this endpoint.

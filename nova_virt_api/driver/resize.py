@@ -128,9 +128,10 @@ class Resize(Role, capability=Capability.RESIZE):
             ticket: what the source gave.
             op: the operation worked for.
             spec: what differs here: its CPUs, memory, sizes and pools of disks, interfaces, volumes, and whether the
-                guest is to be started. Its interfaces and volumes are all that the guest has from then on. None takes
-                the ticket's size, interfaces and volumes as they were at the source, and leaves the guest stopped. Its
-                uuid must be the ticket's; image sources are not looked at.
+                guest is to be started. Its interfaces and volumes are all that the guest has from then on, and of its
+                host it has what the spec says: ``numa``, ``cpu.dedicated``, ``cpu.host_cpus``, ``backing.page_bytes``.
+                None takes the ticket's size, interfaces and volumes as they were at the source, and leaves the guest
+                stopped. Its uuid must be the ticket's; image sources are not looked at.
 
         Raises:
             InvalidSpec: the spec is another guest's, names a place that is not there, or lets a disk shrink.

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from nova_virt_api.driver.operation import Operation
     from nova_virt_api.fake.connection import Connection
     from nova_virt_api.fake.guest import Port
+    from nova_virt_api.fake.machine import Machine
     from nova_virt_api.fake.parcel import Parcel
     from nova_virt_api.fake.state import State
     from nova_virt_api.model.record import Record
@@ -106,11 +107,14 @@ class Arrival:
                 check_pool(state, shape, volume.pool, volume.size_bytes)
                 state.put_volume(volume)
             vcpus, memory = size.vcpus or guest.vcpus, size.memory_bytes or guest.memory_bytes
+            node = node_for(state, shape, self._node(), vcpus, memory)
             made = replace(
                 guest,
                 native_id=state.new_native_id(),
                 mark=None,
-                node=node_for(state, shape, self._node(), vcpus, memory),
+                node=node,
+                machine=self._machine(state, guest, vcpus, node),
+                machine_before=None,
                 vcpus=vcpus,
                 memory_bytes=memory,
                 plugged_bytes=guest.plugged_bytes if size.memory_bytes is None else 0,
@@ -124,6 +128,13 @@ class Arrival:
                 made = replace(made, mark=state.put_record(replace(building, holder=self._connection.holder)))
             made = connected(state, made, cards)
             state.put(made if spec is None else using(made, spec.volumes))
+
+    def _machine(self, state: State, guest: Guest, vcpus: int, node: str) -> Machine:
+        """What it is beside its size, with parts of this host."""
+        dedicated, taken = self._world.shape.dedicated, state.dedicated_on(node)
+        if self._spec is None:
+            return guest.machine.moved(vcpus, dedicated, taken)
+        return guest.machine.placed(self._spec, dedicated, taken)
 
     def _finish(self) -> None:
         for stage in (Stage.DISKS_READY, Stage.NETWORK_READY, Stage.BEFORE_START):

@@ -16,6 +16,7 @@ from nova_virt_api.fake.machine import with_host_cpus
 from nova_virt_api.fake.outside_port import outside_port
 from nova_virt_api.fake.places import check_host, check_pool, network_of, node_for
 from nova_virt_api.fake.resting import resting
+from nova_virt_api.fake.seed import seed_content
 from nova_virt_api.fake.spawn import SIDE_VOLUME_SIZE
 from nova_virt_api.fake.steps import STAGES, Step
 from nova_virt_api.fake.switches import SimulatedCrash
@@ -197,7 +198,7 @@ class Copying:
             original = self._ready(state)
         home = disks[0].pool if disks else self._world.shape.pools[0]
         if spec.cloud_init is not None:
-            wanted.append(self._side_volume(home, "seed", "cloud-init data"))
+            wanted.append(self._side_volume(home, "seed", seed_content(spec.cloud_init)))
         if original.machine.tpm is not None:
             wanted.append(self._side_volume(home, "tpm", "state of the TPM"))
         if any(name.endswith("-nvram") for _, name in original.disks):

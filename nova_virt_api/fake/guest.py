@@ -121,6 +121,7 @@ class Guest:
         came_from: id of the checkpoint that it comes from.
         resizing: what it was before a resize that is neither confirmed nor reverted.
         attached_before: the volumes of a storage service that it used then.
+        machine_before: what it was then.
         arrived: token of the resize or live migration by which it came from another world.
         moving: token of the live migration by which it is leaving.
         backups: what is known of its backups.
@@ -163,6 +164,7 @@ class Guest:
     came_from: str | None = None
     resizing: Resizing | None = None
     attached_before: tuple[Attachment, ...] = ()
+    machine_before: Machine | None = None
     arrived: str | None = None
     moving: str | None = None
     backups: Backups = field(default_factory=Backups)

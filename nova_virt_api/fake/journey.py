@@ -27,6 +27,8 @@ class Journey:
         node: the host there; None for any.
         token: of this move.
         prepared: whether the destination is ready.
+        host_cpus: the processors that the guest has for itself there; empty for none.
+        host_cells: the cells that its own are in there; None for those that they were in.
     """
 
     guest: UUID
@@ -35,6 +37,8 @@ class Journey:
     node: str | None
     token: str
     prepared: bool = False
+    host_cpus: tuple[int, ...] = ()
+    host_cells: tuple[int, ...] | None = None
 
     @property
     def within(self) -> bool:
@@ -49,6 +53,8 @@ class Journey:
             "node": self.node,
             "token": self.token,
             "prepared": self.prepared,
+            "host_cpus": self.host_cpus,
+            "host_cells": self.host_cells,
         }
         text = json.dumps(content)
         return Ticket(move=Move.LIVE, guest=self.guest, driver="fake", driver_version=__version__, content=text)
@@ -73,6 +79,8 @@ class Journey:
             node=found["node"],
             token=found["token"],
             prepared=found["prepared"],
+            host_cpus=tuple(found["host_cpus"]),
+            host_cells=None if found["host_cells"] is None else tuple(found["host_cells"]),
         )
 
     def world(self) -> World:

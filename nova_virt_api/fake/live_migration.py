@@ -107,13 +107,20 @@ class FakeLiveMigration(LiveMigration):
         *,
         nics: Sequence[Nic] | None = None,
         volumes: Sequence[Volume] | None = None,
+        host_cpus: Sequence[int] | None = None,
+        host_cells: Sequence[int] | None = None,
     ) -> Ticket:
         connection = self.connection
         connection.require(Capability.LIVE_MIGRATION)
         journey = Journey.of(ticket, "prepare")
         with connection.hold(journey.guest, "prepare migration"):
             if not journey.within and not self._has_arrived(journey):
-                MovingIn(connection, journey, op).prepare(nics, volumes or ())
+                machine = MovingIn(connection, journey, op).prepare(nics, volumes or (), host_cpus, host_cells)
+                journey = replace(
+                    journey,
+                    host_cpus=tuple(machine.cpu.host_cpus),
+                    host_cells=None if host_cells is None else tuple(host_cells),
+                )
         return replace(journey, prepared=True).ticket()
 
     # --- the move -------------------------------------------------------------------------------------------------

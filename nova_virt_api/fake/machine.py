@@ -1,6 +1,6 @@
 """The machine that a fake guest is, beside its size: all that its spec asks for, and the processors it got."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -74,6 +74,46 @@ class Machine:
             max_vcpus=spec.max_vcpus,
             max_memory_bytes=spec.max_memory_bytes,
         )
+
+    def placed(self, spec: InstanceSpec, dedicated: Iterable[int], taken: Iterable[int]) -> "Machine":
+        """This machine on another host, or on the same again, of which it has what a spec says."""
+        there = Machine.of(spec, dedicated, taken)
+        cpu = replace(self.cpu, dedicated=there.cpu.dedicated, host_cpus=there.cpu.host_cpus)
+        backing = replace(self.backing, page_bytes=there.backing.page_bytes)
+        return replace(self, cpu=cpu, numa=there.numa, backing=backing)
+
+    def moved(
+        self,
+        vcpus: int,
+        dedicated: Iterable[int],
+        taken: Iterable[int],
+        host_cpus: Sequence[int] | None = None,
+        host_cells: Sequence[int] | None = None,
+    ) -> "Machine":
+        """This machine on another host: with processors for itself there if it has such, in cells of the same numbers.
+
+        Args:
+            vcpus: how many virtual CPUs it has.
+            dedicated: the host's processors that one guest each may have.
+            taken: those that guests have.
+            host_cpus: the processors that it is to have; None for any.
+            host_cells: the host's cells that its own are to be in; None for those of the same numbers.
+
+        Raises:
+            InvalidSpec: more or fewer were named than it has, or ones that are not there.
+            NoCapacity: not enough of them are free.
+        """
+        own = vcpus if self.cpu.dedicated else 0
+        for field, named, count in (("host_cpus", host_cpus, own), ("host_cells", host_cells, len(self.numa))):
+            if named is not None and len(named) != count:
+                raise InvalidSpec(field, tuple(named), f"{count}: so many of them the guest has")
+        if any(cell not in HOST_CELLS for cell in host_cells or ()):
+            raise InvalidSpec("host_cells", host_cells, "0, the only cell of the host")
+        wanted = replace(self.cpu, host_cpus=tuple(host_cpus or ()))
+        cpu = with_host_cpus(wanted, vcpus, frozenset(dedicated), frozenset(taken))
+        places = [cell.host_cell for cell in self.numa] if host_cells is None else host_cells
+        numa = tuple(replace(cell, host_cell=place) for cell, place in zip(self.numa, places, strict=True))
+        return replace(self, cpu=cpu, numa=numa)
 
 
 def with_host_cpus(cpu: Cpu, vcpus: int, dedicated: frozenset[int], taken: frozenset[int]) -> Cpu:

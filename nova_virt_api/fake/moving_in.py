@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nova_virt_api.driver.operation import CancelMode, Stage
-from nova_virt_api.errors import InstanceExists, InvalidSpec, MigrationError, VirtError
+from nova_virt_api.errors import InstanceExists, InvalidSpec, MigrationError, NoCapacity, VirtError
 from nova_virt_api.fake import remains
 from nova_virt_api.fake.guest import Port, nic_of
 from nova_virt_api.fake.outside_port import outside_port
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from nova_virt_api.fake.connection import Connection
     from nova_virt_api.fake.guest import Guest, Volume
     from nova_virt_api.fake.journey import Journey
+    from nova_virt_api.fake.machine import Machine
     from nova_virt_api.fake.state import State
     from nova_virt_api.fake.world import World
     from nova_virt_api.model.volume import Volume as StorageVolume
@@ -45,14 +46,21 @@ class MovingIn:
         self._uuid = journey.guest
         self._op = op
 
-    def prepare(self, nics: Sequence[Nic] | None, named: Sequence[StorageVolume]) -> None:
-        """Make its record, volumes and ports; a failed call leaves nothing."""
+    def prepare(
+        self,
+        nics: Sequence[Nic] | None,
+        named: Sequence[StorageVolume],
+        host_cpus: Sequence[int] | None,
+        host_cells: Sequence[int] | None,
+    ) -> Machine:
+        """Make its record, volumes and ports, and say what it is here; a failed call leaves nothing."""
         world = self._connection.world
         guest, volumes, ports = self._at_source()
         self._check_named(guest, {volume.id for volume in named})
         cards = self._cards(world, ports, nics)
         with world.reading() as state:
             self._refuse(state, guest)
+            machine = self._machine(state, guest, host_cpus, host_cells)
         self._connection.step(Step.PREPARE_MIGRATION, self._op)
         try:
             with world.changing() as state:
@@ -64,6 +72,14 @@ class MovingIn:
             with world.changing() as state, suppress(VirtError):
                 remains.remove_all(state, self._uuid)
             raise
+        return machine
+
+    def _machine(
+        self, state: State, guest: Guest, host_cpus: Sequence[int] | None, host_cells: Sequence[int] | None
+    ) -> Machine:
+        shape = self._journey.world().shape
+        taken = state.dedicated_on(self._journey.node or shape.nodes[0])
+        return guest.machine.moved(guest.vcpus, shape.dedicated, taken, host_cpus, host_cells)
 
     def _check_named(self, guest: Guest, named: set[str]) -> None:
         """Refuse volumes that the guest does not use, and not to name one that needs a password."""
@@ -80,7 +96,11 @@ class MovingIn:
             record = state.records.get(self._uuid)
             if record is None:
                 raise MigrationError("migrate", "what was prepared at the destination is gone", hint="prepare it again")
-            native_id = state.new_native_id()
+            journey, native_id = self._journey, state.new_native_id()
+            try:
+                machine = self._machine(state, guest, journey.host_cpus or None, journey.host_cells)
+            except NoCapacity as error:
+                raise MigrationError("migrate", error.message, hint="roll back, and prepare it again") from error
             ready = replace(record, native_id=native_id, phase=Phase.READY, holder=None)
             here = replace(
                 guest,
@@ -89,6 +109,7 @@ class MovingIn:
                 node=self._journey.node or self._journey.world().shape.nodes[0],
                 disks=tuple(volume.key for volume in state.volumes_of(self._uuid)),
                 ports=tuple(port.name for port in state.ports_of(self._uuid)),
+                machine=machine,
                 moving=None,
                 arrived=self._journey.token,
             )

@@ -12,6 +12,7 @@ from nova_virt_api.fake.guest import Guest, Volume
 from nova_virt_api.fake.images import image_of
 from nova_virt_api.fake.places import check_host, check_pool
 from nova_virt_api.fake.power import restart
+from nova_virt_api.fake.seed import seed_content
 from nova_virt_api.fake.spawn import SIDE_VOLUME_SIZE
 from nova_virt_api.fake.state import HOLDS_MEMORY, State
 from nova_virt_api.fake.steps import STAGES, Step
@@ -142,18 +143,18 @@ class Run:
             return
         key = seed_key(guest)
         if key not in state.volumes:
-            state.put_volume(
-                Volume(
-                    pool=key[0],
-                    name=key[1],
-                    kind="seed",
-                    size_bytes=SIDE_VOLUME_SIZE,
-                    uuid=guest.uuid,
-                    owner=guest.owner,
-                    content="cloud-init data",
-                )
-            )
             guest = replace(guest, disks=(*guest.disks, key))
+        state.put_volume(
+            Volume(
+                pool=key[0],
+                name=key[1],
+                kind="seed",
+                size_bytes=SIDE_VOLUME_SIZE,
+                uuid=guest.uuid,
+                owner=guest.owner,
+                content=seed_content(self._cloud_init),
+            )
+        )
         state.put(replace(guest, hostname=self._cloud_init.hostname or guest.name))
 
     def _start(self, state: State, guest: Guest) -> None:

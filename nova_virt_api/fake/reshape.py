@@ -80,7 +80,8 @@ def put_back(state: State, guest: Guest, cards: Cards | None, volumes: Sequence[
     if cards is not None or before.done:
         old = [(nic_before(nic), nic.network) for nic in before.nics]
         guest = connected(state, guest, old if cards is None else cards)
-    guest = replace(guest, attached=guest.attached_before, attached_before=())
+    machine = guest.machine_before or guest.machine
+    guest = replace(guest, attached=guest.attached_before, attached_before=(), machine=machine, machine_before=None)
     if volumes is not None:
         guest = using(guest, volumes)
     return state.put(

@@ -99,7 +99,7 @@ class FakeResize(FakeLiveResize):
                 if resizing is not None and not resizing.done:
                     remove_gone(state, found)
                 elif resizing is not None:
-                    state.put(replace(found, resizing=None, attached_before=()))
+                    state.put(replace(found, resizing=None, attached_before=(), machine_before=None))
 
     def revert_resize(
         self,
@@ -157,7 +157,8 @@ class FakeResize(FakeLiveResize):
             if found.resizing is not None:
                 return found.resizing
             resizing = begun(state, found, size, secrets.token_hex(8), away=away)
-            state.put(replace(found, resizing=resizing, attached_before=found.attached))
+            before = replace(found, attached_before=found.attached, machine_before=found.machine)
+            state.put(replace(before, resizing=resizing))
             return resizing
 
     def _finish_or_undo(
@@ -197,7 +198,9 @@ class FakeResize(FakeLiveResize):
                 check_start(state, connection.world.shape, found, size)
             changed = reshaped(state, replace(found, resizing=done), size, cards)
             if spec is not None:
-                changed = state.put(using(changed, spec.volumes))
+                shape, own = connection.world.shape, frozenset(found.machine.cpu.host_cpus)
+                machine = found.machine.placed(spec, shape.dedicated, state.dedicated_on(found.node) - own)
+                changed = state.put(replace(using(changed, spec.volumes), machine=machine))
             if spec is not None and spec.power_on:
                 restart(connection.world, state, changed)
 

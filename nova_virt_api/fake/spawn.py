@@ -15,6 +15,7 @@ from nova_virt_api.fake.listing import ambiguous
 from nova_virt_api.fake.machine import Machine
 from nova_virt_api.fake.outside_port import outside_port
 from nova_virt_api.fake.places import Places, check_host, check_pool, choose_places, node_for
+from nova_virt_api.fake.seed import seed_content
 from nova_virt_api.fake.steps import STAGES, Step
 from nova_virt_api.fake.switches import SimulatedCrash
 from nova_virt_api.fake.told import devices_of
@@ -185,7 +186,9 @@ class Spawn:
             for index, (disk, content) in enumerate(zip(self._spec.disks, contents, strict=True))
         ]
         if self._spec.cloud_init is not None:
-            wanted.append(self._volume(self._places.pool, "seed", "seed", SIDE_VOLUME_SIZE, "cloud-init data"))
+            wanted.append(
+                self._volume(self._places.pool, "seed", "seed", SIDE_VOLUME_SIZE, seed_content(self._spec.cloud_init))
+            )
         if self._spec.tpm is not None:
             wanted.append(self._volume(self._places.pool, "tpm", "tpm", SIDE_VOLUME_SIZE, "state of the TPM"))
         if self._spec.uefi and not self._spec.stateless_firmware:

@@ -171,8 +171,9 @@ class State:
         return [guest for guest in self.guests.values() if guest.node == node]
 
     def dedicated_on(self, node: str) -> frozenset[int]:
-        """The processors of a host that guests have for themselves, running or not."""
-        return frozenset(cpu for guest in self.guests_on(node) for cpu in guest.machine.cpu.host_cpus)
+        """The processors of a host that guests have for themselves, running or not, or go back to by a revert."""
+        machines = (one for guest in self.guests_on(node) for one in (guest.machine, guest.machine_before))
+        return frozenset(cpu for machine in machines if machine is not None for cpu in machine.cpu.host_cpus)
 
     def used_bytes(self, pool: str) -> int:
         """What the volumes of a pool take."""

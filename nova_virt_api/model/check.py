@@ -44,9 +44,13 @@ def check_text(field: str, value: object, longest: int, *, shortest: int = 1) ->
     allowed = f"text of {shortest} to {longest} characters, none of them a control character"
     check(isinstance(value, str), field, value, allowed)
     assert isinstance(value, str)
-    encodable = value.encode("utf-8", "surrogatepass") == value.encode("utf-8", "replace")
     fits = shortest <= len(value) <= longest
-    check(fits and encodable and not CONTROL_CHARACTERS.search(value), field, value, allowed)
+    check(fits and is_unicode(value) and not CONTROL_CHARACTERS.search(value), field, value, allowed)
+
+
+def is_unicode(text: str) -> bool:
+    """Whether a text can be written down: half of a surrogate pair cannot."""
+    return text.encode("utf-8", "surrogatepass") == text.encode("utf-8", "replace")
 
 
 def frozen_tuple(instance: object, field: str, kind: type[Any] | tuple[type[Any], ...], what: str) -> tuple[Any, ...]:

@@ -60,7 +60,7 @@ class CloneSpec:
             for index, nic in enumerate(self.nics):
                 yield from ((feature, f"nics[{index}].{field}") for feature, field in nic.features())
         if self.cloud_init is not None:
-            yield Feature.CLOUD_INIT, "cloud_init"
+            yield from self.cloud_init.features()
 
     def fingerprint(self, original: UUID) -> str:
         """A hash of what was asked for, as :func:`nova_virt_api.model.record.fingerprint` is of a spec.

@@ -83,7 +83,7 @@ class Disk:
 
     def __post_init__(self) -> None:
         sources = (LocalFile, Url, BackendUrl, Native, Template, Store, Blank)
-        check_type("source", self.source, sources, "an image source or Blank()")
+        check_type("source", self.source, sources, 'an image source, e.g. LocalFile("debian-13.qcow2"), or Blank()')
         if self.size_bytes is not None:
             check_integer("size_bytes", self.size_bytes, 1, LARGEST_DISK, "bytes, e.g. GiB(20),")
         blank_without_size = isinstance(self.source, Blank) and self.size_bytes is None

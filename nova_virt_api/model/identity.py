@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
 
+from nova_virt_api.model.check import check
+
 NAMESPACE: Final = UUID("8f2f3f5e-5c3b-5e0f-9d51-4f0f6f3a7c11")
 """Namespace of :func:`stable_uuid`; never changes, or scripts would lose their guests."""
 
 
 def stable_uuid(text: str) -> UUID:
     """The same uuid for the same text, on every machine: makes a script that spawns repeatable."""
+    check(isinstance(text, str), "text", text, 'a text, e.g. stable_uuid("web")')
     return uuid.uuid5(NAMESPACE, text)
 
 

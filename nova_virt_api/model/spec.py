@@ -195,7 +195,7 @@ class InstanceSpec:
         for index, nic in enumerate(self.nics):
             yield from ((feature, f"nics[{index}].{field}") for feature, field in nic.features())
         if self.cloud_init is not None:
-            yield Feature.CLOUD_INIT, "cloud_init"
+            yield from self.cloud_init.features()
         if self.max_vcpus is not None:
             yield Feature.LIVE_VCPUS, "max_vcpus"
         if self.max_memory_bytes is not None:

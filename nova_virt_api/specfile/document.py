@@ -41,7 +41,8 @@ class Document:
         """The error with the place that the field, or what it lies in, came from."""
         origin = self.origin(error.field)
         if origin.startswith("-") or origin.isupper():
-            return InvalidSpec(origin, error.value, error.allowed, hint=error.hint)
+            given = self.data.get(error.field)  # '900T' rather than the number of bytes that was made of it
+            return InvalidSpec(origin, given if isinstance(given, str) else error.value, error.allowed, hint=error.hint)
         hint = "; ".join(part for part in (error.hint, origin and f"see {origin}") if part)
         return InvalidSpec(error.field, error.value, error.allowed, hint=hint)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from nova_virt_api.errors import InvalidSpec
-from nova_virt_api.model.cloud_init import LARGEST, CloudInit
+from nova_virt_api.model.cloud_init import LARGEST, CloudInit, CloudInitSource
 from nova_virt_api.model.device_tag import LONGEST_TAG, TAG
 from nova_virt_api.model.disk import SERIAL, Disk, DiskBus, DiskCache
 from nova_virt_api.model.identity import stable_uuid
@@ -107,6 +107,7 @@ CLOUD_INIT: Final = CloudInitFields(
         "hostname": Text(maxLength=253),
         "ssh_authorized_keys": List(Text()),
         "metadata": Text(),
+        "source": Choice(CloudInitSource),
     },
 )
 PLACEMENT: Final = Fields(

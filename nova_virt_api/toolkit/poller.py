@@ -6,8 +6,9 @@ from typing import Final
 from uuid import UUID
 
 from nova_virt_api.errors import VirtError
-from nova_virt_api.events import Changed, Emit, Gap, Gone
+from nova_virt_api.events import Emit, Gap
 from nova_virt_api.model.instance import Instance
+from nova_virt_api.toolkit.differences import differences
 
 FASTEST: Final = 0.25
 """Seconds between listings right after a change."""
@@ -53,10 +54,7 @@ class Poller:
 
     def _report(self, now: dict[UUID, Instance]) -> bool:
         before, self._known = self._known, now
-        changed = [instance for uuid, instance in now.items() if before.get(uuid) != instance]
-        gone = before.keys() - now.keys()
-        for instance in changed:
-            self._emit(Changed(instance))
-        for uuid in gone:
-            self._emit(Gone(uuid))
-        return bool(changed or gone)
+        events = list(differences(before, now))
+        for event in events:
+            self._emit(event)
+        return bool(events)

@@ -8,7 +8,7 @@ LARGEST_FILE: Final = 4 * 1024**2
 
 
 def seed_files(image: bytes) -> dict[str, bytes]:
-    """The files in the root of an ISO 9660 image, by their long names; none of what is no such image.
+    """The files of an ISO 9660 image, by their paths with long names; none of what is no such image.
 
     Args:
         image: the medium's bytes.
@@ -23,12 +23,13 @@ def seed_files(image: bytes) -> dict[str, bytes]:
     except PyCdlibException:
         return files
     try:
-        for child in medium.list_children(joliet_path="/"):
-            if child.is_file() and child.get_data_length() <= LARGEST_FILE:
-                name = child.file_identifier().decode("utf-16-be").partition(";")[0]
-                content = io.BytesIO()
-                medium.get_file_from_iso_fp(content, joliet_path=f"/{name}")
-                files[name] = content.getvalue()
+        for folder, _, names in medium.walk(joliet_path="/"):
+            for name in names:
+                path = f"{folder.rstrip('/')}/{name}"
+                if medium.get_record(joliet_path=path).get_data_length() <= LARGEST_FILE:
+                    content = io.BytesIO()
+                    medium.get_file_from_iso_fp(content, joliet_path=path)
+                    files[path.removeprefix("/")] = content.getvalue()
     except PyCdlibException:  # of another kind than cloud-init's media are
         return files
     finally:

@@ -23,7 +23,7 @@ def test_a_guest_goes_back(nova_virt: Run, web: str) -> None:
 def test_checkpoints_are_forgotten(nova_virt: Run, web: str) -> None:
     for name in ("one", "two", "three"):
         nova_virt("checkpoint create web", name)
-    assert nova_virt("checkpoint delete web two").out == "web has no checkpoint two\n"
+    assert nova_virt("checkpoint delete web two").out == "web has no checkpoint two any more\n"
     assert nova_virt("checkpoint delete web two").code == 0
     assert nova_virt("checkpoint list web -f value -c name -c parent").out == "one \nthree one\n"
     assert nova_virt("checkpoint delete web one --children").code == 0

@@ -23,7 +23,8 @@ def test_a_dry_run_prints_a_spec_file_that_makes_the_same_guest(nova_virt: Run, 
     (places / "user-data").write_text("#cloud-config\n")
     options = (
         "--image native:debian-13 --disk-size 20G --memory 2G --vcpus 2 --network default --label tier=front"
-        " --firmware uefi --no-start --cloud-init user-data --ssh-key key.pub --pool default"
+        " --firmware uefi --no-start --cloud-init user-data --ssh-key key.pub --cloud-init-source config-drive"
+        " --pool default"
     )
     printed = nova_virt(f"create web --repeatable --dry-run {options}")
     assert printed.code == 0, printed.err
@@ -35,7 +36,11 @@ def test_a_dry_run_prints_a_spec_file_that_makes_the_same_guest(nova_virt: Run, 
         "power_on": False,
         "disks": [{"source": {"native": "debian-13"}, "size_bytes": "20G"}],
         "nics": [{"network": "default"}],
-        "cloud_init": {"user_data_file": str(places / "user-data"), "ssh_authorized_keys": [KEY]},
+        "cloud_init": {
+            "user_data_file": str(places / "user-data"),
+            "ssh_authorized_keys": [KEY],
+            "source": "config-drive",
+        },
         "placement": {"pool": "default"},
         "labels": {"tier": "front"},
         "uuid": str(virt.stable_uuid("web")),

@@ -28,6 +28,16 @@ def test_all_is_well_with_fake(nova_virt: Run) -> None:
     assert all(finding["ok"] and not finding["fix"] for finding in findings)
 
 
+def test_what_works_and_could_be_better_is_a_note(nova_virt: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    check = Check(name="KVM", ok=True, found="guests are emulated", fix="switch it on")
+    monkeypatch.setattr(FakeDriver, "doctor", lambda self: (check,))
+    ran = nova_virt("doctor")
+    assert (ran.code, "note  fake       KVM            guests are emulated\n      to do: switch it on" in ran.out) == (
+        0,
+        True,
+    )
+
+
 def test_a_driver_that_is_not_there(nova_virt: Run) -> None:
     ran = nova_virt("doctor", driver="nope")
     assert ran.code == 1

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+import nova_virt_api as virt
 from nova_virt_api import errors
 from nova_virt_api.cli.exit_codes import BY_ERROR, ExitCode
 
@@ -22,7 +23,7 @@ Run = Callable[..., Any]
         ("create web", 6, "there is a guest of this name already"),
         ("unpause db", 3, "no guest called 'db' here"),
         ("create db --memory 5MB", 7, "--memory: got '5MB', allowed is a size"),
-        ("create db --memory 513K", 7, "--memory: got 525312, allowed is a whole number"),
+        ("create db --memory 513K", 7, "--memory: got '513K', allowed is a whole number"),
         ("create db --vcpus 0", 7, "--vcpus: got 0, allowed is"),
         ("create db --uuid 5", 7, "--uuid: got '5', allowed is a uuid"),
         ("create db --label x", 7, "--label: got 'x', allowed is KEY=VALUE"),
@@ -67,6 +68,11 @@ Run = Callable[..., Any]
         ("destroy web", 2, "did you mean 'delete'?"),
         ("--nope", 2, "there is no option '--nope'"),
         ("stop web --grace soon", 2, "argument --grace"),
+        ("stop web --graze 3", 2, "unrecognized arguments: --graze 3; did you mean '--grace'?"),
+        ("volume", 2, "there is no command 'volume'; 'nova-virt help volume' lists those that begin so"),
+        ("create db --memory 900T", 7, "--memory: got '900T', allowed is"),
+        ("snapshot web /nonexistent/web.qcow2", 7, "TARGET: got '/nonexistent/web.qcow2'"),
+        ("backup list nowhere", 7, "DIRECTORY: got"),
         ("stop web --force --grace 3", 2, "not allowed with argument"),
     ],
 )
@@ -80,8 +86,16 @@ def test_an_error_is_one_line_and_a_number(nova_virt: Run, web: str, line: str, 
 def test_a_state_that_does_not_allow_the_verb_is_a_conflict(nova_virt: Run, web: str) -> None:
     nova_virt("stop web")
     ran = nova_virt("--quiet pause web")
-    assert ran.error == "nova-virt pause web: the guest is shutdown, the verb needs running or paused"
+    happened = "the guest is shutdown, the verb needs running or paused"
+    assert ran.error == f"nova-virt pause web: {happened}; 'nova-virt start' brings it there"
     assert ran.code == 6
+
+
+def test_advice_is_in_the_words_of_the_command(nova_virt: Run) -> None:
+    with virt.connect("fake", persist=True) as compute, compute.native() as switches:
+        switches.outside.add_guest("legacy")  # type: ignore[attr-defined]
+    assert "; say --manage all to" in nova_virt("--quiet stop legacy").error
+    assert "did you mean 'legacy'? 'nova-virt list' shows the guests there are" in nova_virt("--quiet show legcy").error
 
 
 def test_every_error_has_a_number_on_purpose() -> None:

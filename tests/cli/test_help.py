@@ -30,6 +30,19 @@ def test_every_command_has_help(nova_virt: Run, name: str) -> None:
     assert nova_virt(f"help {name}").out == ran.out
 
 
+def test_help_fits_a_terminal(nova_virt: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(len(line) for line in nova_virt("--help", driver=None).out.splitlines()) < 80
+
+
+@pytest.mark.parametrize("line", ["help volume", "volume --help"])
+def test_help_for_the_word_that_commands_begin_with(nova_virt: Run, line: str) -> None:
+    ran = nova_virt(line)
+    assert ran.code == 0
+    listed = [row.strip().partition("  ")[0] for row in ran.out.splitlines() if row.startswith("  volume")]
+    assert listed == [name for name in COMMANDS if name.startswith("volume ")]
+
+
 def test_help_for_what_is_no_command(nova_virt: Run) -> None:
     assert nova_virt("help lst").code == 2
 

@@ -18,7 +18,9 @@ def off(nova_virt: Run) -> str:
 
 
 def test_a_guest_is_resized_tried_and_kept(nova_virt: Run, off: str) -> None:
-    resized = nova_virt("resize web --vcpus 2 --memory 2G --disk-size 2G -f json").json
+    ran = nova_virt("resize web --vcpus 2 --memory 2G --disk-size 2G -f json")
+    assert "'nova-virt resize-confirm web' keeps it, 'resize-revert' takes it back" in ran.err
+    resized = ran.json
     assert (resized["vcpus"], resized["lifecycle"], resized["power_state"]) == (2, "resize_pending", "shutdown")
     assert nova_virt("start web").code == 0
     refused = nova_virt("--quiet pause web")
@@ -33,7 +35,8 @@ def test_a_resize_is_taken_back_or_kept_at_once(nova_virt: Run, off: str) -> Non
     shown = nova_virt("show web -f json").json
     assert (shown["vcpus"], shown["lifecycle"], shown["power_state"]) == (1, "ready", "running")
     nova_virt("stop web")
-    assert nova_virt("resize web --vcpus 2 --confirm -f value -c lifecycle").out == "ready\n"
+    kept = nova_virt("resize web --vcpus 2 --confirm -f value -c lifecycle")
+    assert (kept.out, "resize-confirm" in kept.err) == ("ready\n", False)
 
 
 def test_a_running_guest_is_resized(nova_virt: Run) -> None:
@@ -43,8 +46,8 @@ def test_a_running_guest_is_resized(nova_virt: Run) -> None:
     assert nova_virt("resize web --live --memory 1G -f value -c vcpus").out == "3\n"
     for line, code, text in (
         ("--live --vcpus 5", 7, "at most 4"),
-        ("--live --memory 512M", 7, "size.memory_bytes"),
-        ("--live --disk-size 2G", 7, "disks"),
+        ("--live --memory 512M", 7, "--memory: got 512 MiB, allowed is"),
+        ("--live --disk-size 2G", 7, "allowed is none for a guest that runs"),
         ("--live --confirm --vcpus 2", 2, "not allowed with"),
     ):
         ran = nova_virt(f"--quiet resize web {line}")
@@ -54,9 +57,9 @@ def test_a_running_guest_is_resized(nova_virt: Run) -> None:
 @pytest.mark.parametrize(
     ("line", "code", "text"),
     [
-        ("resize web", 7, "something to change"),
+        ("resize web", 7, "got nothing, allowed is something to change: --vcpus, --memory or --disk-size"),
         ("resize web --disk-size 1M", 7, "only grow"),
-        ("resize web --disk-size = --disk-size 1G", 7, "disks[1]"),
+        ("resize web --disk-size = --disk-size 1G", 7, "--disk-size[1]: got 1 GiB, allowed is"),
         ("resize web --memory lots", 7, "--memory"),
         ("migrate web --to nowhere", 7, "nowhere"),
     ],

@@ -21,6 +21,14 @@ REQUESTS: dict[virt.Feature, tuple[str, dict[str, Any]]] = {
     virt.Feature.NIC_MAC: ("nics[0].mac", {"nics": [virt.Nic(mac="52:54:00:00:00:01")]}),
     virt.Feature.NIC_MODEL: ("nics[0].model", {"nics": [virt.Nic(model=virt.NicModel.E1000)]}),
     virt.Feature.CLOUD_INIT: ("cloud_init", {"cloud_init": virt.CloudInit()}),
+    virt.Feature.NOCLOUD: (
+        "cloud_init.source",
+        {"cloud_init": virt.CloudInit(source=virt.CloudInitSource.NOCLOUD)},
+    ),
+    virt.Feature.CONFIG_DRIVE: (
+        "cloud_init.source",
+        {"cloud_init": virt.CloudInit(source=virt.CloudInitSource.CONFIG_DRIVE)},
+    ),
     virt.Feature.UEFI: ("firmware", {"firmware": virt.Firmware.UEFI}),
 }
 

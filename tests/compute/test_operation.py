@@ -1,6 +1,7 @@
 """An operation's life: outcome, deadline, cancellation, progress, hooks."""
 
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 from uuid import UUID, uuid4
@@ -69,7 +70,7 @@ def test_deadline_abandons_a_hanging_call_and_keeps_the_guest_locked(turns: Turn
         return "late"
 
     guest = uuid4()
-    operation = started(hang, turns, timeout=0.05, guest=guest)
+    operation = started(hang, turns, timeout=0.5, guest=guest)
     with pytest.raises(Timeout) as caught:
         operation.result()
     assert caught.value.stage == "calling the hypervisor"
@@ -83,14 +84,40 @@ def test_deadline_abandons_a_hanging_call_and_keeps_the_guest_locked(turns: Turn
     assert operation.result() == "late"
 
 
+def test_pre_empting_verb_overtakes_an_abandoned_one(turns: Turns) -> None:
+    """Only when a guest that hangs is removed does the call return that waits for it; who came later waits for both."""
+    removed, guest, order = threading.Event(), uuid4(), list[str]()
+
+    def hang(op: DriverSide) -> None:
+        assert removed.wait(30)
+        order.append("the call returns")
+
+    def remove(op: DriverSide) -> None:
+        later.append(started(lambda op: order.append("later"), turns, guest=guest))
+        removed.set()
+        assert not later[0].wait(0.2)
+        order.append("removed")
+
+    later: list[Operation[Any]] = []
+    abandoned = started(hang, turns, timeout=1.0, guest=guest)
+    begun = time.monotonic()
+    pre_empting(remove, turns, guest).result()
+    assert time.monotonic() - begun > 0.5  # until its deadline it has its turn
+    later[0].result()
+    assert abandoned.wait(10)
+    assert order == ["the call returns", "removed", "later"]
+
+
 def test_too_many_abandoned_calls_refuse_more(turns: Turns) -> None:
     release = threading.Event()
-    hanging = [started(lambda op: release.wait(30), turns, timeout=0.01) for _ in range(MOST_ABANDONED)]
+    hanging = [started(lambda op: release.wait(30), turns, timeout=0.5) for _ in range(MOST_ABANDONED)]
     for operation in hanging:
         with pytest.raises(Timeout):
             operation.result()
     with pytest.raises(Busy, match="have not returned since their deadline"):
         started(lambda op: None, turns)
+    assert hanging[0].guest is not None
+    assert pre_empting(lambda op: "the way out", turns, hanging[0].guest).result() == "the way out"
     release.set()
     for operation in hanging:
         assert operation.wait(10)

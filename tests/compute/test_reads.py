@@ -1,8 +1,11 @@
 """Reads: scope, names, one replay after a lost connection, no native exception."""
 
+from typing import Any
+
 import pytest
 
 import nova_virt_api as virt
+from nova_virt_api import until
 from nova_virt_api.fake.steps import Step
 from nova_virt_api.fake.switches import Switches
 
@@ -45,8 +48,10 @@ def test_foreign_guests_are_seen_and_filtered_by_scope(
 
 def test_find_by_name_or_uuid(compute: virt.Compute, switches: Switches, guest: virt.Instance) -> None:
     assert compute.find("web") == compute.find(str(guest.uuid)) == guest
-    with pytest.raises(virt.InstanceNotFound, match="no guest called 'wbe'"):
+    with pytest.raises(virt.InstanceNotFound, match=r"no guest called 'wbe' here; did you mean 'web'\?"):
         compute.find("wbe")
+    with pytest.raises(virt.InstanceNotFound, match="no guest called 'db' here; instances"):
+        compute.find("db")
     switches.outside.copy(guest, "web")
     with pytest.raises(virt.Ambiguous) as caught:
         compute.find("web")
@@ -58,3 +63,32 @@ def test_closed_connection_refuses_verbs(guest: virt.Instance, compute: virt.Com
     compute.close()
     with pytest.raises(virt.Unavailable, match="connect again"):
         compute.pause(guest)
+
+
+def test_a_connection_says_what_it_is() -> None:
+    with virt.connect("fake", owner="ci") as compute:
+        assert repr(compute) == "<Compute fake owner='ci'>"
+
+
+def test_a_wrong_state_comes_with_the_way_out_of_it(guest: virt.Instance, compute: virt.Compute) -> None:
+    compute.power_off(guest)
+    with pytest.raises(virt.InvalidState, match=r"needs running or paused; power_on\(\) brings it there"):
+        compute.pause(guest)
+    compute.power_on(guest)
+    compute.pause(guest)
+    with pytest.raises(virt.InvalidState, match=r"; unpause\(\) brings it there"):
+        compute.resume(guest)
+
+
+@pytest.mark.parametrize(
+    ("condition", "allowed"),
+    [("running", r"Condition, e\.g\. until\.agent\(\)"), (until.agent, r"e\.g\. until\.agent\(\)")],
+)
+def test_what_is_no_condition(condition: Any, allowed: str, guest: virt.Instance, compute: virt.Compute) -> None:
+    with pytest.raises(virt.InvalidSpec, match=allowed):
+        compute.wait_for(guest, condition)
+
+
+def test_what_is_no_member_of_an_enum(guest: virt.Instance, compute: virt.Compute) -> None:
+    with pytest.raises(virt.InvalidSpec, match=r"allowed is one of: ConsoleKind\.VNC, "):
+        compute.console(guest, "vnc")  # type: ignore[arg-type]

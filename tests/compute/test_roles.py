@@ -13,6 +13,7 @@ from nova_virt_api.fake.switches import Switches
 
 Call = Callable[[virt.Compute, virt.Instance], Any]
 SHA = virt.Checksum(digest="ab" * 32)
+CONFIG_DRIVE = virt.CloudInit(source=virt.CloudInitSource.CONFIG_DRIVE)
 COPY = virt.CloneSpec(uuid=virt.stable_uuid("copy"), name="copy")
 
 NEEDS: dict[str, tuple[virt.Feature, str, Call]] = {
@@ -30,6 +31,16 @@ NEEDS: dict[str, tuple[virt.Feature, str, Call]] = {
         virt.Feature.CLOUD_INIT,
         "cloud_init",
         lambda compute, guest: compute.rebuild(guest, cloud_init=virt.CloudInit()),
+    ),
+    "rebuild config drive": (
+        virt.Feature.CONFIG_DRIVE,
+        "cloud_init.source",
+        lambda compute, guest: compute.rebuild(guest, cloud_init=CONFIG_DRIVE),
+    ),
+    "clone config drive": (
+        virt.Feature.CONFIG_DRIVE,
+        "cloud_init.source",
+        lambda compute, guest: compute.clone(guest, replace(COPY, cloud_init=CONFIG_DRIVE)),
     ),
     "clone nics": (
         virt.Feature.CLONE_NICS,

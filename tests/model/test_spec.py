@@ -117,6 +117,8 @@ def test_bad_value_is_refused_naming_its_field(field: str, value: Any) -> None:
         (lambda: Nic(model="virtio"), "model"),  # type: ignore[arg-type]
         (lambda: CloudInit(user_data=b"x"), "user_data"),  # type: ignore[arg-type]
         (lambda: CloudInit(user_data="x" * (2**20 + 1)), "user_data"),
+        (lambda: CloudInit(user_data="#cloud-config\n# \ud800"), "user_data"),
+        (lambda: CloudInit(network_config="version: 2 # \udfff"), "network_config"),
         (lambda: CloudInit(hostname="a\nb"), "hostname"),
         (lambda: CloudInit(ssh_authorized_keys=["ssh-ed25519 A\nssh-rsa B"]), "ssh_authorized_keys[0]"),
         (lambda: CloudInit(ssh_authorized_keys="ssh-ed25519 A"), "ssh_authorized_keys"),

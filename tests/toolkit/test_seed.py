@@ -13,8 +13,8 @@ import yaml
 from hypothesis import given, settings, strategies as st
 
 from nova_virt_api.model.cloud_init import CloudInit
-from nova_virt_api.toolkit import seed
-from nova_virt_api.toolkit.seed import nocloud_seed
+from nova_virt_api.toolkit import iso, nocloud
+from nova_virt_api.toolkit.seed import seed_image
 
 UUID_ = UUID("c0ffee00-0000-4000-8000-000000000001")
 KEYS = ["ssh-ed25519 AAAAC3Nza me@home", 'ssh-rsa AAAAB3 "quoted": - [x] # ünï \U0001f600']
@@ -46,7 +46,7 @@ def files(image: bytes, kind: str) -> dict[str, bytes]:
 
 @pytest.mark.parametrize("kind", ["rr_path", "joliet_path"])
 def test_every_file_is_found_in_both_name_spaces(kind: str) -> None:
-    found = files(nocloud_seed(FULL, UUID_, "web"), kind)
+    found = files(seed_image(FULL, UUID_, "web"), kind)
     assert set(found) == {"meta-data", "user-data", "network-config"}
     assert found["user-data"].decode() == FULL.user_data
     assert found["network-config"].decode() == FULL.network_config
@@ -54,7 +54,7 @@ def test_every_file_is_found_in_both_name_spaces(kind: str) -> None:
 
 @pytest.mark.parametrize("read", [json.loads, yaml.safe_load])
 def test_meta_data_says_who_the_guest_is(read: object) -> None:
-    text = files(nocloud_seed(FULL, UUID_, "web"), "rr_path")["meta-data"].decode()
+    text = files(seed_image(FULL, UUID_, "web"), "rr_path")["meta-data"].decode()
     expected = {
         "instance-id": str(UUID_),
         "local-hostname": "web.example.org",
@@ -73,7 +73,7 @@ values = st.recursive(
 
 def metadata_read_back(metadata: object) -> tuple[object, object]:
     """What readers of JSON and of YAML find under ``meta``."""
-    text = seed.meta_data(CloudInit(metadata=json.dumps(metadata)), UUID_, "web")
+    text = nocloud.meta_data(CloudInit(metadata=json.dumps(metadata)), UUID_, "web")
     return json.loads(text)["meta"], yaml.safe_load(text)["meta"]
 
 
@@ -108,46 +108,46 @@ def test_any_metadata_is_read_alike_as_json_and_as_yaml(metadata: dict[str, obje
 
 
 def test_what_is_not_given_is_left_out() -> None:
-    found = files(nocloud_seed(CloudInit(), UUID_, "web"), "rr_path")
+    found = files(seed_image(CloudInit(), UUID_, "web"), "rr_path")
     assert set(found) == {"meta-data", "user-data"}
     assert found["user-data"] == b""
     assert json.loads(found["meta-data"]) == {"instance-id": str(UUID_), "local-hostname": "web"}
 
 
 def test_the_label_is_the_one_that_nocloud_looks_for(tmp_path: Path) -> None:
-    (tmp_path / "seed.iso").write_bytes(nocloud_seed(FULL, UUID_, "web"))
+    (tmp_path / "seed.iso").write_bytes(seed_image(FULL, UUID_, "web"))
     command = ["blkid", "-p", "-o", "value", "-s", "LABEL", str(tmp_path / "seed.iso")]
     assert subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip() == "cidata"
 
 
 def test_the_same_input_gives_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    first = nocloud_seed(FULL, UUID_, "web")
-    assert nocloud_seed(FULL, UUID_, "web") == first
+    first = seed_image(FULL, UUID_, "web")
+    assert seed_image(FULL, UUID_, "web") == first
     for later in (86400 * 400 + 3661, 86400 * 8000):
         with monkeypatch.context() as changed:
             now = time.time() + later
             changed.setattr(time, "time", lambda now=now: now)
             changed.setenv("TZ", "Asia/Kathmandu")
             time.tzset()
-            assert nocloud_seed(FULL, UUID_, "web") == first
+            assert seed_image(FULL, UUID_, "web") == first
         time.tzset()
-    assert nocloud_seed(FULL, UUID(int=2), "web") != first
+    assert seed_image(FULL, UUID(int=2), "web") != first
 
 
 def test_large_user_data_fits() -> None:
     data = "#" * 1024**2
-    assert files(nocloud_seed(CloudInit(user_data=data), UUID_, "web"), "rr_path")["user-data"].decode() == data
+    assert files(seed_image(CloudInit(user_data=data), UUID_, "web"), "rr_path")["user-data"].decode() == data
 
 
 def test_it_is_quick_once_it_is_loaded() -> None:
-    nocloud_seed(FULL, UUID_, "web")
+    seed_image(FULL, UUID_, "web")
     started = time.process_time()
     for _ in range(10):
-        nocloud_seed(FULL, UUID_, "web")
+        seed_image(FULL, UUID_, "web")
     assert (time.process_time() - started) / 10 < 0.1
 
 
 def test_no_date_of_making_is_left() -> None:
-    image = nocloud_seed(FULL, UUID_, "web")
+    image = seed_image(FULL, UUID_, "web")
     assert time.strftime("%Y%m%d").encode() not in image
-    assert image.count(seed.VOLUME_TIME) == 6
+    assert image.count(iso.VOLUME_TIME) == 6

@@ -36,8 +36,12 @@ BOUNDARY: Final = "nova-virt-first-boot"
 """Fixed, so that the same request makes the same data."""
 
 
-def cloud_init_of(request: Request) -> virt.CloudInit:
-    """The first-boot data of a guest that Nova wants to have a config drive.
+def cloud_init_of(request: Request, told: virt.Capabilities) -> virt.CloudInit:
+    """The first-boot data of a guest that Nova wants to have a config drive: one where the endpoint makes them.
+
+    Args:
+        request: what Nova asks for.
+        told: what the guest's node can do.
 
     Raises:
         InvalidInput: the user data is not text.
@@ -49,6 +53,7 @@ def cloud_init_of(request: Request) -> virt.CloudInit:
         hostname=instance.hostname or None,
         ssh_authorized_keys=keys_of(instance.key_data or ""),
         metadata=json.dumps(dict(instance.metadata), sort_keys=True) if instance.metadata else None,
+        source=virt.CloudInitSource.CONFIG_DRIVE if told.has(virt.Feature.CONFIG_DRIVE) else None,
     )
 
 

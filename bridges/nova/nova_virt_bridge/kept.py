@@ -1,11 +1,10 @@
-"""What of a guest stays as it is when its flavor or its host changes: flavors that want it otherwise are refused."""
+"""What of a guest stays as it is when its flavor changes: flavors that want it otherwise are refused."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
 from nova import exception
-from nova.virt import hardware
 
 from nova_virt_bridge.demands import WAY_OUT, flavor_words
 from nova_virt_bridge.limits import disk_limits
@@ -30,7 +29,6 @@ CALLED: Final = {
 """What people call the fields that stay."""
 
 ARRANGED: Final = "how its virtual CPUs are arranged"
-PLACED: Final = "processors, NUMA cells or pages of its host"
 ANEW: Final = "make the server anew, e.g. from a snapshot of it"
 
 
@@ -46,8 +44,6 @@ def refuse_changes(instance: Any, flavor: Any) -> None:
     had = set(flavor_words(instance.flavor))
     if unmet := [word for word in flavor_words(flavor) if word not in had]:
         raise refused(f"nova-virt-bridge cannot provide: {', '.join(unmet)}; {WAY_OUT}")
-    if instance.numa_topology is not None or hardware.numa_get_constraints(flavor, image) is not None:
-        raise refused(f"a server with {PLACED} cannot change its flavor or its host while it is off; {ANEW}")
     before, after = settings(instance.flavor, image), settings(flavor, image)
     changed = {CALLED[name] for name in CALLED if before[name] != after[name]}
     if not stays_arranged(before["cpu"], after["cpu"], flavor.vcpus):
@@ -55,16 +51,6 @@ def refuse_changes(instance: Any, flavor: Any) -> None:
     if changed:
         what = ", ".join(sorted(changed))
         raise refused(f"a resize does not change {what}; choose a flavor that asks for the same, or {ANEW}")
-
-
-def refuse_move(instance: Any) -> None:
-    """Refuse to move what Nova has counted on one host, and would not count on the other.
-
-    Raises:
-        MigrationPreCheckError: the server has something of its host.
-    """
-    if instance.numa_topology is not None:
-        raise exception.MigrationPreCheckError(reason=f"a server with {PLACED} cannot be moved while it runs; {ANEW}")
 
 
 def settings(flavor: Any, image: Any) -> Mapping[str, Any]:

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import nova_virt_api as virt
 from nova_virt_api.driver.live_migration import LiveMigration as Role
 from nova_virt_bridge.cards import card_of
+from nova_virt_bridge.claimed_there import carried, parts_of
 from nova_virt_bridge.errors import CHECK, MOVE, nova_errors
-from nova_virt_bridge.kept import refuse_move
-from nova_virt_bridge.networks import nics_of
+from nova_virt_bridge.networks import at_destination, nics_of
+from nova_virt_bridge.numa import Claimed
 from nova_virt_bridge.site import Bridged, guest
 from nova_virt_bridge.tickets import packed, repacked, unpacked
 from nova_virt_bridge.volumes import volumes_of
@@ -45,10 +46,12 @@ class LiveMigration(Bridged):
         disk_over_commit: bool = False,
     ) -> Any:
         with nova_errors(CHECK, instance):
-            refuse_move(instance)
             ref, nodes = virt.InstanceRef(uuid=guest(instance)), self.compute.nodes()
             node = None if len(nodes) == 1 else self.site.nodes.node(dst_compute_info["hypervisor_hostname"]).id
-            return packed(self._phase(ref.uuid, lambda role, op: role.check_destination(ref, op, node=node)))
+            data = packed(self._phase(ref.uuid, lambda role, op: role.check_destination(ref, op, node=node)))
+            if instance.numa_topology is not None:
+                data.dst_supports_numa_live_migration = True
+            return data
 
     def check_can_live_migrate_source(
         self, context: Any, instance: Any, dest_check_data: Any, block_device_info: Any = None
@@ -56,7 +59,13 @@ class LiveMigration(Bridged):
         with nova_errors(CHECK, instance):
             ref, ticket = virt.InstanceRef(uuid=guest(instance)), unpacked(dest_check_data, "check_source")
             decided = self._phase(ref.uuid, lambda role, op: role.check_source(ref, ticket, op))
+            if instance.numa_topology is not None:  # then Nova claims at the destination
+                dest_check_data.src_supports_numa_live_migration = True
             return repacked(dest_check_data, decided)
+
+    def post_claim_migrate_data(self, context: Any, instance: Any, migrate_data: Any, claim: Any) -> Any:
+        migrate_data.dst_numa_info = carried(Claimed.of(claim.claimed_numa_topology, ()))
+        return migrate_data
 
     def cleanup_live_migration_destination_check(self, context: Any, dest_check_data: Any) -> None:
         """Nothing: a check leaves nothing behind."""
@@ -73,10 +82,11 @@ class LiveMigration(Bridged):
         with nova_errors(CHECK, instance):
             ticket = unpacked(migrate_data, "prepare")
             told = self.compute.capabilities()
-            nics = nics_of(tuple(network_info or ()), self.compute, told, card_of(instance))
+            nics = nics_of(at_destination(migrate_data, network_info), self.compute, told, card_of(instance))
             volumes = volumes_of(block_device_info or {}, context) or None
+            parts = parts_of(instance, migrate_data)
             prepared = self._phase(
-                guest(instance), lambda role, op: role.prepare(ticket, op, nics=nics, volumes=volumes)
+                guest(instance), lambda role, op: role.prepare(ticket, op, nics=nics, volumes=volumes, **parts)
             )
             return repacked(migrate_data, prepared)
 
@@ -139,12 +149,12 @@ class LiveMigration(Bridged):
     def post_live_migration(
         self, context: Any, instance: Any, block_device_info: Any, migrate_data: Any = None
     ) -> None:
-        """A disk that cannot be removed is listed among the endpoint's leftovers: the guest has gone all the same."""
+        """A disk or port that cannot be removed stays behind: the guest has gone all the same."""
         with nova_errors(MOVE, instance):
             ref, ticket = virt.InstanceRef(uuid=guest(instance)), unpacked(migrate_data, "finish_source")
             try:
                 self._phase(ref.uuid, lambda role, op: role.finish_source(ref, ticket, op))
-            except virt.StorageError as error:
+            except (virt.StorageError, virt.NetworkError) as error:
                 LOG.warning("guest %s has gone, and not all that it had here: %s", instance.uuid, error)
         self.site.moves.forget(ref.uuid)
 

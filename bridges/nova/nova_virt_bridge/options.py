@@ -48,6 +48,13 @@ OPTIONS: Final[Sequence[cfg.Opt]] = (
         " by its name, id or physical network. One that is not listed is looked for under its own name; where the"
         " endpoint has a single network, that is taken.",
     ),
+    cfg.BoolOpt(
+        "os_vif",
+        default=False,
+        help="Let the endpoint's driver make Neutron's ports on its host with os-vif, as Nova's libvirt driver does;"
+        " the option networks means nothing then. The endpoint has to be on this machine. Existing guests keep their"
+        " interfaces until they are moved.",
+    ),
     cfg.StrOpt(
         "vif_plugged",
         default="before_start",

@@ -80,7 +80,7 @@ class Rebuild(Bridged):
             self.site.builds.making(uuid),
         ):
             source = image_source(instance.image_ref, told, instance.trusted_certs)
-            first_boot = cloud_init_of(request) if configdrive.required_by(instance) else None
+            first_boot = cloud_init_of(request, told) if configdrive.required_by(instance) else None
             self.compute.rebuild(uuid, source=source, cloud_init=first_boot, timeout=self.site.spawn_timeout)
 
 

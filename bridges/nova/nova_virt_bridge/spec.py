@@ -82,7 +82,7 @@ def spec_of(request: Request, compute: virt.Compute, node: Node) -> virt.Instanc
         disks=disks_of(request, told),
         volumes=on_bus(volumes_of(request.block_devices, request.context), None if whole else bus_of(image, told)),
         nics=nics_of(request.vifs, compute, told, Card.of(flavor, image)),
-        cloud_init=cloud_init_of(request) if configdrive.required_by(instance) else None,
+        cloud_init=cloud_init_of(request, told) if configdrive.required_by(instance) else None,
         placement=virt.Placement(node=node.id, pool=CONF.nova_virt.pool),
         **firmware_of(flavor, image),
         **({} if whole else machine_of(flavor, image, claimed_of(instance, compute, node))),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nova.virt import driver
 
 import nova_virt_api as virt
+from nova_virt_bridge.device_tags import tags_of, tell_nova
 from nova_virt_bridge.site import guest
 from nova_virt_bridge.volume_ids import known_as
 from nova_virt_bridge.volumes import id_of, named_in, volumes_of
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def attach_missing(site: Site, context: Any, instance: Any, block_devices: Mapping[str, Any] | None) -> None:
-    """Attach what is missing; nothing where the endpoint attaches none, or where the guest is rescued or resized.
+    """Attach what is missing, with its tag; nothing where none can be, or where the guest is rescued or resized.
 
     Args:
         site: the endpoint.
@@ -43,6 +44,13 @@ def attach_missing(site: Site, context: Any, instance: Any, block_devices: Mappi
         return
     there = {volume.id for volume in site.compute.volumes(uuid)}
     missing = [each for each in wanted if known_as(site.compute, uuid, id_of(each["connection_info"])) not in there]
+    if not missing:
+        return
     root = {"root_device_name": (block_devices or {}).get("root_device_name")}
-    for volume in volumes_of(root | {"block_device_mapping": missing}, context):
+    tags = tags_of(context, instance, site.compute.capabilities())
+    volumes = [tags.of_volume(volume) for volume in volumes_of(root | {"block_device_mapping": missing}, context)]
+    for volume in volumes:
         site.compute.attach_volume(uuid, volume, timeout=site.verb_timeout)
+    if any(volume.tag is not None for volume in volumes):
+        tell_nova(site.compute, uuid, instance, tags)
+        instance.save()

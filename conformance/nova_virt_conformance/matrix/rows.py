@@ -27,6 +27,18 @@ ROWS: Final = (
     Row(Feature.UPDATE_NAME, "Life", "Rename", "Gives an existing guest another name."),
     Row(Feature.UPDATE_LABELS, "Life", "Relabel", "Replaces an existing guest's labels."),
     Row(Feature.CLOUD_INIT, "Life", "First-boot data", "Hands cloud-init its user data, keys and network settings."),
+    Row(
+        Feature.NOCLOUD,
+        "Life",
+        "NoCloud",
+        "Hands out first-boot data for the data source NoCloud where that is asked for.",
+    ),
+    Row(
+        Feature.CONFIG_DRIVE,
+        "Life",
+        "Config drive",
+        "Hands out first-boot data as OpenStack's config drive where that is asked for.",
+    ),
     Row(Feature.UEFI, "Life", "UEFI", "Starts a guest with UEFI firmware that keeps its variables."),
     Row(
         Feature.WHOLE_NODES,

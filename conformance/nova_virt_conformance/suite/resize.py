@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from nova_virt_api.capability import Capability, Feature
 from nova_virt_api.driver.driver import Driver
 from nova_virt_api.driver.resize import Resize
 from nova_virt_api.errors import InstanceNotFound, InvalidSpec, InvalidState, MigrationError, StateAfter
-from nova_virt_api.model.instance import Instance, Lifecycle, PowerState
+from nova_virt_api.model.instance import Instance, Lifecycle, PowerOff, PowerState
 from nova_virt_api.model.size import Size
+from nova_virt_api.model.spec import Firmware
 from nova_virt_api.model.ticket import LARGEST_TICKET, Ticket
+from nova_virt_api.model.tpm import Tpm
 from nova_virt_conformance import calls
 from nova_virt_conformance.aftermath import check_gone, leaving_as_is, leaving_nothing
-from nova_virt_conformance.covers import covers
+from nova_virt_conformance.covers import covers, needs
 from nova_virt_conformance.event_log import SLACK, subscribed
 from nova_virt_conformance.lab import SMALL_DISK, SMALL_MEMORY, Lab
 from nova_virt_conformance.promise import Promise
+from nova_virt_conformance.suite.machine import UEFI_MEMORY
 from nova_virt_conformance.suite.secrets import look
 from nova_virt_conformance.verb import Verb, difference, shown
 from nova_virt_conformance.verbs import VERBS
@@ -250,6 +255,36 @@ def test_guest_comes_back_from_another_endpoint(lab: Lab, stopped: Instance) -> 
         there.finish_resize(ticket, timeout=lab.patience)
     with pytest.raises(InstanceNotFound):
         there.instance(stopped.uuid, fresh=True)
+
+
+@covers(Capability.RESIZE, Feature.COLD_MIGRATION, Resize.finish_resize, Resize.confirm_resize)
+@needs(Feature.UEFI)
+def test_guest_with_uefi_moves_to_another_endpoint(lab: Lab) -> None:
+    """A guest that UEFI has started moves like any other, and is started there; nothing of it is left here."""
+    moves_after_it_ran(lab, firmware=Firmware.UEFI, memory_bytes=UEFI_MEMORY)
+
+
+@covers(Capability.RESIZE, Feature.COLD_MIGRATION, Resize.finish_resize, Resize.confirm_resize)
+@needs(Feature.TPM)
+def test_guest_with_a_tpm_moves_to_another_endpoint(lab: Lab) -> None:
+    """A guest whose TPM keeps something moves like any other, and is started there; nothing of it is left here."""
+    moves_after_it_ran(lab, tpm=Tpm())
+
+
+def moves_after_it_ran(lab: Lab, **fields: Any) -> None:
+    """See that a guest with these fields, which was on once, moves and starts."""
+    lab.require(Feature.COLD_MIGRATION)
+    there = lab.elsewhere
+    with leaving_nothing(lab, "a guest that has moved"):
+        guest = lab.spawn(**fields)
+        lab.compute.power_off(guest, mode=PowerOff.HARD, timeout=lab.patience)
+        ticket = calls.prepare_resize(lab.compute, guest, lab)
+        moved = there.finish_resize(ticket, timeout=lab.patience)
+        there.power_on(moved, timeout=lab.patience)
+        lab.compute.confirm_resize(guest, timeout=lab.patience)
+    check_gone(lab, guest.uuid)
+    assert there.instance(guest.uuid, fresh=True).power_state is PowerState.RUNNING
+    assert there.destroy(guest.uuid, timeout=lab.patience)
 
 
 def check_shown(lab: Lab, guest: Instance, wanted: dict[str, object]) -> None:

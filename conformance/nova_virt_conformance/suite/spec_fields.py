@@ -12,7 +12,7 @@ import pytest
 from nova_virt_api.capability import Feature
 from nova_virt_api.driver.driver import Driver
 from nova_virt_api.errors import InvalidSpec, NotSupported, StateAfter
-from nova_virt_api.model.cloud_init import CloudInit
+from nova_virt_api.model.cloud_init import FEATURES, CloudInit
 from nova_virt_api.model.disk import Blank, Disk, DiskBus
 from nova_virt_api.model.host_connection import HostConnection
 from nova_virt_api.model.image import BackendUrl, Checksum
@@ -286,8 +286,18 @@ def asked_for(lab: Lab) -> Mapping[Feature, tuple[str, dict[str, Any]]]:
         Feature.NIC_MAC: ("nics[0].mac", {"nics": (replace(nic, mac=MACS[0]),)}),
         Feature.NIC_MODEL: ("nics[0].model", {"nics": (replace(nic, model=NicModel.VIRTIO),)}),
         Feature.CLOUD_INIT: ("cloud_init", {"cloud_init": CloudInit()}),
+        **of_cloud_init(lab),
         Feature.UEFI: ("firmware", {"firmware": Firmware.UEFI}),
         **machine_fields(lab),
+    }
+
+
+def of_cloud_init(lab: Lab) -> Mapping[Feature, tuple[str, dict[str, Any]]]:
+    """The forms of first-boot data, where there is any at all."""
+    if not lab.compute.capabilities().has(Feature.CLOUD_INIT):
+        return {}
+    return {
+        feature: ("cloud_init.source", {"cloud_init": CloudInit(source=source)}) for source, feature in FEATURES.items()
     }
 
 

@@ -43,6 +43,7 @@ BY_VERSION: Final[Mapping[Capability | Feature, Call]] = {
     Capability.ADOPT: Call.PATCH_NODE,
     Capability.DEVICES: Call.HARDWARE_INVENTORY,
     Feature.CLOUD_INIT: Call.CONFIG_DRIVE,
+    Feature.CONFIG_DRIVE: Call.CONFIG_DRIVE,
 }
 
 OWN_DISKS: Final = "a machine's disks are those that it has"
@@ -66,6 +67,7 @@ NEVER: Final[Mapping[Capability | Feature, str]] = {
     Capability.SNAPSHOT: "a machine's disk cannot be read from outside",
     Capability.CONSOLE_LOG: "Ironic keeps no log of a machine's console",
     Feature.CLIENT_IMAGES: "the machine fetches its image itself: give a BackendUrl that it reaches",
+    Feature.NOCLOUD: "Ironic makes config drives (source CONFIG_DRIVE)",
     Feature.MULTIPLE_DISKS: "an image is written to one disk of the machine",
     Feature.BLANK_DISK: "a machine's disks are those that it has",
     Feature.DISK_BUS: "a machine's disks are those that it has",

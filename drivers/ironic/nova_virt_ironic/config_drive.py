@@ -9,7 +9,8 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from nova_virt_api.errors import InvalidSpec
-from nova_virt_ironic.network_data import network_data
+from nova_virt_api.toolkit.config_drive import meta_data
+from nova_virt_api.toolkit.network_data import network_data
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -34,12 +35,7 @@ def config_drive(cloud_init: CloudInit, guest: UUID, name: str) -> dict[str, Any
     Raises:
         InvalidSpec: it is too large, or its network configuration has no equivalent on a config drive.
     """
-    meta: dict[str, Any] = {"uuid": str(guest), "name": name, "hostname": cloud_init.hostname or name}
-    if cloud_init.ssh_authorized_keys:
-        meta["public_keys"] = {f"key-{index}": key for index, key in enumerate(cloud_init.ssh_authorized_keys)}
-    if cloud_init.metadata is not None:
-        meta["meta"] = json.loads(cloud_init.metadata)
-    drive: dict[str, Any] = {"meta_data": meta}
+    drive: dict[str, Any] = {"meta_data": meta_data(cloud_init, guest, name)}
     if cloud_init.user_data:
         drive["user_data"] = cloud_init.user_data
     if cloud_init.network_config is not None:

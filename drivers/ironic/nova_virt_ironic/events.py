@@ -6,7 +6,8 @@ import threading
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from nova_virt_api.events import Changed, Gap, Gone
+from nova_virt_api.events import Gap
+from nova_virt_api.toolkit.differences import differences
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,12 +43,8 @@ class Subscriber:
         """Tell of guests that differ from what was told; one that did not change is the same object."""
         now = {instance.uuid: instance for instance in self._guests.on(snapshot)}
         before, self._known = self._known, now
-        for uuid, instance in now.items():
-            known = before.get(uuid)
-            if known is not instance and known != instance:
-                self._tell(Changed(instance))
-        for uuid in before.keys() - now.keys():
-            self._tell(Gone(uuid))
+        for event in differences(before, now):
+            self._tell(event)
 
     def gap(self, reason: str) -> None:
         """Events may have been missed; what differs now follows."""

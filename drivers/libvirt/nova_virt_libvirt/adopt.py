@@ -17,6 +17,7 @@ from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.host_connections.note import HostConnectionNote
 from nova_virt_libvirt.metadata import Mark, erase_mark, write_mark
 from nova_virt_libvirt.names import ADOPTED
+from nova_virt_libvirt.network.vif_note import VifNote
 from nova_virt_libvirt.verbs import OnDomains
 
 if TYPE_CHECKING:
@@ -61,12 +62,12 @@ class LibvirtAdopt(OnDomains, Adopt):
         domain = self._free(guest)
         if domain.mark is None and not claim_volumes(self.site, guest.uuid):
             return
-        refuse_connected(domain)
+        refuse_made_by_host(domain)
         op.stage(Stage.CLAIM)
         hold = take_claim(self.site, domain, op)
         try:
             domain = self._free(guest)
-            refuse_connected(domain)  # by an attachment that was faster
+            refuse_made_by_host(domain)  # by an attachment that was faster
             op.stage("release the guest", CancelMode.NONE)
             if domain.mark is not None:
                 with self.backups.alone(domain, op):
@@ -109,14 +110,17 @@ class LibvirtAdopt(OnDomains, Adopt):
             write_mark(domain.native, Mark(record))
 
 
-def refuse_connected(domain: Domain) -> None:
-    """Refuse to forget volumes that the host connects for a guest: nobody would ever disconnect them.
+def refuse_made_by_host(domain: Domain) -> None:
+    """Refuse to forget volumes and ports that the host connects and makes for a guest: nobody would ever undo that.
 
     Raises:
-        NotSupported: it has such volumes.
+        NotSupported: it has such volumes or ports.
     """
     if volumes := HostConnectionNote.of(domain.mark).volumes:
         reason = f"its host connects volumes for the guest, which its mark tells of: detach {', '.join(volumes)} first"
+        raise NotSupported(Capability.ADOPT, reason=reason)
+    if ports := VifNote.of(domain.mark).ports:
+        reason = f"os-vif makes ports for the guest, which its mark tells of: detach {', '.join(ports)} first"
         raise NotSupported(Capability.ADOPT, reason=reason)
 
 

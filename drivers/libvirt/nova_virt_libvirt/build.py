@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from nova_virt_api.driver.endpoint import Manage
@@ -14,7 +15,7 @@ from nova_virt_api.model.image import ImageFormat, Native
 from nova_virt_api.model.labels import Labels
 from nova_virt_api.model.leftover import Leftover
 from nova_virt_api.model.record import Phase
-from nova_virt_api.toolkit.seed import nocloud_seed
+from nova_virt_api.toolkit.seed import check_form, seed_image
 from nova_virt_libvirt.claims.records import Records
 from nova_virt_libvirt.devices.disk import DiskFile
 from nova_virt_libvirt.devices.volume_disk import VolumeDisk
@@ -30,7 +31,7 @@ from nova_virt_libvirt.machine.domain_xml import Parts, domain_xml, machine_type
 from nova_virt_libvirt.machine.firmware import stateless_code
 from nova_virt_libvirt.machine.refused_hardware import refuse_hardware
 from nova_virt_libvirt.machine.told_devices import defined, tell
-from nova_virt_libvirt.metadata import Mark, erase_mark, read_mark, write_mark
+from nova_virt_libvirt.metadata import Mark, erase_mark, read_mark, write_mark, write_mark_of_started
 from nova_virt_libvirt.names import console_log_name, disk_name, seed_name
 from nova_virt_libvirt.native_call import in_time
 from nova_virt_libvirt.network.ports import Ports, ports_of
@@ -98,7 +99,7 @@ class Build:
         """Find the places and refuse what cannot be, before anything is made.
 
         Raises:
-            InvalidSpec: a place is not there, or labels would have no place.
+            InvalidSpec: a place is not there, labels would have no place, or first-boot data cannot be as asked for.
             InstanceExists: the name is taken.
             NoCapacity: the host will never have as much.
             StorageError: disks that an earlier guest of this uuid left are in the way.
@@ -106,6 +107,8 @@ class Build:
         """
         spec = self._spec
         self._refuse_absurd()
+        if spec.cloud_init is not None:
+            check_form(spec.cloud_init)
         Maintenance(self._connection, self._site.pool, self._site.host()).refuse_new()
         self._refuse_labels()
         self._refuse_places()
@@ -162,13 +165,18 @@ class Build:
         if spec.power_on:
             op.stage(Stage.START, CancelMode.NONE)
             with volume_errors("start the guest", only_known=True):
-                in_time(domain.create, op)
+                in_time(partial(self._site.starts.start, domain), op)
         with translated("mark the guest as complete"):
             if self._site.manage is Manage.ALL:
                 erase_mark(domain)  # it was there only so that an interrupted spawn can be undone
             else:
-                connected = HostConnectionNote.of(read_mark(domain))
-                write_mark(domain, connected.put_into(self._mark(finished(record))))
+                write = write_mark_of_started if spec.power_on else write_mark
+                write(domain, self._finished_mark(domain, record))
+
+    def _finished_mark(self, domain: libvirt.virDomain, record: Record) -> Mark:
+        """The complete guest's mark, with what was noted while the host connected its volumes."""
+        mark = self._mark(finished(record))
+        return HostConnectionNote.of(read_mark(domain)).put_into(mark) if self._by_host() else mark
 
     def _mark(self, record: Record) -> Mark:
         connected = HostConnectionNote({volume_id: noted(way) for volume_id, way in self._by_host().items()})
@@ -263,7 +271,7 @@ class Build:
         spec = self._spec
         if spec.cloud_init is None:
             return None
-        content = nocloud_seed(spec.cloud_init, spec.uuid, spec.name, devices=())
+        content = seed_image(spec.cloud_init, spec.uuid, spec.name, devices=())
         volume = self._create(self._home(), seed_name(spec.uuid), len(content), ImageFormat.RAW)
         volume.write(content)
         self._medium = volume, content

@@ -64,6 +64,8 @@ ALWAYS: Final = (
     Feature.NIC_BRIDGE,
     Feature.NIC_OVS,
     Feature.CLOUD_INIT,
+    Feature.NOCLOUD,
+    Feature.CONFIG_DRIVE,
     Feature.KEEP_DISKS,
     Feature.GRACEFUL_POWER_OFF,
     Feature.UPDATE_NAME,

@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, TimeoutError as NotYet
+from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from typing import Any, Final
 
@@ -96,6 +96,23 @@ class Connection:
             if native is not None:
                 native.close()
 
+    @contextmanager
+    def another(self) -> Iterator[Any]:
+        """A ``virConnect`` of one's own, for a request that may be held up and is to hold up no other.
+
+        Raises:
+            Unavailable: the endpoint cannot be reached now, or takes no more clients.
+        """
+        try:
+            native = self._connect()
+        except libvirt.libvirtError as error:
+            raise unreachable(self.uri, error) from error
+        try:
+            yield native
+        finally:
+            with suppress(libvirt.libvirtError):
+                native.close()
+
     def close(self) -> None:
         """Disconnect for good. Idempotent."""
         with self._lock:
@@ -116,13 +133,12 @@ class Connection:
             raise unreachable(self.uri, error) from error
 
     def _outcome(self, attempt: Future[Any]) -> Any:
-        try:
-            return attempt.result(self._options.connect_timeout)
-        except NotYet:
+        if not wait([attempt], self._options.connect_timeout).done:
             raise Unavailable(
                 f"{without_password(self.uri)} has not answered for {self._options.connect_timeout:g} seconds",
                 hint="see that the host is up and libvirtd answers there",
-            ) from None
+            )
+        return attempt.result()
 
     def _current_attempt(self) -> tuple[Future[Any], bool]:
         """The attempt that is under way, which all who want a connection share, or a new one; whether it is new."""

@@ -2,7 +2,7 @@
 
 import secrets
 import time
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 import libvirt
@@ -15,9 +15,13 @@ from nova_virt_api.model.console import ConsoleAddress, ConsoleKind, PtyConsole,
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import Lifecycle, PowerState
 from nova_virt_api.model.secret import Secret
+from nova_virt_libvirt.connection import Connection
 from nova_virt_libvirt.definition import PARSER
+from nova_virt_libvirt.domain import Domain
 from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.health import SILENT_MILLISECONDS, refuse_silent
 from nova_virt_libvirt.host.host import Host
+from nova_virt_libvirt.native_call import in_seconds
 from nova_virt_libvirt.verbs import OnDomains
 
 TICKET_BYTES: Final = 6
@@ -25,10 +29,13 @@ TICKET_BYTES: Final = 6
 
 EVERYWHERE: Final = frozenset({"0.0.0.0", "::", ""})  # noqa: S104 - what QEMU may have been told, not what we listen on
 
+GIVING: Final = "set the console's ticket"
+
 
 class LibvirtConsole(OnDomains, Console):
     """The role Console."""
 
+    connection: Connection
     host: Host
     ticket_seconds: int
     uri: str
@@ -36,11 +43,9 @@ class LibvirtConsole(OnDomains, Console):
     def console(self, guest: InstanceRef, kind: ConsoleKind) -> ConsoleAddress:
         domain = self.domains.owned(guest, *Lifecycle)
         domain.require(PowerState.RUNNING, PowerState.PAUSED)
-        native = domain.native
-        devices = devices_of(native)
         if kind is ConsoleKind.SERIAL:
-            return self._serial(devices)
-        return self._screen(native, devices, kind)
+            return self._serial(devices_of(domain))
+        return self._screen(domain, kind)
 
     def _serial(self, devices: etree._Element) -> PtyConsole:
         for console in (*devices.iterchildren("serial"), *devices.iterchildren("console")):
@@ -49,9 +54,9 @@ class LibvirtConsole(OnDomains, Console):
                 return PtyConsole(node=self.host.name, path=source.get("path", ""))
         raise NotSupported(Capability.CONSOLE, "kind", "the guest has no serial port that is a terminal device")
 
-    def _screen(self, native: Any, devices: etree._Element, kind: ConsoleKind) -> TcpConsole:
-        ticket = self._give_ticket(native, screen_of(devices, kind))
-        graphics = screen_of(devices_of(native), kind)  # a guest that was restarted before that has another port now
+    def _screen(self, domain: Domain, kind: ConsoleKind) -> TcpConsole:
+        ticket = self._give_ticket(domain, screen_of(devices_of(domain), kind))
+        graphics = screen_of(devices_of(domain), kind)  # a guest that was restarted before that has another port now
         plain, encrypted = ports_of(graphics)
         return TcpConsole(
             kind=kind,
@@ -62,7 +67,7 @@ class LibvirtConsole(OnDomains, Console):
             expires_seconds=None if ticket is None else float(self.ticket_seconds),
         )
 
-    def _give_ticket(self, native: Any, graphics: etree._Element) -> Secret | None:
+    def _give_ticket(self, domain: Domain, graphics: etree._Element) -> Secret | None:
         """Set a new password on this guest's screen: the last one is void, and it opens no other guest's port.
 
         None for a screen that was started without a password: QEMU gives it none later, and it is open to everybody.
@@ -72,13 +77,26 @@ class LibvirtConsole(OnDomains, Console):
         graphics.set("passwd", ticket)
         graphics.set("passwdValidTo", time.strftime("%Y-%m-%dT%H:%M:%S", until))
         try:
-            with translated("set the console's ticket"):
-                native.updateDeviceFlags(etree.tostring(graphics, encoding="unicode"), libvirt.VIR_DOMAIN_AFFECT_LIVE)
+            self._change(domain, etree.tostring(graphics, encoding="unicode"))
         except BackendError:
-            if has_password(native, graphics.get("type", "")):
+            if has_password(domain, graphics.get("type", "")):
                 raise
             return None
         return Secret(ticket)
+
+    def _change(self, domain: Domain, device: str) -> None:
+        """Give a running guest's device other settings: QEMU itself is asked, over a connection for this one request.
+
+        Raises:
+            Timeout: QEMU does not answer; nobody else is held up by what it was asked.
+        """
+
+        def ask() -> None:
+            with self.connection.another() as own, translated(GIVING):
+                own.lookupByUUID(domain.uuid.bytes).updateDeviceFlags(device, libvirt.VIR_DOMAIN_AFFECT_LIVE)
+
+        refuse_silent(domain.urgent, GIVING)
+        in_seconds(ask, SILENT_MILLISECONDS / 1000, GIVING)
 
     def _reached_at(self, graphics: etree._Element) -> str:
         """Where QEMU listens; if that is everywhere, the host as this connection knows it."""
@@ -89,14 +107,14 @@ class LibvirtConsole(OnDomains, Console):
         return urlsplit(self.uri).hostname or "127.0.0.1"
 
 
-def devices_of(native: Any) -> etree._Element:
+def devices_of(domain: Domain) -> etree._Element:
     """The devices of a running guest.
 
     Raises:
         InvalidState: it is off.
     """
     with translated("look for the guest's console"):
-        devices = etree.fromstring(native.XMLDesc(0), PARSER).find("devices")
+        devices = etree.fromstring(domain.urgent.XMLDesc(0), PARSER).find("devices")
     if devices is None:
         raise InvalidState(PowerState.SHUTDOWN, (PowerState.RUNNING, PowerState.PAUSED))
     return devices
@@ -123,9 +141,9 @@ def ports_of(graphics: etree._Element) -> tuple[int, int]:
     return int(graphics.get("port", "-1")), int(graphics.get("tlsPort", "-1"))
 
 
-def has_password(native: Any, kind: str) -> bool:
+def has_password(domain: Domain, kind: str) -> bool:
     """Whether a running guest's screen of this kind was given a password."""
     with translated("look at the guest's console"):
-        xml = native.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE)
+        xml = domain.urgent.XMLDesc(libvirt.VIR_DOMAIN_XML_SECURE)
     found = etree.fromstring(xml, PARSER).find(f"devices/graphics[@type='{kind}']")
     return found is not None and found.get("passwd") is not None

@@ -2,32 +2,40 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+import libvirt
 
 from nova_virt_api.driver.endpoint import Manage
 from nova_virt_api.driver.operation import CancelMode, Stage
-from nova_virt_api.errors import PermissionDenied, VirtError
+from nova_virt_api.errors import PermissionDenied, Timeout, VirtError
 from nova_virt_api.model.instance import DiskPolicy
 from nova_virt_api.model.record import Phase, Record
 from nova_virt_libvirt.claims.records import Records
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.foreign import remove_adopted_disks, remove_foreign
+from nova_virt_libvirt.health import SILENT_MILLISECONDS
 from nova_virt_libvirt.migration.ticket import refuse_departed
 from nova_virt_libvirt.names import claim_key, is_claim
+from nova_virt_libvirt.native_call import in_seconds
 from nova_virt_libvirt.places import Places
-from nova_virt_libvirt.remains import find_domain, mark_of, remove_guest, volumes_of
+from nova_virt_libvirt.pulse import QUESTION
+from nova_virt_libvirt.remains import find_domain, mark_of, remove_guest, stop, volumes_of
 from nova_virt_libvirt.stored_volumes.removal import remove_unfinished
 
 if TYPE_CHECKING:
-    import libvirt
-
     from nova_virt_api.driver.operation import Operation
     from nova_virt_api.model.identity import InstanceRef
     from nova_virt_libvirt.claims.claim import Chain
     from nova_virt_libvirt.claims.hold import Hold
     from nova_virt_libvirt.metadata import Mark
     from nova_virt_libvirt.site import Site
+
+
+ASK_AGAIN_SECONDS: Final = 5.0
+"""How often a QEMU is asked whether it hangs while somebody else works on the guest."""
 
 
 class Destroyer:
@@ -57,6 +65,7 @@ class Destruction:
 
     def __init__(self, site: Site, guest: InstanceRef, op: Operation, *, keep_disks: bool, foreign: bool) -> None:
         self._site = site
+        self._ask_at = 0.0
         self._uuid = guest.uuid
         self._op = op
         self._keep_disks = keep_disks
@@ -101,7 +110,7 @@ class Destruction:
             self._refuse_elsewhere(chain)
             if (holder := records.holder(chain)) is not None:
                 self._op.stage(f"wait for {holder}", CancelMode.IMMEDIATE)
-                records.wait(key, self._op, f"guest {self._uuid}")
+                records.wait(key, self._op, f"guest {self._uuid}", self._stop_silent)
             elif (hold := self._succeed(records, chain, mark)) is not None:
                 return hold
 
@@ -139,6 +148,27 @@ class Destruction:
             hold.release()
         else:
             hold.retract()
+
+    def _stop_silent(self) -> None:
+        """Cut the power of a guest whose QEMU hangs: whoever works on the guest may wait for just that QEMU.
+
+        QEMU itself is asked. While libvirt does a longer job, its books do not say who waits for whom.
+        """
+        now = time.monotonic()
+        if now < self._ask_at:
+            return
+        try:
+            in_seconds(self._ask, SILENT_MILLISECONDS / 1000, "look whether the guest's QEMU answers")
+        except Timeout:
+            domain = self._domain()
+            if domain is not None:
+                with translated(f"stop guest {self._uuid}"):
+                    stop(domain)
+        self._ask_at = time.monotonic() + ASK_AGAIN_SECONDS
+
+    def _ask(self) -> None:
+        with suppress(libvirt.libvirtError, VirtError), self._site.another() as own:  # it is off, or gone
+            own.domainListGetStats([own.lookupByUUID(self._uuid.bytes)], QUESTION, 0)
 
     # --- what is there --------------------------------------------------------------------------------------------
 

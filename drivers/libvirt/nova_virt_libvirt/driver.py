@@ -57,6 +57,7 @@ from nova_virt_libvirt.shares.role import LibvirtShares
 from nova_virt_libvirt.site import Site
 from nova_virt_libvirt.snapshot.role import LibvirtSnapshot
 from nova_virt_libvirt.spawn import Spawner
+from nova_virt_libvirt.starts import CONNECTIONS, Starts
 from nova_virt_libvirt.stored_volumes.role import LibvirtStorageVolumes
 from nova_virt_libvirt.suspend import LibvirtSuspend
 from nova_virt_libvirt.update import LibvirtUpdate
@@ -138,8 +139,11 @@ class LibvirtDriver(
             list_all=self.domains.instances,
             reconnect=lambda: self.reading.native,
         )
+        self.starts = Starts([Connection(options) for _ in range(CONNECTIONS)])
         self.site = Site(
             connection=lambda: self.connection.native,
+            another=self.connection.another,
+            starts=self.starts,
             host=lambda: self.host.uuid,
             virt_type=self._virt_type,
             instance=lambda guest: self.domains.instance(guest, fresh=True),
@@ -182,7 +186,7 @@ class LibvirtDriver(
     def close(self) -> None:
         self._events.stop()
         self.backups.close()
-        for connection in (self.connection, self.reading, self.asking, self.agents):
+        for connection in (self.connection, self.reading, self.asking, self.agents, self.starts):
             connection.close()
 
     def native(self) -> object:
@@ -207,22 +211,22 @@ class LibvirtDriver(
     def capabilities(self, node: str | None = None) -> Capabilities:
         self.host.check_node(node)
         with translated("look at the hypervisor"):
-            native = self.reading.native
-            kind, version, library = native.getType(), native.getVersion(), native.getLibVersion()
+            kind = self.reading.native.getType()
+            versions = self.host.versions()
         return Capabilities(
             driver=self.endpoint.driver,
             driver_version=__version__,
             backend=kind,
-            backend_version=dotted(version),
+            backend_version=dotted(versions.hypervisor),
             answers={
                 **capabilities.answers(self.host.emulator(), self.site.cpus.dedicated),
                 **capabilities.marking_answers(self.endpoint.manage),
                 **capabilities.opaque_nic_answer(self.endpoint.manage, self.site.vifs.refusal),
                 **capabilities.host_connection_answer(self.endpoint.manage, self.site.initiator.refusal),
                 **capabilities.share_answers(
-                    self.host.emulator(), native.getLibVersion(), self.uri, self.share_directories.refusal()
+                    self.host.emulator(), versions.library, self.uri, self.share_directories.refusal()
                 ),
-                **capabilities.live_answers(self._virt_type(), library),
+                **capabilities.live_answers(self._virt_type(), versions.library),
                 **capabilities.backup_answers(self.host.emulator(), self.backup_sockets.refusal()),
             },
             staleness_seconds=capabilities.STALENESS,

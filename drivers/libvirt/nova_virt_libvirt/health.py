@@ -4,7 +4,10 @@ from typing import Any, Final
 
 import libvirt
 
+from nova_virt_api.errors import StateAfter, Timeout
 from nova_virt_api.model.instance import HEALTHY, Condition, Health
+from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.native_call import SILENT
 
 SILENT_MILLISECONDS: Final = 5000
 """A QEMU answers its monitor within milliseconds; after this time it counts as hung."""
@@ -35,3 +38,19 @@ def health_of(domain: Any) -> Health:
     if state == libvirt.VIR_DOMAIN_CONTROL_OCCUPIED and milliseconds > SILENT_MILLISECONDS:
         return Health(Condition.UNRESPONSIVE, "the guest's QEMU does not answer its monitor")
     return HEALTHY
+
+
+def refuse_silent(domain: Any, what: str) -> None:
+    """Refuse to ask a QEMU that is known to hang, or each caller would wait anew and leave a request behind.
+
+    Args:
+        domain: the ``virDomain``, over a connection that no hung guest can hold up.
+        what: what it would be asked for.
+
+    Raises:
+        Timeout: it hangs.
+    """
+    with translated(what):
+        health = health_of(domain)
+    if health.condition is Condition.UNRESPONSIVE:
+        raise Timeout(what, f"{what}: {health.reason}", hint=SILENT, state_after=StateAfter.UNCHANGED)

@@ -1,6 +1,6 @@
 """Our mark in a domain's ``<metadata>``: the guest's record and labels, in a namespace of ours."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Final
@@ -140,10 +140,45 @@ def write_mark(domain: Any, mark: Mark) -> None:
     Raises:
         libvirt.libvirtError: the domain is gone, or the connection, or it is busy.
     """
+    set_text(domain, bare_text(mark))
+
+
+def change_mark(domain: Any, changed: Callable[[Mark], Mark]) -> None:
+    """Replace the mark of a ``virDomain`` if it has one and the new one says something else.
+
+    Raises:
+        libvirt.libvirtError: the domain is gone, or the connection, or it is busy.
+    """
+    mark = read_mark(domain)
+    if mark is None:
+        return
+    after = changed(mark)
+    if after != mark:
+        write_mark(domain, after)
+
+
+def write_mark_of_started(domain: Any, mark: Mark) -> None:
+    """As :func:`write_mark`, for a ``virDomain`` with a definition that was started just now: one request, not three.
+
+    Raises:
+        libvirt.libvirtError: the domain is gone, or the connection, or it is busy.
+    """
+    text = bare_text(mark)
+    both = libvirt.VIR_DOMAIN_AFFECT_CONFIG | libvirt.VIR_DOMAIN_AFFECT_LIVE
+    try:
+        domain.setMetadata(libvirt.VIR_DOMAIN_METADATA_ELEMENT, text, PREFIX, NAMESPACE, both)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() != libvirt.VIR_ERR_OPERATION_INVALID:
+            raise
+        set_text(domain, text)  # it has stopped already
+
+
+def bare_text(mark: Mark) -> str:
+    """A mark as libvirt takes it."""
     element = mark.element()
     bare = etree.Element(etree.QName(element).localname, dict(element.attrib))  # the call adds the namespace, once
     bare.extend(element)
-    set_text(domain, etree.tostring(bare, encoding="unicode"))
+    return etree.tostring(bare, encoding="unicode")
 
 
 def erase_mark(domain: Any) -> None:

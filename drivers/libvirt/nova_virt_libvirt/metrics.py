@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import time
-from concurrent.futures import Future, TimeoutError as NotYet
-from threading import Thread
+from concurrent.futures import wait
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import libvirt
 
 from nova_virt_api.driver.metrics import Metrics
-from nova_virt_api.errors import VirtError
 from nova_virt_api.model.instance import HEALTHY
 from nova_virt_api.model.metrics import DiskMetrics, GuestMetrics, NicMetrics
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.health import health_of
+from nova_virt_libvirt.native_call import begun
 from nova_virt_libvirt.verbs import OnDomains
 
 if TYPE_CHECKING:
@@ -64,22 +63,18 @@ class LibvirtMetrics(OnDomains, Metrics):
     def _ask(self, domains: Sequence[Any]) -> Rows:
         """What the guests' QEMUs answered; nothing of those that hang."""
         for _ in range(MOST_ROUNDS if domains else 0):
-            answer: Future[Rows] = Future()
-            Thread(target=self._send, args=(answer,), name="nova-virt-libvirt-metrics", daemon=True).start()
-            while not answer.done():
-                try:
-                    return answer.result(LOOK_AGAIN)
-                except NotYet:
-                    if any(hangs(domain) for domain in domains):
-                        break
+            answer = begun(self._answers)
+            while not wait([answer], LOOK_AGAIN).done:
+                if any(hangs(domain) for domain in domains):
+                    break
+            else:
+                return answer.result()
         return []
 
-    def _send(self, answer: Future[Rows]) -> None:
-        try:
-            with translated("sample the guests"):
-                answer.set_result(self.asking.native.getAllDomainStats(ASKED, NOWAIT))
-        except VirtError as error:
-            answer.set_exception(error)
+    def _answers(self) -> Rows:
+        with translated("sample the guests"):
+            found: Rows = self.asking.native.getAllDomainStats(ASKED, NOWAIT)
+        return found
 
 
 def hangs(domain: Any) -> bool:

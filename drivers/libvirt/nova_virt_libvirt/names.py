@@ -1,7 +1,8 @@
 """Names of what is made for a guest: each begins with the guest's uuid, so that nothing of it can be mistaken."""
 
 import re
-from typing import Final
+from collections.abc import Iterable
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from nova_virt_api.model.image import ImageFormat
@@ -9,14 +10,18 @@ from nova_virt_api.model.image import ImageFormat
 OWN: Final = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\.(\w+)")
 DISK: Final = re.compile(r"disk[0-9]+")
 OF_POINT: Final = re.compile(OWN.pattern + r"\.at-[0-9a-f]{12}\.\w+")
+RESERVED_CPUS: Final = re.compile(r"([0-9a-f-]{36})\.cpus\.([0-9a-f-]{36})\.([0-9]+(?:-[0-9]+)*)")
 OF_RESIZE: Final = re.compile(OWN.pattern + r"\.resize-[0-9a-f]+\.qcow2")
 BASE_PREFIX: Final = "nova-virt-base-"
 HOST_CPUS_KEY: Final = "nova-virt-host-cpus"
 """What the claim of whoever is choosing processors is kept under."""
 
+HOST_SHARES_KEY: Final = "nova-virt-host-shares"
+"""What the claim of whoever is choosing a directory that guests share is kept under."""
+
 MAINTENANCE_PREFIX: Final = "nova-virt-maintenance-"
 DOCTOR_PREFIX: Final = "nova-virt-doctor-"
-NOTED_PREFIXES: Final = (BASE_PREFIX, HOST_CPUS_KEY, MAINTENANCE_PREFIX, DOCTOR_PREFIX)
+NOTED_PREFIXES: Final = (BASE_PREFIX, HOST_CPUS_KEY, HOST_SHARES_KEY, MAINTENANCE_PREFIX, DOCTOR_PREFIX)
 """Of volumes that hold neither a guest's nor a user's data."""
 
 ADOPTED: Final = "adopted"
@@ -59,6 +64,16 @@ def resize_copy_name(uuid: UUID, index: int) -> str:
     return f"{uuid}.resize.disk{index}.qcow2"
 
 
+def opened_directory_name(uuid: UUID) -> str:
+    """Storage pool that a directory is for a moment, for a guest."""
+    return f"{uuid}.directory"
+
+
+def is_opened_directory(pool_name: str) -> bool:
+    """Whether a storage pool is such a directory: no place for anything else."""
+    return guest_of(pool_name) is not None and pool_name.endswith(".directory")
+
+
 def rescue_disk_name(uuid: UUID) -> str:
     """Volume that a guest's rescue system is on."""
     return f"{uuid}.rescue.qcow2"
@@ -87,6 +102,41 @@ def live_name(uuid: UUID) -> str:
 def migration_key(uuid: UUID) -> str:
     """What the claim on a guest is kept under while it leaves."""
     return f"{uuid}.migration"
+
+
+def ports_name(uuid: UUID, host: str) -> str:
+    """Volume that tells which ports os-vif has made on a host for a guest that is to come there.
+
+    Args:
+        uuid: the guest.
+        host: uuid of the host.
+    """
+    return f"{uuid}.ports.{host}"
+
+
+def reserved_cpus_name(uuid: UUID, host: str, cpus: Iterable[int]) -> str:
+    """Volume that tells which processors of a host are kept for a guest that is to come there.
+
+    Args:
+        uuid: the guest.
+        host: uuid of the host.
+        cpus: the processors.
+    """
+    return f"{uuid}.cpus.{host}.{'-'.join(map(str, sorted(cpus)))}"
+
+
+class ReservedCpus(NamedTuple):
+    """What the name of such a volume says."""
+
+    guest: UUID
+    host: str
+    cpus: frozenset[int]
+
+
+def reserved_cpus(volume_name: str) -> ReservedCpus | None:
+    """Which processors a volume keeps for a guest; None for one that keeps none."""
+    found = RESERVED_CPUS.fullmatch(volume_name)
+    return None if found is None else ReservedCpus(UUID(found[1]), found[2], frozenset(map(int, found[3].split("-"))))
 
 
 def base_key(digest: str) -> str:

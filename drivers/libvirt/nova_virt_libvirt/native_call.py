@@ -22,7 +22,7 @@ LOOK_SECONDS: Final = 0.5
 GRACE: Final = 3.0
 """Seconds that a call gets after a request to cancel: most are over before."""
 
-SILENT: Final = "if the guest stands still, a server of its volumes does not answer: cut its power (mode=HARD)"
+SILENT: Final = "if the guest stands still, as a server of its volumes does not answer: cut its power (mode=HARD)"
 
 
 def in_time(call: Callable[[], T], op: Operation) -> T:
@@ -37,15 +37,7 @@ def in_time(call: Callable[[], T], op: Operation) -> T:
         Timeout: the deadline came first; likewise.
     """
     op.checkpoint()  # too late already, it is not made at all
-    answer: Future[T] = Future()
-
-    def ask() -> None:
-        try:
-            answer.set_result(call())
-        except BaseException as error:  # noqa: BLE001 - raised again below
-            answer.set_exception(error)
-
-    Thread(target=ask, name="nova-virt-libvirt-call", daemon=True).start()
+    answer = begun(call)
     try:
         while not wait([answer], min(LOOK_SECONDS, op.remaining())).done:
             op.checkpoint()
@@ -56,6 +48,37 @@ def in_time(call: Callable[[], T], op: Operation) -> T:
             error.state_after, error.hint = StateAfter.UNKNOWN, SILENT
             raise
     return answer.result()
+
+
+def in_seconds(call: Callable[[], T], seconds: float, what: str) -> T:
+    """What a call returns that no deadline is set to, or that is made after it. One that takes longer is left behind.
+
+    Args:
+        call: the call; it runs on a thread of its own.
+        seconds: how long it may take.
+        what: what it does.
+
+    Raises:
+        Timeout: it takes longer; it may still do what it was to do.
+    """
+    answer = begun(call)
+    if not wait([answer], seconds).done:
+        raise Timeout(what, f"{what}: no answer for {seconds:g} seconds", hint=SILENT)
+    return answer.result()
+
+
+def begun(call: Callable[[], T]) -> Future[T]:
+    """What a call is going to return, made on a thread of its own, which nobody has to wait for."""
+    answer: Future[T] = Future()
+
+    def ask() -> None:
+        try:
+            answer.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - raised where the answer is asked for
+            answer.set_exception(error)
+
+    Thread(target=ask, name="nova-virt-libvirt-call", daemon=True).start()
+    return answer
 
 
 def is_left_behind(error: VirtError) -> bool:

@@ -8,9 +8,10 @@ import libvirt
 
 from nova_virt_api.errors import ConfigError, InvalidSpec, Unavailable
 from nova_virt_api.model.nic import Nic
-from nova_virt_api.model.nic_binding import OpaquePort
+from nova_virt_api.model.nic_binding import BridgePort, OvsPort
 from nova_virt_api.model.spec import require_one
 from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.names import is_opened_directory
 from nova_virt_libvirt.network.bridges import NO_BRIDGES, Bridges, require_bridge
 from nova_virt_libvirt.network.user_network import USER_MODE, is_own_daemon
 from nova_virt_libvirt.network.wire import Wire, WireKind
@@ -77,23 +78,21 @@ class Places:
         """All pools that can be looked into."""
         active = libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE
         with translated("look for storage pools"):
-            return [Pool(self._connection, native) for native in self._connection.listAllStoragePools(active)]
+            pools = [Pool(self._connection, native) for native in self._connection.listAllStoragePools(active)]
+            return [pool for pool in pools if not is_opened_directory(pool.name)]
 
     def wire(self, field: str, nic: Nic) -> Wire:
-        """What an interface of a spec is plugged into: the port that it names, or its network.
+        """What an interface of a spec is plugged into: the port that it names, or its network. Not one of os-vif's.
 
         Args:
             field: what errors call the interface.
             nic: the interface.
 
         Raises:
-            InvalidSpec: there is no such network, or several and none was named; or its port cannot be made.
+            InvalidSpec: there is no such network, or several and none was named.
             Unavailable: the network is not active, or the host has no such bridge.
         """
-        if isinstance(nic.binding, OpaquePort):
-            known = "a network, BridgePort or OvsPort: only spawn, clone and attach_interface have other ports made"
-            raise InvalidSpec(f"{field}.binding", nic.binding.kind, known)
-        if nic.binding is not None:
+        if isinstance(nic.binding, BridgePort | OvsPort):
             return require_bridge(self._connection, Wire.of_binding(nic.binding))
         return self.network(f"{field}.network", nic.network)
 
@@ -149,7 +148,8 @@ class Places:
     def _pool_names(self) -> list[str]:
         with translated("look for storage pools"):
             pools = self._connection.listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE)
-            return [pool.name() for pool in pools]  # listStoragePools() counts first, then lists
+            names = [pool.name() for pool in pools]  # listStoragePools() counts first, then lists
+            return [name for name in names if not is_opened_directory(name)]
 
     def _pool(self, field: str, wanted: str) -> Pool:
         if wanted not in self._pools:

@@ -1,8 +1,9 @@
 """Starting, stopping and restarting guests."""
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from threading import Thread
 from typing import Final
 
@@ -21,7 +22,7 @@ from nova_virt_libvirt.host_connections.connected import ConnectedVolumes
 from nova_virt_libvirt.host_connections.note import HostConnectionNote
 from nova_virt_libvirt.machine.told_devices import tell_news
 from nova_virt_libvirt.metadata import read_mark
-from nova_virt_libvirt.native_call import in_time
+from nova_virt_libvirt.native_call import in_seconds, in_time
 from nova_virt_libvirt.network.vif import Owner, Vifs
 from nova_virt_libvirt.network.vif_note import VifNote
 from nova_virt_libvirt.resize.note import refuse_start_of_prepared
@@ -35,6 +36,10 @@ ASK_AGAIN_SECONDS: Final = 10.0
 SWITCHABLE: Final = (Lifecycle.RESCUED, Lifecycle.RESIZE_PENDING)
 """Where in its life, beside READY, the power of a guest can be switched."""
 
+START_SECONDS: Final = 60.0
+"""What a guest may take to be started again after a verb that has failed; most take less than one."""
+
+STARTING: Final = "start the guest"
 OFF: Final = frozenset({PowerState.SHUTDOWN})
 STOPPABLE: Final = (
     PowerState.RUNNING,
@@ -136,23 +141,36 @@ def connect_to_the_end(site: Site, domain: Domain) -> None:
 
 
 def plug_again(vifs: Vifs, domain: Domain) -> None:
-    """Make the ports that os-vif had made for a guest: a restart of its host may have taken them.
-
-    From another machine nobody can; then libvirt says which one is missing.
+    """Make the ports that os-vif had made for a guest, see :meth:`Vifs.plug_again`.
 
     Raises:
         NetworkError: os-vif could not make one.
     """
-    note = VifNote.of(domain.mark)
-    if note.ports and not vifs.refusal:
-        vifs.plug_all(Owner(domain.uuid, domain.name), note)
+    vifs.plug_again(Owner(domain.uuid, domain.name), VifNote.of(domain.mark))
 
 
 def start(domain: Domain, op: Operation) -> None:
     """Start a guest that is off; nothing happens to one that somebody else started meanwhile."""
+    with starting(domain):
+        in_time(domain.native.create, op)
+
+
+def start_to_the_end(domain: Domain) -> None:
+    """As :func:`start`, for verbs that neither a cancel nor the deadline stops any more.
+
+    Raises:
+        Timeout: it takes too long all the same; the guest may still start.
+    """
+    with starting(domain):
+        in_seconds(domain.native.create, START_SECONDS, STARTING)
+
+
+@contextmanager
+def starting(domain: Domain) -> Iterator[None]:
+    """Raise our errors for what libvirt raises while it starts a guest, unless that runs then."""
     try:
-        with volume_errors("start the guest", only_known=True):
-            in_time(domain.native.create, op)
+        with volume_errors(STARTING, only_known=True):
+            yield
     except Exception:
         if domain.power_state is not PowerState.RUNNING:
             raise

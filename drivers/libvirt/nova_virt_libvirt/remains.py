@@ -17,9 +17,11 @@ from nova_virt_libvirt.host_connections.initiator import Initiator
 from nova_virt_libvirt.host_connections.note import HostConnectionNote
 from nova_virt_libvirt.metadata import Mark, read_mark
 from nova_virt_libvirt.names import console_log_name, guest_of, is_disk
+from nova_virt_libvirt.network.prepared_ports import PreparedPorts
 from nova_virt_libvirt.network.vif import Owner, Vifs
 from nova_virt_libvirt.network.vif_note import VifNote
 from nova_virt_libvirt.places import Places
+from nova_virt_libvirt.storage.opened_directory import close_directory
 from nova_virt_libvirt.storage.pools import Pool, VolumeExists
 from nova_virt_libvirt.volumes.secrets import remove_secrets
 
@@ -87,8 +89,10 @@ def remove_guest(
                 stop(domain)
             ConnectedVolumes(connection, initiator, domain).release_all()  # likewise
         remove_domain(domain)
+    PreparedPorts(places, vifs, uuid, hold.claim.host).remove()
     remove_secrets(connection, uuid)
     end_joining_machine(connection, uuid)
+    close_directory(connection, uuid)
     remove_volumes(uuid, places.active_pools(), keep_disks=keep_disks, spare=hold.names())
 
 

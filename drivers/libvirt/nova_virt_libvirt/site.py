@@ -1,6 +1,7 @@
 """What the verbs that make, copy and remove guests need to know of their endpoint."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import libvirt
@@ -14,6 +15,7 @@ from nova_virt_libvirt.host.emulator import Emulator
 from nova_virt_libvirt.host_connections.initiator import Initiator
 from nova_virt_libvirt.network.bridges import Bridges
 from nova_virt_libvirt.network.vif import Vifs
+from nova_virt_libvirt.starts import Starts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +24,8 @@ class Site:
 
     Args:
         connection: gives a connection that works, a new one after the last was lost.
+        another: opens a connection of one's own for a moment, for what may be held up and is to hold up nobody else.
+        starts: starts guests.
         host: gives the uuid of the host that guests run on.
         virt_type: gives the domain type of new guests, ``kvm`` or ``qemu``.
         instance: reads one guest as it is now.
@@ -38,6 +42,8 @@ class Site:
     """
 
     connection: Callable[[], libvirt.virConnect]
+    another: Callable[[], AbstractContextManager[libvirt.virConnect]]
+    starts: Starts
     host: Callable[[], str]
     virt_type: Callable[[], str]
     instance: Callable[[InstanceRef], Instance]

@@ -19,6 +19,7 @@ from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.remains import find_domain, mark_of, remove_guest
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from uuid import UUID
 
     import libvirt
@@ -154,7 +155,7 @@ class Spawn:
                 hold.retract()
             raise
         hold.begin(phase=Phase.DELETING)  # somebody has removed the claim of a spawn that was interrupted
-        self._start_over(hold, keep_disks=False)
+        start_over(self._site, self._places, hold, self._build.plan, keep_disks=False)
         return True
 
     def _succeed(self, records: Records, chain: Chain) -> Hold | None:
@@ -163,31 +164,8 @@ class Spawn:
         keep_disks = claim is None or claim.keeps_disks
         hold = records.succeed(chain, replace(self._record, phase=Phase.DELETING), keeps_disks=keep_disks)
         if hold is not None:
-            self._start_over(hold, keep_disks=keep_disks)
+            start_over(self._site, self._places, hold, self._build.plan, keep_disks=keep_disks)
         return hold
-
-    def _start_over(self, hold: Hold, *, keep_disks: bool) -> None:
-        """Remove what an interrupted verb left; only then is the claim one on a guest in the making."""
-        try:
-            remove_guest(
-                self._connection,
-                self._places,
-                self._uuid,
-                hold,
-                keep_disks=keep_disks,
-                vifs=self._site.vifs,
-                initiator=self._site.initiator,
-            )
-        except BaseException:
-            with suppress(VirtError):
-                hold.release()
-            raise
-        try:
-            self._build.plan()
-        except BaseException:
-            hold.remove()
-            raise
-        hold.rewrite(phase=Phase.BUILDING, keeps_disks=False)
 
     # --- what is there --------------------------------------------------------------------------------------------
 
@@ -258,6 +236,33 @@ def other_spec(uuid: UUID) -> InstanceExists:
     return InstanceExists(
         f"guest {uuid} was asked for with another spec", hint="take another uuid, or destroy that guest first"
     )
+
+
+def start_over(site: Site, places: Places, hold: Hold, refuse: Callable[[], None], *, keep_disks: bool) -> None:
+    """Remove what an interrupted verb left of a guest; only then is the claim one on a guest in the making.
+
+    Args:
+        site: the endpoint.
+        places: where to look.
+        hold: the guest's claim.
+        refuse: refuses what cannot be, now that nothing is left but what is kept.
+        keep_disks: leave disks.
+    """
+    uuid = hold.claim.record.uuid
+    try:
+        remove_guest(
+            site.connection(), places, uuid, hold, keep_disks=keep_disks, vifs=site.vifs, initiator=site.initiator
+        )
+    except BaseException:
+        with suppress(VirtError):
+            hold.release()
+        raise
+    try:
+        refuse()
+    except BaseException:
+        hold.remove()
+        raise
+    hold.rewrite(phase=Phase.BUILDING, keeps_disks=False)
 
 
 def undo(site: Site, hold: Hold, op: Operation, error: BaseException, made: list[Leftover]) -> None:

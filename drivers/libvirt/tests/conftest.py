@@ -216,7 +216,38 @@ def inside(daemon: Any, raw: Callable[[], Any]) -> Inside:
 @pytest.fixture(scope="session")
 def open_vswitch(daemon: Any, inside: Inside) -> Iterator[Path]:
     """An Open vSwitch of the tests' own, where libvirt's daemon looks for it; the directory of its sockets."""
-    home = Path(daemon.directory) / "ovs"
+    with running_switch(Path(daemon.directory), inside) as home:
+        yield home
+
+
+@pytest.fixture(scope="session")
+def ovs_bridge(open_vswitch: Path, inside: Inside) -> str:
+    """A bridge of Open vSwitch."""
+    add_ovs_bridge(inside)
+    inside.run("ip", "address", "add", OVS_ADDRESS, "dev", OVS_BRIDGE)
+    inside.run("ip", "link", "set", OVS_BRIDGE, "up")
+    return OVS_BRIDGE
+
+
+@pytest.fixture(scope="session")
+def second_inside(second_daemon: Any, second_raw: Callable[[], Any]) -> Inside:
+    """Runs commands where the second private libvirtd is."""
+    second_raw()
+    return Inside(second_daemon.inside)
+
+
+@pytest.fixture(scope="session")
+def second_ovs_bridge(second_daemon: Any, second_inside: Inside) -> Iterator[str]:
+    """A bridge of the same name, of another Open vSwitch, on the second host."""
+    with running_switch(Path(second_daemon.directory), second_inside):
+        add_ovs_bridge(second_inside)
+        yield OVS_BRIDGE
+
+
+@contextmanager
+def running_switch(directory: Path, inside: Inside) -> Iterator[Path]:
+    """An Open vSwitch where a private libvirtd is."""
+    home = directory / "ovs"
     home.mkdir()
     Path("/run/openvswitch").mkdir(exist_ok=True)
     inside.run("mount", "--bind", str(home), "/run/openvswitch")
@@ -224,7 +255,7 @@ def open_vswitch(daemon: Any, inside: Inside) -> Iterator[Path]:
     server = ("ovsdb-server", f"{home}/conf.db", "--remote=punix:/run/openvswitch/db.sock")
     with ExitStack() as ending:
         for command, control in ((server, "server"), (("ovs-vswitchd",), "switch")):
-            log = Path(daemon.directory) / "log" / f"{command[0]}.log"
+            log = directory / "log" / f"{command[0]}.log"
             process = inside.start(*command, f"--unixctl=/run/openvswitch/{control}", log=log)
             ending.callback(process.wait, PATIENCE)
             ending.callback(process.terminate)
@@ -234,13 +265,9 @@ def open_vswitch(daemon: Any, inside: Inside) -> Iterator[Path]:
     inside.run("umount", "/run/openvswitch")
 
 
-@pytest.fixture(scope="session")
-def ovs_bridge(open_vswitch: Path, inside: Inside) -> str:
-    """A bridge of Open vSwitch."""
+def add_ovs_bridge(inside: Inside) -> None:
+    """Make the bridge there."""
     inside.run("ovs-vsctl", "add-br", OVS_BRIDGE, "--", "set", "bridge", OVS_BRIDGE, "datapath_type=netdev")
-    inside.run("ip", "address", "add", OVS_ADDRESS, "dev", OVS_BRIDGE)
-    inside.run("ip", "link", "set", OVS_BRIDGE, "up")
-    return OVS_BRIDGE
 
 
 def wait_for(condition: Callable[[], object], what: str) -> None:

@@ -41,6 +41,10 @@ MISSING: Final[Mapping[Capability | Feature, str]] = {
     Feature.CLIENT_IMAGES: TEMPLATES,
     Feature.BACKEND_URL: TEMPLATES,
     Feature.NIC_VIF: "vSphere's networks have no ports that could be made before their guest",
+    **dict.fromkeys(
+        (Feature.NOCLOUD, Feature.CONFIG_DRIVE),
+        "guests read first-boot data by VMware Tools (cloud-init's data source VMware)",
+    ),
     Feature.DISK_BUS: "a disk is on the bus of its template, a new one on a SCSI controller",
     Feature.DISK_CACHE: "vSphere does not cache disks on its hosts",
     Feature.DISK_DISCARD: "the datastore decides whether it takes back space",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 from typing import TYPE_CHECKING
 
-from nova_virt_api.events import Changed, Gap, Gone
+from nova_virt_api.events import Gap
+from nova_virt_api.toolkit.differences import differences
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -47,12 +48,8 @@ class Subscriber:
         """Tell of guests that differ from what was told; one that did not change is the same object."""
         now = {instance.uuid: instance for instance in self._guests.on(known)}
         before, self._told = self._told, now
-        for uuid, instance in now.items():
-            told = before.get(uuid)
-            if told is not instance and told != instance:
-                self._tell(Changed(instance))
-        for uuid in before.keys() - now.keys():
-            self._tell(Gone(uuid))
+        for event in differences(before, now):
+            self._tell(event)
 
     def gap(self, reason: str) -> None:
         """Events may have been missed; what differs now follows."""

@@ -29,7 +29,7 @@ class SubmitGrowing(SubmitFace):
     ) -> Operation[Instance]:
         """See :meth:`nova_virt_api.driver.resize.Resize.resize_live`."""
         ref = reference(guest)
-        admission.check_kind("size", size, Size)
+        admission.check_kind("size", size, Size, "Size(vcpus=4)")
         for feature, field in size.live_features():
             guarded(
                 "resize_live",

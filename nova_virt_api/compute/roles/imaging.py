@@ -62,7 +62,7 @@ class SubmitImaging(SubmitFace):
         if source is not None:
             guarded("rebuild", ref, lambda: admission.admit_source(self._driver, source, "source"))
         if cloud_init is not None:
-            guarded("rebuild", ref, lambda: admission.admit_feature(self._driver, Feature.CLOUD_INIT, "cloud_init"))
+            guarded("rebuild", ref, lambda: admission.admit_cloud_init(self._driver, cloud_init))
         operation = Operation[Instance]("rebuild", ref.uuid, timeout=timeout, on_progress=on_progress)
         return self._start(operation, lambda op: role.rebuild(ref, op, source=source, cloud_init=cloud_init))
 

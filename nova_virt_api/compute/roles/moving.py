@@ -129,7 +129,7 @@ class SubmitMoving(SubmitFace):
         )
 
     def _resizing(self, verb: str, ref: InstanceRef, size: Size) -> Resize:
-        admission.check_kind("size", size, Size)
+        admission.check_kind("size", size, Size, "Size(vcpus=4)")
         role = self._role(verb, ref, Resize)
         for feature, field in size.features():
             guarded(

@@ -80,6 +80,22 @@ def test_devices_of_a_new_server(
     assert [each.get("serial") for each in told(instance)][2] == VOLUME
 
 
+def test_a_volume_that_is_back_when_its_server_starts(
+    driver: Any, running: Any, request_context: Any, tags: dict[str, list[Any]]
+) -> None:
+    tags["devices"] = [volume("data", VOLUME), volume(None, OTHER)]
+    driver.power_off(running)
+    mapping = [{"connection_info": reached(one), "mount_device": "/dev/vdb"} for one in (VOLUME, OTHER)]
+    for _ in range(2):
+        driver.power_on(request_context, running, [], {"block_device_mapping": mapping})
+    seen = {one.id: one for one in driver.compute.volumes(UUID(running.uuid))}
+    assert (seen[VOLUME].tag, seen[OTHER].tag) == ("data", None)
+    assert [(each["serial"], each["tags"], each["address"]) for each in told(running)] == [
+        (VOLUME, ["data"], seen[VOLUME].address.text)
+    ]
+    assert tags["saved"] == [running.uuid], "what the metadata service tells is written down once"
+
+
 def test_devices_that_come_and_go(
     driver: Any, running: Any, request_context: Any, make_vif: Any, tags: dict[str, list[Any]]
 ) -> None:

@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
 import yaml
@@ -23,7 +24,7 @@ Encoded = Callable[[bytes], str]
 
 
 @pytest.fixture
-def first_boot(make_instance: Any, image_meta: Any) -> Any:
+def first_boot(make_instance: Any, image_meta: Any, beside: virt.Compute) -> Any:
     """Makes the first-boot data of an instance."""
 
     def make(files: Any = (), vifs: Any = (), **instance: Any) -> Any:
@@ -35,7 +36,7 @@ def first_boot(make_instance: Any, image_meta: Any) -> Any:
             vifs=tuple(vifs),
             block_devices={},
         )
-        return cloud_init_of(request)
+        return cloud_init_of(request, beside.capabilities())
 
     return make
 
@@ -167,6 +168,21 @@ def test_only_where_nova_wants_a_config_drive(
     config.config(force_config_drive=forced)
     spawn(driver, make_instance(config_drive=asked))
     assert len([each for each in switches.outside.objects() if "seed" in str(each)]) == seeds
+
+
+@pytest.mark.parametrize("forms", [{virt.Feature.NOCLOUD, virt.Feature.CONFIG_DRIVE}, {virt.Feature.NOCLOUD}, set()])
+@pytest.mark.usefixtures("images")
+def test_it_is_a_config_drive_where_the_endpoint_makes_them(
+    driver: Any, make_instance: Any, spawn: Any, switches: Any, forms: set[virt.Feature]
+) -> None:
+    """An image that knows OpenStack alone finds what it looks for; other endpoints choose by themselves."""
+    for feature in {virt.Feature.NOCLOUD, virt.Feature.CONFIG_DRIVE} - forms:
+        switches.withdraw(feature)
+    instance = make_instance(config_drive="True")
+    spawn(driver, instance)
+    (seed,) = (one for one in switches.outside.parts(UUID(instance.uuid)).volumes if one.kind == "seed")
+    made = virt.CloudInitSource.CONFIG_DRIVE if virt.Feature.CONFIG_DRIVE in forms else virt.CloudInitSource.NOCLOUD
+    assert seed.content.endswith(made.value)
 
 
 def test_an_endpoint_without_first_boot_data_refuses(

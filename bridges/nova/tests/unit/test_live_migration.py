@@ -5,16 +5,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import pytest
 from nova import exception, objects
+from nova.objects import fields
 from nova.objects.base import NovaObjectSerializer
 
 import nova_virt_api as virt
 from nova_virt_api.fake.steps import Step
 from nova_virt_bridge import live_migration
+from nova_virt_bridge.networks import at_destination
 from nova_virt_bridge.tickets import unpacked
 
 RUNNING = 1
@@ -113,6 +116,22 @@ def test_moved(driver: Any, far: Any, running: Any, manager: Manager, kept: Any)
     assert (driver.list_instance_uuids(), far.list_instance_uuids()) == ([], [running.uuid])
     assert not driver.compute.leftovers()
     assert kept() == []
+
+
+def test_ports_are_those_that_neutron_bound_to_the_destination(far: Any, manager: Manager, make_vif: Any) -> None:
+    source = make_vif()
+    source.update(type="ovs", details={}, profile={}, vnic_type="normal")
+    ours = objects.VIFMigrateData(
+        port_id=source["id"], vnic_type="normal", vif_type="ovs", profile={}, host="far", source_vif=source
+    )
+    ours.vif_details = {"bridge_name": "br-far"}
+    data = manager.check()
+    data.vifs = [ours]
+    (there,) = at_destination(sent(data), [source])
+    assert (there["id"], there["details"]) == (source["id"], {"bridge_name": "br-far"})
+    data.vifs = []
+    assert at_destination(sent(data), [source]) == (source,)
+    assert at_destination(manager.check(), None) == ()
 
 
 def test_the_checks_change_nothing(driver: Any, far: Any, running: Any, manager: Manager) -> None:
@@ -306,3 +325,57 @@ def test_a_ticket_that_was_left_is_forgotten_where_nova_says_that_the_guest_has_
         assert len(kept()) == 1
         end()
         assert kept() == []
+
+
+def topology(*host_cpus: int, cell: int = 0) -> Any:
+    """What Nova claims of a host: a processor for each virtual CPU, in one cell."""
+    only = objects.InstanceNUMACell(
+        id=cell,
+        cpuset=set(),
+        pcpuset=set(range(len(host_cpus))),
+        memory=512,
+        cpu_policy=fields.CPUAllocationPolicy.DEDICATED,
+        cpu_pinning=dict(enumerate(host_cpus)),
+    )
+    return objects.InstanceNUMATopology(cells=[only])
+
+
+@pytest.fixture
+def pinned(
+    driver: Any, far: Any, make_instance: Any, images: Any, spawn: Any, monkeypatch: pytest.MonkeyPatch
+) -> Manager:
+    """Moves an instance with processors of its host for itself."""
+    monkeypatch.setattr(objects.Instance, "save", lambda instance: None)
+    first = far.compute.inventory().cells[0].dedicated[0]
+    instance = make_instance(numa_topology=topology(first, first + 1))
+    spawn(driver, instance)
+    return Manager(driver, far, instance)
+
+
+def machine(driver: Any, instance: Any) -> Any:
+    """The machine that the guest is."""
+    with driver.compute.native() as native:
+        return native.outside.parts(UUID(instance.uuid)).guest.machine
+
+
+def test_the_processors_that_nova_claims_at_the_destination(driver: Any, far: Any, pinned: Manager) -> None:
+    data, instance = pinned.check(), pinned.instance
+    assert (data.dst_supports_numa_live_migration, data.src_supports_numa_live_migration) == (True, True)
+    before = machine(driver, instance)
+    claimed = tuple(cpu + 2 for cpu in reversed(before.cpu.host_cpus))
+    claim = SimpleNamespace(claimed_numa_topology=topology(*claimed))
+    data = sent(far.post_claim_migrate_data(None, instance, data, claim))
+    pinned.move(sent(far.pre_live_migration(None, instance, {}, [], None, data)))
+    assert pinned.outcomes == ["completed"]
+    after = machine(far, instance)
+    assert (after.cpu.dedicated, after.cpu.host_cpus) == (True, claimed)
+    assert [cell.host_cell for cell in after.numa] == [0]
+
+
+def test_without_a_claim_it_stays(driver: Any, far: Any, pinned: Manager) -> None:
+    data = pinned.check()
+    with pytest.raises(exception.MigrationPreCheckError, match="has claimed no processors"):
+        far.pre_live_migration(None, pinned.instance, {}, [], None, data)
+    assert seen(driver, pinned.instance).power_state.code == RUNNING
+    assert far.compute.instances() == ()
+    assert far.compute.leftovers() == []

@@ -6,6 +6,7 @@ from uuid import UUID
 import pytest
 from nova import exception, objects
 from nova.compute import task_states
+from nova.objects import fields
 
 import nova_virt_api as virt
 from nova_virt_api.fake.steps import Step
@@ -215,19 +216,15 @@ def test_what_could_not_be_removed_is_tried_again(driver: Any, running: Any, lea
     assert driver.delete_instance_files(running)
 
 
-PINNED = {"hw:cpu_policy": "dedicated"}
-
-
 @pytest.mark.parametrize(
     ("flavor", "named"),
     [
         ({"extra_specs": {"hw:watchdog_action": "reset", "hw:tpm_version": "2.0"}}, "its TPM, its watchdog"),
         ({"extra_specs": {"quota:disk_read_iops_sec": "5"}}, "how fast its disks are"),
         ({"extra_specs": {"hw:cpu_max_sockets": "1"}}, "how its virtual CPUs are arranged"),
-        ({"extra_specs": PINNED}, "NUMA cells"),
         ({"extra_specs": {"quota:cpu_quota": "5000"}}, "quota:cpu_quota=5000"),
     ],
-    ids=["machine", "disks", "topology", "pinned", "refused"],
+    ids=["machine", "disks", "topology", "refused"],
 )
 def test_what_a_resize_does_not_change_is_refused_while_the_server_runs(
     driver: Any, running: Any, leave: Any, flavor: Any, named: str
@@ -235,14 +232,6 @@ def test_what_a_resize_does_not_change_is_refused_while_the_server_runs(
     with pytest.raises(exception.InstanceFaultRollback, match=named):
         leave(driver, running, **flavor)
     assert seen(driver, running).power_state.code == RUNNING
-
-
-def test_a_server_that_has_something_of_its_host_stays_there(driver: Any, running: Any, leave: Any) -> None:
-    running.numa_topology = objects.InstanceNUMATopology(cells=[])
-    with pytest.raises(exception.InstanceFaultRollback, match="cannot change its flavor or its host"):
-        leave(driver, running)
-    with pytest.raises(exception.MigrationPreCheckError, match="cannot be moved while it runs"):
-        driver.check_can_live_migrate_destination(None, running, {}, {})
 
 
 @pytest.mark.parametrize(("vcpus", "stays"), [(4, True), (3, False)])
@@ -290,3 +279,40 @@ def test_a_word_that_the_server_was_made_with_does_not_keep_it_from_a_resize(
     extra = {"quota:cpu_quota": "5000"}
     running.flavor.extra_specs = extra
     assert leave(driver, running, extra_specs=extra)
+
+
+def pinned_to(*host_cpus: int) -> Any:
+    """What Nova claims of a host: a processor for each virtual CPU, in its only cell."""
+    only = objects.InstanceNUMACell(
+        id=0,
+        cpuset=set(),
+        pcpuset=set(range(len(host_cpus))),
+        memory=512 * len(host_cpus) // 2,
+        cpu_policy=fields.CPUAllocationPolicy.DEDICATED,
+        cpu_pinning=dict(enumerate(host_cpus)),
+    )
+    return objects.InstanceNUMATopology(cells=[only])
+
+
+def processors(driver: Any, instance: Any) -> Any:
+    """The processors that the guest has for itself."""
+    with driver.compute.native() as native:
+        return native.outside.parts(UUID(instance.uuid)).guest.machine.cpu.host_cpus
+
+
+@pytest.mark.parametrize("goes", [True, False])
+def test_processors_are_those_that_nova_claims(
+    driver: Any, far: Any, make_instance: Any, images: Any, spawn: Any, leave: Any, arrive: Any, goes: bool
+) -> None:
+    there = far if goes else driver
+    dedicated = driver.compute.inventory().cells[0].dedicated
+    instance = make_instance(numa_topology=pinned_to(*dedicated[:2]))
+    spawn(driver, instance)
+    carried = leave(driver, instance, *(() if goes else (driver.get_host_ip_addr(),)))
+    instance.numa_topology = pinned_to(*reversed(dedicated))
+    arrive(there, instance, carried)
+    assert processors(there, instance) == tuple(reversed(dedicated))
+    instance.task_state = task_states.RESIZE_REVERTING
+    there.destroy(None, instance, [])
+    driver.finish_revert_migration(None, instance, [], None, {}, True)
+    assert processors(driver, instance) == dedicated[:2]

@@ -1,5 +1,6 @@
 """What becomes of Nova's instance: the spec, word for word; what has no word is refused."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -196,6 +197,34 @@ def test_networks_that_nova_conf_names(make_driver: Any, image_meta: Any, instan
     assert network(make_vif("other", physical_network="physnet1")) == "dmz"
     with pytest.raises(virt.NetworkError, match=r"'unheard-of'.*inside, outside, dmz"):
         network(make_vif("unheard-of"))
+
+
+@pytest.mark.parametrize(
+    ("details", "form"), [({}, "VIFOpenVSwitch"), ({"ovs_hybrid_plug": True, "port_filter": True}, "VIFBridge")]
+)
+def test_a_port_is_made_with_os_vif_where_that_is_said(
+    make_spec: Any, instance: Any, make_vif: Any, config: Any, details: dict[str, bool], form: str
+) -> None:
+    config.config(group="nova_virt", os_vif=True)
+    known = {"type": "ovs", "details": details, "devname": "tap0f2f6a53-4d", "vnic_type": "normal", "profile": {}}
+    vif = make_vif(bridge="br-int")
+    vif.update(**known, ovs_interfaceid=vif["id"])
+    (nic,), (same,) = (make_spec(instance, vifs=(vif,)).nics for _ in range(2))
+    assert nic == same
+    assert (nic.network, nic.mac, nic.binding.kind) == (None, "fa:16:3e:00:00:01", "os-vif")
+    described = json.loads(nic.binding.properties)
+    data = described["versioned_object.data"]
+    assert (described["versioned_object.name"], data["plugin"], data["id"]) == (form, "ovs", vif["id"])
+    assert "changes" not in nic.binding.properties  # they come in any order
+
+
+@pytest.mark.parametrize("kind", ["hw_veb", "bridge", "unbound", "tap"])
+def test_what_os_vif_cannot_make_is_told(make_spec: Any, instance: Any, make_vif: Any, config: Any, kind: str) -> None:
+    config.config(group="nova_virt", os_vif=True)
+    vif = make_vif()
+    vif.update(type=kind)
+    with pytest.raises(virt.NetworkError, match="Open vSwitch"):
+        make_spec(instance, vifs=(vif,))
 
 
 def test_a_whole_machines_port_is_bound_by_its_id_alone(

@@ -1,10 +1,14 @@
-"""Drivers that are wrong about moving running guests."""
+"""Drivers that are wrong about moving guests."""
 
+from dataclasses import replace
 from typing import Any
+from uuid import UUID
 
 from nova_virt_api.driver.operation import Operation
 from nova_virt_api.fake.driver import FakeDriver
 from nova_virt_api.model.identity import InstanceRef
+from nova_virt_api.model.instance import Instance
+from nova_virt_api.model.spec import InstanceSpec
 from nova_virt_api.model.ticket import Ticket
 
 
@@ -36,3 +40,36 @@ class StartsAnew(FakeDriver):
         with self.connection.world.changing() as state:
             self.connection.world.boot(state, state.claimants(guest.uuid)[0])
         return super().finish_destination(guest, op)
+
+
+class Undedicated(FakeDriver):
+    """Base of those that forget, when a guest has come, that it has processors for itself."""
+
+    def forget_processors(self, uuid: UUID) -> None:
+        """Let the guest run anywhere."""
+        with self.connection.world.changing() as state:
+            for guest in state.claimants(uuid):
+                cpu = replace(guest.machine.cpu, dedicated=False, host_cpus=())
+                state.put(replace(guest, machine=replace(guest.machine, cpu=cpu)))
+
+
+class LetsMovedGuestsRunAnywhere(Undedicated):
+    """A guest that was moved while it ran has no processors for itself any more."""
+
+    caught_by = "test_running_guest_has_processors_of_its_destination"
+
+    def finish_destination(self, guest: InstanceRef, op: Operation) -> Any:
+        made = super().finish_destination(guest, op)
+        self.forget_processors(guest.uuid)
+        return made
+
+
+class LetsFetchedGuestsRunAnywhere(Undedicated):
+    """A guest that was fetched has no processors for itself, whatever its spec says."""
+
+    caught_by = "test_fetched_guest_has_the_processors_of_its_spec"
+
+    def finish_resize(self, ticket: Ticket, op: Operation, *, spec: InstanceSpec | None = None) -> Instance:
+        made = super().finish_resize(ticket, op, spec=spec)
+        self.forget_processors(ticket.guest)
+        return made

@@ -7,10 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from nova_virt_api.driver.operation import Operation
+from nova_virt_api.errors import MigrationError
 from nova_virt_api.fake.driver import FakeDriver
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import Instance
 from nova_virt_api.model.size import Size
+from nova_virt_api.model.spec import Firmware
 from nova_virt_api.model.ticket import Ticket
 
 
@@ -63,6 +65,30 @@ class MovedGuestsGoOnWaiting(FakeDriver):
             waits = any(found.resizing and not found.resizing.done for found in state.claimants(guest.uuid))
         if not waits:
             super().confirm_resize(guest, op)
+
+
+class GuestsWithUefiStay(FakeDriver):
+    """A guest whose firmware keeps variables is not moved."""
+
+    caught_by = "test_guest_with_uefi_moves_to_another_endpoint"
+
+    def prepare_resize(self, guest: InstanceRef, size: Size, op: Operation) -> Ticket:
+        with self.connection.world.reading() as state:
+            if any(found.firmware is Firmware.UEFI for found in state.claimants(guest.uuid)):
+                raise MigrationError("prepare_resize", "the guest has variables of its firmware")
+        return super().prepare_resize(guest, size, op)
+
+
+class GuestsWithATpmStay(FakeDriver):
+    """A guest whose TPM keeps something is not moved."""
+
+    caught_by = "test_guest_with_a_tpm_moves_to_another_endpoint"
+
+    def prepare_resize(self, guest: InstanceRef, size: Size, op: Operation) -> Ticket:
+        with self.connection.world.reading() as state:
+            if any(found.machine.tpm is not None for found in state.claimants(guest.uuid)):
+                raise MigrationError("prepare_resize", "the guest has the state of its TPM")
+        return super().prepare_resize(guest, size, op)
 
 
 class OnlyCopiesAreGivenUp(FakeDriver):

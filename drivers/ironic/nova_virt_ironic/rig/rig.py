@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from nova_virt_api.errors import AuthenticationFailed, InvalidState, NoCapacity, StorageError, Unavailable
+from nova_virt_api.model.cloud_init import CloudInitSource
 from nova_virt_api.model.image import BackendUrl
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.nic import Nic
@@ -116,6 +117,7 @@ class IronicRig(Rig):
             nics=tuple(NetworkCard(network="", vif_id=vif, mac=mac) for vif, mac in cards),
             firmware=firmware_of(node),
             first_boot_data="configdrive" in info,
+            first_boot_source=CloudInitSource.CONFIG_DRIVE if "configdrive" in info else None,
             volumes=tuple(target["volume_id"] for target in targets),
         )
 

@@ -1,7 +1,7 @@
 """Taking, reading and waiting for the claims that are kept in one pool."""
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from nova_virt_api.driver.operation import CancelMode, Operation
@@ -114,8 +114,14 @@ class Records:
             return record.holder if claim.token in ACTIVE else None
         return None if is_gone(record.holder) else record.holder
 
-    def wait(self, key: str, op: Operation, what: str) -> None:
+    def wait(self, key: str, op: Operation, what: str, hasten: Callable[[], None] = lambda: None) -> None:
         """Return once nobody works on it.
+
+        Args:
+            key: what the claim is on.
+            op: the operation worked for.
+            what: what it is, for people.
+            hasten: called again and again while somebody works on it.
 
         Raises:
             Busy: somebody works on it and went on doing so until right before the deadline.
@@ -126,7 +132,10 @@ class Records:
             nonlocal holder
             chain = self.read(key)
             holder = self.holder(chain) if chain else None
-            return holder is None or op.remaining() < LAST_WORD
+            if holder is None or op.remaining() < LAST_WORD:
+                return True
+            hasten()
+            return False
 
         op.wait_until(is_over)
         if holder is not None:

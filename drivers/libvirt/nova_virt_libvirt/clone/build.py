@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import libvirt
@@ -15,7 +16,7 @@ from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.labels import Labels
 from nova_virt_api.model.leftover import Leftover
-from nova_virt_api.toolkit.seed import nocloud_seed
+from nova_virt_api.toolkit.seed import check_form, seed_image
 from nova_virt_libvirt.boot_disk import boot_element_of
 from nova_virt_libvirt.build import finished
 from nova_virt_libvirt.claims.guest_claim import claimed
@@ -119,12 +120,14 @@ class CloneBuild:
             InstanceNotFound: there is no such original.
             InvalidState: it is in a state in which it is not copied.
             NotSupported: it has something of which there can be no copy.
-            InvalidSpec: a place is not there, or labels would have no place.
+            InvalidSpec: a place is not there, labels would have no place, or first-boot data cannot be as asked for.
             InstanceExists: the name is taken.
             NoCapacity: the host takes no new guests.
             StorageError: disks that an earlier guest of this uuid left are in the way.
         """
         spec = self._spec
+        if spec.cloud_init is not None:
+            check_form(spec.cloud_init)
         Maintenance(self._connection, self._site.pool, self._site.host()).refuse_new()
         if self._labels and self._site.manage is Manage.ALL:
             raise InvalidSpec("labels", dict(self._labels), 'none with manage="all": they are kept in the mark')
@@ -165,7 +168,7 @@ class CloneBuild:
         if self._spec.power_on:
             op.stage(Stage.START, CancelMode.NONE)
             with translated("start the copy"):
-                in_time(domain.create, op)
+                in_time(partial(self._site.starts.start, domain), op)
         with translated("mark the copy as complete"):
             if self._site.manage is Manage.ALL:
                 erase_mark(domain)  # it was there only so that an interrupted call can be undone
@@ -209,7 +212,7 @@ class CloneBuild:
             cards = [nic_element(nic, wire, spec.uuid, index) for index, (nic, wire) in enumerate(pairs)]
             replace_interfaces(definition, cards)
         if spec.cloud_init is not None:
-            self._give_seed(definition, home, nocloud_seed(spec.cloud_init, spec.uuid, spec.name, devices=()))
+            self._give_seed(definition, home, seed_image(spec.cloud_init, spec.uuid, spec.name, devices=()))
 
     def _give_seed(self, definition: Any, home: Pool, content: bytes) -> None:
         volume = self._create(home, seed_name(self._spec.uuid), len(content))

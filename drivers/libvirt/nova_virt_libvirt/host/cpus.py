@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-from uuid import uuid5
+from uuid import UUID
 
 import libvirt
 from lxml import etree
 
-from nova_virt_api.errors import ConfigError, InvalidSpec, NoCapacity
-from nova_virt_api.model.identity import NAMESPACE
-from nova_virt_api.model.record import Record
+from nova_virt_api.errors import ConfigError, InvalidSpec, NoCapacity, VirtError
+from nova_virt_libvirt.claims.host_claim import alone
 from nova_virt_libvirt.definition import PARSER
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.host.cells import cpu_set
-from nova_virt_libvirt.names import HOST_CPUS_KEY
+from nova_virt_libvirt.metadata import INSTANCE, NOTE
+from nova_virt_libvirt.names import HOST_CPUS_KEY, reserved_cpus
+from nova_virt_libvirt.resize.note import ROLE as RESIZE, ResizeNote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -111,7 +112,7 @@ def chosen(
     """For each virtual CPU the processors that it may run on; empty for any.
 
     Dedicated ones are chosen under a claim, which is held until the guest's definition tells everybody of them: define
-    it inside this context.
+    it inside this context. Those that the guest itself has here count as free.
 
     Raises:
         InvalidSpec: processors or cells were named that are not there.
@@ -121,14 +122,10 @@ def chosen(
     if spec.cpu is None or not spec.cpu.dedicated:
         yield floating(spec, cells, host.shared)
         return
-    record = Record(uuid=uuid5(NAMESPACE, HOST_CPUS_KEY), owner=owner, fingerprint=HOST_CPUS_KEY)
-    hold = records.acquire(HOST_CPUS_KEY, record, op, "the host's processors")
-    try:
+    with alone(records, HOST_CPUS_KEY, owner, op, "the host's processors"):
         with translated("look which processors are free"):
-            free = host.dedicated - in_use(native)
+            free = host.dedicated - in_use(native, apart_from=spec.uuid) - kept(records, apart_from=spec.uuid)
         yield tuple(frozenset({cpu}) for cpu in pick(spec, host.dedicated, free, cells))
-    finally:
-        hold.remove()
 
 
 def pick(
@@ -176,8 +173,26 @@ def take(count: int, free: frozenset[int]) -> list[int]:
     return sorted(free)[:count]
 
 
-def in_use(native: Any) -> frozenset[int]:
+def kept(records: Records, apart_from: UUID) -> frozenset[int]:
+    """The processors of this host that are kept for guests which are on their way to it.
+
+    Args:
+        records: of the host.
+        apart_from: a guest whose own are not counted.
+    """
+    found = (reserved_cpus(name) for name in records.pool.names())
+    mine = (one for one in found if one is not None and one.host == records.host and one.guest != apart_from)
+    return frozenset[int]().union(*(one.cpus for one in mine))
+
+
+def in_use(native: Any, apart_from: UUID | None = None) -> frozenset[int]:
     """The processors that a virtual CPU of some guest is bound to, whether the guest runs or not.
+
+    Those count as well to which a guest goes back when its resize is reverted.
+
+    Args:
+        native: the connection.
+        apart_from: a guest whose own are not counted.
 
     Raises:
         libvirt.libvirtError: the connection broke.
@@ -190,8 +205,19 @@ def in_use(native: Any) -> frozenset[int]:
             if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:  # removed meanwhile
                 raise
         else:
-            found |= bound_cpus(definition)
+            if apart_from is None or definition.findtext("uuid") != str(apart_from):
+                found |= bound_cpus(definition).union(*map(bound_cpus, earlier(definition)))
     return frozenset(found)
+
+
+def earlier(definition: etree._Element) -> Iterator[etree._Element]:
+    """What a guest was defined as before a resize that it waits to have confirmed or reverted."""
+    for mark in definition.iterfind(f"metadata/{INSTANCE}"):
+        note = mark.find(f"{NOTE}[@role='{RESIZE}']")
+        with suppress(VirtError, etree.XMLSyntaxError):  # somebody has edited it: there is no way back by it
+            kept = "" if note is None else ResizeNote.decode(note.text or "").definition
+            if kept:
+                yield etree.fromstring(kept, PARSER)
 
 
 def bound_cpus(definition: etree._Element) -> frozenset[int]:

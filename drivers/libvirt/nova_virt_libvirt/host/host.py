@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
@@ -31,6 +32,19 @@ ON: Final = frozenset({PowerState.RUNNING, PowerState.PAUSED, PowerState.NOSTATE
 """States in which a guest holds CPUs and memory."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Versions:
+    """The versions at the other end of a connection, as libvirt numbers them.
+
+    Args:
+        hypervisor: QEMU's.
+        library: libvirt's own.
+    """
+
+    hypervisor: int
+    library: int
+
+
 class Host:
     """The one node of a libvirt endpoint.
 
@@ -45,6 +59,7 @@ class Host:
         self._name = ""
         self._uuid = ""
         self._emulator: Emulator | None = None
+        self._versions: Versions | None = None
         self._cpu_flags: dict[str, frozenset[str]] = {}
 
     def greet(self, native: Any) -> None:
@@ -54,6 +69,7 @@ class Host:
             libvirt.libvirtError: the connection broke.
         """
         self._emulator = None
+        self._versions = None
         self._cpu_flags = {}
         self._uuid = ""
         self._name = native.getHostname()
@@ -85,6 +101,15 @@ class Host:
             with translated("look at what the hypervisor offers"):
                 emulator = self._emulator = emulator_of(self._reading.native)
         return emulator
+
+    def versions(self) -> Versions:
+        """What answers; asked once per connection."""
+        versions = self._versions
+        if versions is None:
+            with translated("look at the hypervisor"):
+                native = self._reading.native
+                versions = self._versions = Versions(hypervisor=native.getVersion(), library=native.getLibVersion())
+        return versions
 
     def check_node(self, node: str | None) -> None:
         """Refuse a name that is not this host's.

@@ -6,6 +6,7 @@ import libvirt
 from lxml import etree
 
 from nova_virt_api.model.place import Network, PoolFeature, StoragePool
+from nova_virt_libvirt.names import is_opened_directory
 from nova_virt_libvirt.network.bridges import Bridges
 from nova_virt_libvirt.network.user_network import user_networks
 
@@ -30,6 +31,8 @@ def storage_pools(native: Any, node: str) -> list[StoragePool]:
     """
     found = []
     for pool in native.listAllStoragePools(0):
+        if is_opened_directory(pool.name()):
+            continue
         try:
             found.append(storage_pool(pool, node))
         except libvirt.libvirtError as error:

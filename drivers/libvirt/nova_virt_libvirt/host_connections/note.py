@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
-from nova_virt_libvirt.metadata import Mark, read_mark, write_mark
+from nova_virt_libvirt.metadata import Mark, change_mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -104,10 +104,9 @@ def forget(native: libvirt.virDomain, volume_id: str) -> None:
 
 def change(native: libvirt.virDomain, changed: Callable[[Mapping[str, Connected]], Mapping[str, Connected]]) -> None:
     """Replace the note of a guest that has a mark."""
-    mark = read_mark(native)
-    if mark is None:
-        return
-    before = HostConnectionNote.of(mark)
-    after = HostConnectionNote(MappingProxyType(dict(changed(before.volumes))))
-    if after != before:
-        write_mark(native, after.put_into(mark))
+
+    def noted(mark: Mark) -> Mark:
+        volumes = changed(HostConnectionNote.of(mark).volumes)
+        return HostConnectionNote(MappingProxyType(dict(volumes))).put_into(mark)
+
+    change_mark(native, noted)

@@ -16,8 +16,7 @@ from lxml import etree
 from nova_virt_api.driver.operation import CancelMode
 from nova_virt_api.errors import StorageError, Unavailable
 from nova_virt_api.model.instance import Lifecycle
-from nova_virt_api.toolkit.device_list import DeviceType, TaggedDevice, devices_file, place_on
-from nova_virt_api.toolkit.seed_reading import seed_files
+from nova_virt_api.toolkit.device_list import DeviceType, TaggedDevice, device_lines, place_on
 from nova_virt_libvirt.claims.guest_claim import claimed, claimed_at_rest
 from nova_virt_libvirt.definition import PARSER, interface_of
 from nova_virt_libvirt.devices.tag import tag_of
@@ -28,7 +27,6 @@ from nova_virt_libvirt.machine.device_addresses import address_of
 from nova_virt_libvirt.metadata import read_mark, write_mark
 from nova_virt_libvirt.names import seed_name
 from nova_virt_libvirt.rescue.definition import disk_of
-from nova_virt_libvirt.rescue.seed import metadata_of
 from nova_virt_libvirt.storage.pools import Pool, Volume
 
 if TYPE_CHECKING:
@@ -82,11 +80,8 @@ def tell(medium: Volume, content: bytes, root: Any) -> None:
         StorageError: it cannot be written.
     """
     place = place_on(content)
-    if place is None:
-        return
-    name, known = root.findtext("name"), metadata_of(seed_files(content).get("meta-data", b"{}"))
-    hostname = str(known.get("local-hostname", name))
-    medium.write(devices_file(str(root.findtext("uuid")), hostname, name, tagged_devices(root)), place)
+    if place is not None:
+        medium.write(device_lines(tagged_devices(root)), place)
 
 
 def defined(native: libvirt.virDomain) -> Any:

@@ -10,7 +10,15 @@ import libvirt
 from lxml import etree
 
 from nova_virt_api.driver.operation import CancelMode, Stage
-from nova_virt_api.errors import InstanceExists, InstanceNotFound, InvalidState, MigrationError, StateAfter, VirtError
+from nova_virt_api.errors import (
+    InstanceExists,
+    InstanceNotFound,
+    InvalidState,
+    MigrationError,
+    NetworkError,
+    StateAfter,
+    VirtError,
+)
 from nova_virt_api.model.instance import Lifecycle
 from nova_virt_api.model.record import Phase, Record
 from nova_virt_api.toolkit.committed import Committed
@@ -28,6 +36,8 @@ from nova_virt_libvirt.migration.run import Copying, failure
 from nova_virt_libvirt.migration.ticket import NOTE, earlier_journey
 from nova_virt_libvirt.migration.whereabouts import STOPPED, Arrival, arrival, is_moving
 from nova_virt_libvirt.names import claim_key
+from nova_virt_libvirt.network.vif import Owner
+from nova_virt_libvirt.network.vif_note import VifNote
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.remains import find_domain, remove_domain
 from nova_virt_libvirt.storage.pools import Pool, Volume
@@ -117,7 +127,8 @@ class Departure:
                 raise InstanceNotFound(f"guest {self._uuid} is neither here nor at {self._journey.offer.node}")
             refuse_elsewhere(here, self._journey.offer.host)
             self._move(here, policy)
-        self.complete()
+        with suppress(NetworkError):  # a port of os-vif's is left here: the guest has gone all the same
+            self.complete()
 
     def stop_earlier(self) -> None:
         """End what an attempt of a process that is gone has left running."""
@@ -216,11 +227,18 @@ class Departure:
             self._hand_over()  # first: who destroys the guest here from now on must leave its disks alone
         here = self.domain()
         if here is not None:
+            self._unplug(here)
             remove_domain(here)
         remove_secrets(self._connection, self._uuid)
         there = find(self._there, self._uuid.bytes)
         if there is not None:  # it may have been destroyed since
             self._arrive(there)
+
+    def _unplug(self, here: Any) -> None:
+        """Remove the ports that os-vif had made here, while the mark still tells of them."""
+        with translated("look at the guest's mark"):
+            ports, owner = VifNote.of(read_mark(here)), Owner(self._uuid, here.name())
+        self._site.vifs.unplug_all(owner, ports)
 
     def _arrive(self, there: Any) -> None:
         """Let the guest be READY at the destination; that it came by this ticket is forgotten when all is finished."""
@@ -288,7 +306,7 @@ def refuse_elsewhere(here: Any, host: str) -> None:
 
 
 def refuse_attached_since(here: Any, plan: Plan) -> None:
-    """Refuse a guest whose volumes changed since it was planned how it goes: the destination is not prepared for them.
+    """Refuse a guest whose volumes or ports changed since it was planned how it goes: the destination is not prepared.
 
     It stands MIGRATING by now, so that they change no more.
 
@@ -297,16 +315,22 @@ def refuse_attached_since(here: Any, plan: Plan) -> None:
         plan: what was planned.
 
     Raises:
-        MigrationError: it has other volumes now, or some that this host connects.
+        MigrationError: it has other volumes now, or some that this host connects, or other ports that os-vif makes.
     """
     with translated("look at the guest's volumes"):
-        connected = HostConnectionNote.of(read_mark(here)).volumes
+        mark = read_mark(here)
+        connected, ports = HostConnectionNote.of(mark).volumes, VifNote.of(mark).ports
         texts = [here.XMLDesc(flags) for flags in (0, libvirt.VIR_DOMAIN_XML_INACTIVE)]
     found: list[Any] = [etree.fromstring(text, PARSER) for text in texts]
     hint = "roll the migration back, and begin anew"
     if connected:
         message = f"the guest has volumes that its own host connects: {', '.join(connected)}"
         raise MigrationError(PHASE, message, hint=f"{hint} without them")
+    if ports.keys() != set(plan.vifs):
+        message = (
+            f"the guest's ports of os-vif's changed since it was checked; now it has: {', '.join(ports) or 'none'}"
+        )
+        raise MigrationError(PHASE, message, hint=hint)
     now = {disk.find("target").get("dev"): label_of(disk) for one in found for disk in one.iterfind("devices/disk")}
     targets = {target: label for target, label in now.items() if label is not None}
     planned = {target: volume_id for volume_id, target in plan.volumes.items()}

@@ -13,7 +13,6 @@ from nova_virt_api.model.instance import PowerState
 from nova_virt_libvirt.definition import PARSER
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.foreign import volume_at
-from nova_virt_libvirt.host.cpus import bound_cpus
 from nova_virt_libvirt.host_connections.note import HostConnectionNote
 from nova_virt_libvirt.migration.ticket import Piece, Plan, earlier_journey
 from nova_virt_libvirt.migration.whereabouts import is_moving
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from nova_virt_libvirt.claims.records import Records
     from nova_virt_libvirt.domain import Domain
     from nova_virt_libvirt.migration.ticket import Offer
+    from nova_virt_libvirt.network.vif import Vifs
 
 PHASE: Final = "check_source"
 STAYING: Final = {
@@ -81,6 +81,7 @@ def plan_of(connection: Any, domain: Domain, record: Record, records: Records, o
         networks=networks_of(definition),
         volumes={volume_id: held.target for volume_id, held in volumes.items()},
         locked=tuple(locked_volumes(connection, domain.uuid, disks)),
+        vifs=tuple(VifNote.of(domain.mark).ports),
     )
 
 
@@ -109,9 +110,6 @@ def refuse_tied(domain: Domain, definition: etree._Element) -> None:
     tags = [share.tag for share in Filesystems(domain).all()]  # of its next start, too
     if tags:
         raise MigrationError(PHASE, f"the guest cannot leave its host: it uses {named(tags)} of it", hint=DETACH)
-    if bound_cpus(definition):
-        message = "the guest cannot leave its host: it has processors of it for itself, and others may have them there"
-        raise MigrationError(PHASE, message, hint="make it anew at the destination, e.g. from a snapshot")
     for path, why in STAYING.items():
         if definition.find(path) is not None:
             raise MigrationError(PHASE, f"the guest cannot leave its host: {why}", hint="take that away from it first")
@@ -120,14 +118,22 @@ def refuse_tied(domain: Domain, definition: etree._Element) -> None:
     if snapshots:
         message = f"the guest has {snapshots} checkpoints, which libvirt does not take along"
         raise MigrationError(PHASE, message, hint="delete them first")
-    if VifNote.of(domain.mark).ports:
-        message = "the guest has ports that os-vif makes on its own host only"
-        raise MigrationError(PHASE, message, hint="detach these interfaces first")
     if connected := HostConnectionNote.of(domain.mark).volumes:
         message = f"the guest has volumes that its own host connects: {', '.join(connected)}"
         raise MigrationError(PHASE, message, hint="detach them first")
     if domain.mark is not None and "checkpoint" in domain.mark.notes:
         raise MigrationError(PHASE, "the guest has checkpoints, which stay with their host", hint="delete them first")
+
+
+def refuse_fixed_ports(domain: Domain, vifs: Vifs) -> None:
+    """Refuse a guest with ports that nobody could remove from here once it has gone.
+
+    Raises:
+        MigrationError: it has such ports.
+    """
+    if VifNote.of(domain.mark).ports and vifs.refusal:
+        message = "the guest has ports of os-vif's, which cannot be removed from here"
+        raise MigrationError(PHASE, message, hint=vifs.refusal)
 
 
 def sees_same_storage(records: Records, domain: Domain, offer: Offer) -> bool:

@@ -20,13 +20,15 @@ from nova_virt_libvirt.definition import PARSER
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.metadata import read_mark, write_mark
 from nova_virt_libvirt.migration.departure import Departure, refuse_elsewhere
+from nova_virt_libvirt.migration.host_parts import PreparedParts, asked_of
 from nova_virt_libvirt.migration.peer import opened
-from nova_virt_libvirt.migration.plan import plan_of, refuse_busy, refuse_there
+from nova_virt_libvirt.migration.plan import plan_of, refuse_busy, refuse_fixed_ports, refuse_there
 from nova_virt_libvirt.migration.room import Arriving
 from nova_virt_libvirt.migration.run import Policy
 from nova_virt_libvirt.migration.ticket import NOTE, Journey, Offer, Plan, Room, read_ticket
 from nova_virt_libvirt.migration.whereabouts import Arrival, arrived_here
 from nova_virt_libvirt.names import claim_key, migration_key
+from nova_virt_libvirt.network.prepared_ports import PreparedPorts
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.remains import find_domain, remove_volumes
 from nova_virt_libvirt.verbs import OnDomains
@@ -100,11 +102,14 @@ class LibvirtLiveMigration(OnDomains, LiveMigration):
             raise MigrationError("check_source", message, hint="set the option migration_tls at both or at neither")
         op.stage("look at both ends", CancelMode.AT_NEXT_STEP)
         refuse_elsewhere(domain.native, journey.offer.host)
+        refuse_fixed_ports(domain, self.site.vifs)
         connection = self.site.connection()
         plan = plan_of(connection, domain, domain.mark.record, self._records(), journey.offer, self.site.host())
+        definition = self._definition(domain)
         with self._peer(journey, "check_source") as there:
-            refuse_there(there, plan, self._definition(domain))
-        return replace(journey, plan=plan, room=None).ticket()
+            refuse_there(there, plan, definition)
+        asked = asked_of(definition, self.site.cpus.shared)
+        return replace(journey, plan=replace(plan, asked=asked), room=None).ticket()
 
     def prepare(
         self,
@@ -113,14 +118,23 @@ class LibvirtLiveMigration(OnDomains, LiveMigration):
         *,
         nics: Sequence[Nic] | None = None,
         volumes: Sequence[Volume] | None = None,
+        host_cpus: Sequence[int] | None = None,
+        host_cells: Sequence[int] | None = None,
     ) -> Ticket:
         journey = read_ticket(ticket, "prepare")
         plan = journey.planned("prepare")
         self._check_here(journey, "prepare")
         if journey.offer.arrived:
             return ticket
-        room = Arriving(self.site, journey, op).prepare(plan, nics, volumes)
-        return replace(journey, room=room).ticket()
+        arriving = Arriving(self.site, journey, op)
+        room = arriving.prepare(plan, nics, volumes)
+        try:
+            parts = self._parts(journey).choose(plan.asked, host_cpus, host_cells, op)
+        except BaseException:
+            with suppress(VirtError):  # what could not be removed is among the leftovers
+                arriving.roll_back()
+            raise
+        return replace(journey, room=replace(room, parts=parts)).ticket()
 
     # --- the move -------------------------------------------------------------------------------------------------
 
@@ -148,6 +162,9 @@ class LibvirtLiveMigration(OnDomains, LiveMigration):
         op.stage("finish", CancelMode.NONE)
         if domain.mark is not None:
             self._settle(domain, domain.mark, op)
+        places = Places(self.site.connection(), self.site.pool)
+        PreparedPorts(places, self.site.vifs, guest.uuid, self.site.host()).forget()
+        PreparedParts(self.site, places, guest.uuid).forget()
         self.domains.forget(guest.uuid)
         return self.domains.instance(guest, fresh=True)
 
@@ -180,6 +197,7 @@ class LibvirtLiveMigration(OnDomains, LiveMigration):
         journey = read_ticket(ticket, "rollback_destination")
         self._check_here(journey, "rollback_destination")
         Arriving(self.site, journey, op).roll_back()
+        self._parts(journey).forget()
 
     # --- what was interrupted -------------------------------------------------------------------------------------
 
@@ -236,6 +254,9 @@ class LibvirtLiveMigration(OnDomains, LiveMigration):
 
     def _records(self) -> Records:
         return Records(Places(self.site.connection(), self.site.pool).records_pool(), self.site.host())
+
+    def _parts(self, journey: Journey) -> PreparedParts:
+        return PreparedParts(self.site, Places(self.site.connection(), self.site.pool), journey.guest)
 
     def _peer(self, journey: Journey, phase: str) -> Any:
         return opened(journey.offer, self.endpoint.options, self.site.host(), phase)

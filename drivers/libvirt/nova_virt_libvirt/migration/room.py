@@ -23,6 +23,9 @@ from nova_virt_libvirt.host.maintenance import Maintenance
 from nova_virt_libvirt.migration.ticket import Room
 from nova_virt_libvirt.migration.whereabouts import Arrival, arrival, arrived_here
 from nova_virt_libvirt.names import claim_key
+from nova_virt_libvirt.network.ports import port_of
+from nova_virt_libvirt.network.prepared_ports import PreparedPorts
+from nova_virt_libvirt.network.vif_note import VifNote
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.remains import find_domain, remove_volumes, stop
 from nova_virt_libvirt.storage.pools import OVERLAY_KINDS, Backing, Pool
@@ -30,7 +33,7 @@ from nova_virt_libvirt.volumes.moved import let_open, refuse_locked, volumes_to_
 from nova_virt_libvirt.volumes.secrets import remove_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from uuid import UUID
 
     from nova_virt_api.driver.operation import Operation
@@ -40,7 +43,6 @@ if TYPE_CHECKING:
     from nova_virt_libvirt.claims.hold import Hold
     from nova_virt_libvirt.devices.volume_disk import VolumeDisk
     from nova_virt_libvirt.migration.ticket import Journey, Piece, Plan
-    from nova_virt_libvirt.network.wire import Wire
     from nova_virt_libvirt.site import Site
 
 PREPARE: Final = "prepare"
@@ -61,10 +63,12 @@ class Arriving:
         self._site = site
         self._uuid = journey.guest
         self._plan = journey.plan
+        self._told = VifNote() if journey.room is None else VifNote(journey.room.ports)
         self._op = op
         self._connection = site.connection()
         self._places = Places(self._connection, site.pool, site.bridges)
         self._records = Records(self._places.records_pool(), site.host())
+        self._ports = PreparedPorts(self._places, site.vifs, self._uuid, site.host())
 
     # --- making room ----------------------------------------------------------------------------------------------
 
@@ -72,14 +76,15 @@ class Arriving:
         """Make what the guest is going to need here, or find it on the storage that both ends share."""
         self._refuse(plan)
         end_waiting(self._connection, self._uuid)
-        networks = self._networks(plan, nics)
+        networks, ports = self._networks(plan, nics)
         connected = self._connected(plan, volumes)
         disks = {one.volume.id: one.element(plan.volumes[one.volume.id]) for one in connected}
         reached = {plan.volumes[name]: etree.tostring(disk, encoding="unicode") for name, disk in disks.items()}
         if plan.shared:
             paths = self._shared_paths(plan)
             self._let_open(connected)
-            return Room(paths=paths, networks=networks, overlays=False, volumes=reached)
+            self._make_ports(ports)
+            return Room(paths=paths, networks=networks, overlays=False, volumes=reached, ports=ports.ports)
         self._op.stage(Stage.CLAIM)
         hold = self._take(plan)
         try:
@@ -89,11 +94,12 @@ class Arriving:
             usable = bases if overlays else {}
             paths = {piece.path: self._make(piece, usable.get(piece.name)) for piece in plan.pieces}
             self._let_open(connected)
+            self._ports.make(ports)
             hold.release()
         except BaseException as error:
             self._undo(hold, error)
             raise
-        return Room(paths=paths, networks=networks, overlays=overlays, volumes=reached)
+        return Room(paths=paths, networks=networks, overlays=overlays, volumes=reached, ports=ports.ports)
 
     def _refuse(self, plan: Plan) -> None:
         Maintenance(self._connection, self._site.pool, self._site.host()).refuse_new()
@@ -110,23 +116,38 @@ class Arriving:
                 if other.UUIDString() != str(self._uuid):
                     raise InstanceExists(f"another guest here is called {plan.name!r}", hint="rename one of the two")
 
-    def _networks(self, plan: Plan, nics: Sequence[Nic] | None) -> dict[str, str]:
-        wanted: dict[str, Nic | None] = dict.fromkeys(plan.networks)
-        for index, nic in enumerate(nics or ()):
-            mac = nic.mac or (list(plan.networks)[index] if index < len(plan.networks) else "")
-            if mac.lower() not in wanted:
-                message = f"the guest has no interface {index} on a network, or none with the MAC address {nic.mac}"
-                raise MigrationError(PREPARE, message, hint="name each interface as it is at the source")
-            wanted[mac.lower()] = nic
+    def _networks(self, plan: Plan, nics: Sequence[Nic] | None) -> tuple[dict[str, str], VifNote]:
+        """What each interface is plugged into here, by MAC address, and the ports that os-vif is to make."""
+        found, ports = {}, {}
         try:
-            return {mac: self._wire(plan.networks[mac], nic).port for mac, nic in wanted.items()}
+            for index, nic in enumerate(nics or ()):
+                made, wire, properties = port_of(self._site, self._places, nic, f"nics[{index}]")
+                mac = (made.mac or (list(plan.networks)[index] if index < len(plan.networks) else "")).lower()
+                if mac not in plan.networks:
+                    message = (
+                        f"the guest has no interface {index} on a network, or none with the MAC address {made.mac}"
+                    )
+                    raise MigrationError(PREPARE, message, hint="name each interface as it is at the source")
+                found[mac] = wire.port
+                if properties is not None:
+                    ports[mac] = properties
+            refuse_unnamed_ports(plan, found)
+            unnamed = {mac: known for mac, known in plan.networks.items() if mac not in found}
+            found |= {mac: self._places.again("nics.network", known).port for mac, known in unnamed.items()}
         except (InvalidSpec, Unavailable) as error:
             hint = "make a network of this name here, or say with nics= which one to use"
             raise MigrationError(PREPARE, f"a network of the guest is not here: {error.message}", hint=hint) from error
+        return found, VifNote(ports)
 
-    def _wire(self, there: str, nic: Nic | None) -> Wire:
-        """What an interface is plugged into here; like at the source if nobody says."""
-        return self._places.again("nics.network", there) if nic is None else self._places.wire("nics", nic)
+    def _make_ports(self, note: VifNote) -> None:
+        """Make the ports that os-vif makes where nothing else was made for the guest."""
+        try:
+            self._ports.make(note)
+        except BaseException:
+            with suppress(VirtError):  # a repeated call or a rollback removes them
+                self._ports.remove()
+                remove_secrets(self._connection, self._uuid)
+            raise
 
     def _connected(self, plan: Plan, volumes: Sequence[Volume] | None) -> list[VolumeDisk]:
         """The volumes that are named, as this host reaches them.
@@ -201,6 +222,7 @@ class Arriving:
         """Remove what an earlier, interrupted call left."""
         try:
             hold.verify()  # else they may be somebody else's by now
+            self._ports.remove()
             remove_volumes(self._uuid, self._places.active_pools(), keep_disks=False, spare=hold.names())
         except BaseException:
             with suppress(VirtError):
@@ -211,6 +233,7 @@ class Arriving:
         self._op.stage(Stage.CLEAN_UP, CancelMode.NONE)
         try:
             hold.verify()  # else they may be somebody else's by now
+            self._ports.remove()
             remove_secrets(self._connection, self._uuid)
             remove_volumes(self._uuid, self._places.active_pools(), keep_disks=False, spare=hold.names())
             hold.remove()
@@ -258,6 +281,7 @@ class Arriving:
             raise MigrationError("rollback_destination", message, hint="repeat migrate at the source, or finish here")
         self._op.stage(Stage.CLEAN_UP, CancelMode.NONE)
         end_waiting(self._connection, self._uuid)
+        self._ports.remove(self._told)
         remove_secrets(self._connection, self._uuid)
         chain = self._records.read(claim_key(self._uuid))
         if chain is None or not self._is_prepared(chain):
@@ -280,6 +304,17 @@ class Arriving:
             return True
         here = claim.host == self._site.host() and claim.record.owner == self._site.owner
         return here and claim.record.phase is not Phase.READY
+
+
+def refuse_unnamed_ports(plan: Plan, named: Mapping[str, str]) -> None:
+    """Refuse a guest of whose ports nobody says what they are here.
+
+    Raises:
+        MigrationError: os-vif makes some for it at the source.
+    """
+    if unnamed := [mac for mac in plan.vifs if mac not in named]:
+        message = f"os-vif makes the ports of the guest's interfaces {', '.join(unnamed)} at the source only"
+        raise MigrationError(PREPARE, message, hint="say with nics= which ports these interfaces have here")
 
 
 def end_waiting(connection: Any, uuid: UUID) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from concurrent.futures import Future, TimeoutError as NotYet
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -168,18 +168,15 @@ class Copying:
     # --- following it ---------------------------------------------------------------------------------------------
 
     def _follow(self) -> None:
-        while True:
-            try:
-                self._done.result(LOOK)
-            except NotYet:
-                self._op.checkpoint()
-                self._look()
-            except libvirt.libvirtError as error:
-                if error.get_error_code() == libvirt.VIR_ERR_OPERATION_ABORTED:
-                    self._op.checkpoint()  # says so if a cancel has ended it
-                raise
-            else:
-                return
+        while not wait([self._done], LOOK).done:
+            self._op.checkpoint()
+            self._look()
+        try:
+            self._done.result()
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_OPERATION_ABORTED:
+                self._op.checkpoint()  # says so if a cancel has ended it
+            raise
 
     def _look(self) -> None:
         try:
@@ -208,16 +205,15 @@ class Copying:
 
     def _give_up(self) -> bool:
         """End it and wait until it has ended; whether the guest runs there all the same."""
-        while True:
-            self._abort()
-            try:
-                self._done.result(LOOK)
-            except NotYet:
-                continue  # there was nothing to abort yet
-            except (libvirt.libvirtError, VirtError):
-                self._let_run()
-                return False
-            return True
+        self._abort()
+        while not wait([self._done], LOOK).done:
+            self._abort()  # there was nothing to abort yet
+        try:
+            self._done.result()
+        except (libvirt.libvirtError, VirtError):
+            self._let_run()
+            return False
+        return True
 
     def _abort(self) -> None:
         with suppress(libvirt.libvirtError):  # it has not begun, or is over

@@ -14,6 +14,8 @@ from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.instance import Lifecycle
 from nova_virt_api.model.ticket import Move, Ticket
 from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.machine.host_parts import HostParts
+from nova_virt_libvirt.migration.host_parts import Asked
 from nova_virt_libvirt.migration.whereabouts import WAITING
 from nova_virt_libvirt.version import __version__
 
@@ -88,6 +90,8 @@ class Plan:
         networks: id of what each of its interfaces is plugged into, by MAC address.
         volumes: name of the disk that each volume of a storage service is, by the volume's id.
         locked: ids of those whose passwords the source's libvirt alone knows.
+        vifs: MAC addresses of the interfaces whose ports os-vif makes at the source.
+        asked: what it asks of its host's processors and cells; None for nothing.
     """
 
     host: str
@@ -100,6 +104,8 @@ class Plan:
     networks: Mapping[str, str]
     volumes: Mapping[str, str] = field(default_factory=dict)
     locked: tuple[str, ...] = ()
+    vifs: tuple[str, ...] = ()
+    asked: Asked | None = None
 
     @property
     def copied(self) -> tuple[str, ...]:
@@ -117,12 +123,16 @@ class Room:
         overlays: whether the disks there are overlays of the same images, so that only what differs is copied.
         volumes: disks in libvirt's XML, without passwords, which tell how volumes are reached there, by the disk's
             name; those that are not named are reached as at the source.
+        ports: those that os-vif makes there, as its note in the guest's mark tells of them.
+        parts: the processors and cells that the guest gets there; None lets it name the source's.
     """
 
     paths: Mapping[str, str]
     networks: Mapping[str, str]
     overlays: bool
     volumes: Mapping[str, str] = field(default_factory=dict)
+    ports: Mapping[str, str] = field(default_factory=dict)
+    parts: HostParts | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +212,7 @@ def read_ticket(ticket: Ticket, phase: str, guest: UUID | None = None) -> Journe
             guest=ticket.guest,
             offer=made(Offer, found["offer"]),
             plan=None if found["plan"] is None else read_plan(found["plan"]),
-            room=None if found["room"] is None else made(Room, found["room"]),
+            room=None if found["room"] is None else read_room(found["room"]),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         message = f"what version {ticket.driver_version} of the driver wrote into the ticket is not understood here"
@@ -212,8 +222,19 @@ def read_ticket(ticket: Ticket, phase: str, guest: UUID | None = None) -> Journe
 def read_plan(found: Mapping[str, Any]) -> Plan:
     """Read :func:`plain_plan`'s object back."""
     pieces = tuple(made(Piece, piece | {"format": ImageFormat(piece["format"])}) for piece in found["pieces"])
-    plan: Plan = made(Plan, {**found, "pieces": pieces, "locked": tuple(found.get("locked", ()))})
+    lists = {name: tuple(found.get(name, ())) for name in ("locked", "vifs")}
+    asked = found.get("asked")
+    plan: Plan = made(
+        Plan, {**found, "pieces": pieces, **lists, "asked": None if asked is None else made(Asked, asked)}
+    )
     return plan
+
+
+def read_room(found: Mapping[str, Any]) -> Room:
+    """Read a room's object back."""
+    parts = found.get("parts")
+    room: Room = made(Room, {**found, "parts": None if parts is None else made(HostParts, parts)})
+    return room
 
 
 def made(kind: type[Any], found: Mapping[str, Any]) -> Any:

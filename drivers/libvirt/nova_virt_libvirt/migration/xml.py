@@ -10,8 +10,10 @@ from lxml import etree
 
 from nova_virt_libvirt.definition import PARSER
 from nova_virt_libvirt.errors import translated
-from nova_virt_libvirt.metadata import INSTANCE
+from nova_virt_libvirt.metadata import INSTANCE, parse_mark
+from nova_virt_libvirt.network.vif_note import VifNote
 from nova_virt_libvirt.network.wire import Wire, rewire
+from nova_virt_libvirt.resize.definition import set_mark
 from nova_virt_libvirt.volumes.moved import log_in_as, reach
 
 if TYPE_CHECKING:
@@ -46,8 +48,11 @@ def persistent_xml(domain: Any, room: Room, offer: Offer) -> str:
 
 
 def patched(text: str, room: Room, offer: Offer) -> Any:
-    """A definition with the destination's paths, networks and addresses."""
+    """A definition with the destination's paths, networks, addresses, processors and cells."""
     root: Any = etree.fromstring(text, PARSER)
+    guest = UUID(root.findtext("uuid"))
+    if (mark := parse_mark(root.find(f"metadata/{INSTANCE}"), guest)) is not None:
+        set_mark(root, VifNote(room.ports).put_into(mark))  # the source's are not there
     for disk in root.iterfind("devices/disk"):
         for name in FOUND_AGAIN:
             for child in disk.findall(name):
@@ -61,7 +66,9 @@ def patched(text: str, room: Room, offer: Offer) -> Any:
             if path is not None:
                 element.set(attribute, path)
     for interface in root.iterfind("devices/interface"):
-        connect(interface, room, UUID(root.findtext("uuid")))
+        connect(interface, room, guest)
+    if room.parts is not None:
+        room.parts.put_into(root)
     for graphics in root.iterfind("devices/graphics"):
         listen(graphics, offer)
     return root

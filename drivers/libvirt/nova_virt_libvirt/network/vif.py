@@ -131,6 +131,17 @@ class Vifs:
         for properties in note.ports.values():
             self.plug(owner, properties)
 
+    def plug_again(self, owner: Owner, note: VifNote) -> None:
+        """Make the ports that were made for a guest: a restart of its host may have taken them.
+
+        From another machine nobody can; then libvirt says which one is missing.
+
+        Raises:
+            NetworkError: os-vif could not make one.
+        """
+        if not self.refusal:
+            self.plug_all(owner, note)
+
     def unplug_all(self, owner: Owner, note: VifNote) -> None:
         """Remove all ports of a guest that is going to be removed.
 

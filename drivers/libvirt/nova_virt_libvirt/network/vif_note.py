@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from nova_virt_libvirt.metadata import Mark, read_mark, write_mark
+from nova_virt_libvirt.metadata import Mark, change_mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -48,6 +48,10 @@ class VifNote:
         text = None if mark is None else mark.notes.get(ROLE)
         return cls() if text is None else cls.decode(text)
 
+    def without(self, other: VifNote) -> VifNote:
+        """Those ports of this note that the other does not tell of in the same way."""
+        return VifNote({mac: text for mac, text in self.ports.items() if other.ports.get(mac) != text})
+
     def put_into(self, mark: Mark) -> Mark:
         """The mark with this note; without one if the guest has no such ports."""
         return mark.noting(ROLE, self.encode() if self.ports else None)
@@ -73,10 +77,4 @@ def forget(native: libvirt.virDomain, mac: str) -> None:
 
 def change(native: libvirt.virDomain, changed: Callable[[Mapping[str, str]], Mapping[str, str]]) -> None:
     """Replace the note of a guest that has a mark."""
-    mark = read_mark(native)
-    if mark is None:
-        return
-    before = VifNote.of(mark)
-    after = VifNote(changed(before.ports))
-    if after != before:
-        write_mark(native, after.put_into(mark))
+    change_mark(native, lambda mark: VifNote(changed(VifNote.of(mark).ports)).put_into(mark))

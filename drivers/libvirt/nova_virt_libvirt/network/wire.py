@@ -69,10 +69,10 @@ class Wire:
 
     @property
     def port(self) -> str:
-        """It as a ticket says it: its id, and what the port of Open vSwitch is to be, of which no name tells."""
-        if self.interface_id is None and self.vlan is None:
+        """It as a ticket says it: its id, and what the port is to be, of which no name tells."""
+        if self.interface_id is None and self.vlan is None and self.device is None:
             return self.id
-        return f"{self.id}/{self.interface_id or ''}/{self.vlan or ''}"
+        return f"{self.id}/{self.interface_id or ''}/{self.vlan or ''}/{self.device or ''}"
 
     @property
     def binding(self) -> NicBinding | None:
@@ -89,11 +89,16 @@ class Wire:
         if text == USER_MODE:
             return cls(kind=WireKind.USER, name=text)
         kind, _, rest = text.partition(":")
-        name, known, vlan = (*rest.split("/"), "", "")[:3]  # no bridge has a slash in its name
-        for each in (WireKind.BRIDGE, WireKind.OVS):
+        name, known, vlan, device = (*rest.split("/"), "", "", "")[:4]  # no bridge or device has a slash in its name
+        for each in (WireKind.BRIDGE, WireKind.OVS, WireKind.TAP):
             if kind == each.value and name:
-                interface_id = UUID(known) if known else None
-                return cls(kind=each, name=name, interface_id=interface_id, vlan=int(vlan) if vlan else None)
+                return cls(
+                    kind=each,
+                    name=name,
+                    interface_id=UUID(known) if known else None,
+                    vlan=int(vlan) if vlan else None,
+                    device=device or None,
+                )
         return cls(kind=WireKind.NETWORK, name=text)
 
     @classmethod
@@ -163,8 +168,9 @@ def rewire(interface: etree._Element, wire: Wire, interface_id: UUID) -> None:
         wire: what it is plugged into from now on.
         interface_id: what controllers of Open vSwitch know the port by if nobody ever said it.
     """
-    before = Wire.of_element(interface)
-    if before is not None and before.id == wire.id and agrees(before, wire):
+    before, target = Wire.of_element(interface), interface.find("target")
+    named = wire.device is None or (target is not None and target.get("dev") == wire.device)
+    if before is not None and before.id == wire.id and agrees(before, wire) and named:
         return
     if before is not None and before.interface_id is not None:
         interface_id = before.interface_id

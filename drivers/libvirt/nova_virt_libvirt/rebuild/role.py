@@ -13,7 +13,7 @@ from nova_virt_api.driver.rebuild import Rebuild
 from nova_virt_api.errors import InvalidSpec, InvalidState, NotSupported, StateAfter, StorageError, VirtError
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.instance import Lifecycle, PowerState
-from nova_virt_api.toolkit.seed import nocloud_seed
+from nova_virt_api.toolkit.seed import seed_image
 from nova_virt_libvirt.boot_disk import boot_disk_of, boot_element_of
 from nova_virt_libvirt.checkpoint.notes import tree_of
 from nova_virt_libvirt.claims.guest_claim import claimed
@@ -96,8 +96,8 @@ class Rebuilding:
         """Do it. From where the guest is stopped there is no way back, so neither a cancel nor a deadline stops it."""
         definition = Redefinition(self._connection, self._domain.uuid)
         self._refuse(definition, cloud_init)
-        note = self._plan(definition, source, cloud_init)
         seed = None if cloud_init is None else self._seed(definition, cloud_init)
+        note = self._plan(definition, source, cloud_init)
         self._op.stage(Stage.STOP, CancelMode.NONE)
         kill(self._domain)
         try:
@@ -171,7 +171,7 @@ class Rebuilding:
             element.remove(chain)
 
     def _seed(self, definition: Redefinition, cloud_init: CloudInit) -> bytes:
-        return nocloud_seed(cloud_init, self._domain.uuid, self._domain.name, tagged_devices(definition.root))
+        return seed_image(cloud_init, self._domain.uuid, self._domain.name, tagged_devices(definition.root))
 
     def _write_seed(self, definition: Redefinition, note: RebuildNote, content: bytes) -> None:
         pool, name = self._places.pool("pool", note.disk.pool), seed_name(self._domain.uuid)

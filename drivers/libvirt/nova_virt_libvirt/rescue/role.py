@@ -21,7 +21,7 @@ from nova_virt_libvirt.machine.told_devices import tell_news_now
 from nova_virt_libvirt.metadata import Mark, read_mark, write_mark
 from nova_virt_libvirt.names import rescue_disk_name, rescue_seed_name, seed_name
 from nova_virt_libvirt.places import Places
-from nova_virt_libvirt.power import connect_again, kill, plug_again, start
+from nova_virt_libvirt.power import connect_again, connect_to_the_end, kill, plug_again, start, start_to_the_end
 from nova_virt_libvirt.redefinition import Redefinition
 from nova_virt_libvirt.remains import volumes_of
 from nova_virt_libvirt.rescue.definition import disk_of, put_rescue_in, take_rescue_out
@@ -180,7 +180,7 @@ class Rescuing:
             now.define(self._marked(None))
         self._remove_media()
         if start_again:
-            self._start()
+            self._start_again()
 
     def _restore(self) -> None:
         """Put the definition back that an interrupted verb has changed; the guest is off then."""
@@ -193,10 +193,21 @@ class Rescuing:
         self._op.stage(Stage.START, CancelMode.NONE)
         plug_again(self._site.vifs, self._domain)
         connect_again(self._site, self._domain, self._op)
+        self._tell_news()
+        start(self._domain, self._op)
+
+    def _start_again(self) -> None:
+        """Start a guest that was stopped for nothing. What ended the rescue, e.g. its deadline, does not end that."""
+        self._op.stage(Stage.START, CancelMode.NONE)
+        plug_again(self._site.vifs, self._domain)
+        connect_to_the_end(self._site, self._domain)
+        self._tell_news()
+        start_to_the_end(self._domain)
+
+    def _tell_news(self) -> None:
         tell_news_now(self._connection, self._domain.native, self._domain.uuid)
         with translated("look at the guest's mark"):
             self._domain.mark = read_mark(self._domain.native) or self._domain.mark
-        start(self._domain, self._op)
 
     def _marked(self, note: RescueNote | None) -> Mark:
         """The guest's mark with this note; None for a guest that is not rescued."""

@@ -25,8 +25,12 @@ from nova_virt_libvirt.host.maintenance import Maintenance
 from nova_virt_libvirt.machine.told_devices import tell_news_now
 from nova_virt_libvirt.metadata import Mark, read_mark, write_mark
 from nova_virt_libvirt.names import claim_key, is_disk
+from nova_virt_libvirt.network.vif import Owner
+from nova_virt_libvirt.network.vif_note import VifNote
 from nova_virt_libvirt.places import Places
-from nova_virt_libvirt.remains import find_domain, mark_of, remove_guest, volumes_of
+from nova_virt_libvirt.remains import find_domain, mark_of, volumes_of
+from nova_virt_libvirt.resize.host_parts import on_host
+from nova_virt_libvirt.resize.host_state import fetch_state
 from nova_virt_libvirt.resize.note import (
     ResizeNote,
     ResizeStage,
@@ -36,7 +40,7 @@ from nova_virt_libvirt.resize.note import (
     with_note,
 )
 from nova_virt_libvirt.resize.parts import PartsFromSource
-from nova_virt_libvirt.spawn import undo
+from nova_virt_libvirt.spawn import start_over, undo
 from nova_virt_libvirt.taken import kept_disk
 from nova_virt_libvirt.volumes.opening import start_guest
 
@@ -118,17 +122,21 @@ class Arrival:
                 hold.settle(Phase.READY)
 
     def _build(self, parts: PartsFromSource, mark: Mark, note: ResizeNote, hold: Hold) -> None:
-        arrived = replace(note, stage=ResizeStage.ARRIVED, definition="", layers=(), destination="", made=False)
+        arrived = ResizeNote(stage=ResizeStage.ARRIVED, token=note.token, size=note.size)
         building = with_note(replace(mark, record=replace(mark.record, phase=Phase.BUILDING)), arrived)
         text = parts.definition(note.definition, size_wanted(note.size, self._spec), building)
         op = self._op
         op.stage(Stage.NETWORK_READY)
         op.stage(Stage.DISKS_READY)
+        hold.verify()
+        fetch_state(parts.source, self._connection, self._uuid, note.definition, text, op)
         op.stage(Stage.DEFINE)
         hold.verify()
         self._waiting(parts.source)  # it may have been reverted meanwhile
-        with translated("define the guest"):
-            domain = self._connection.defineXML(text)
+        here = on_host(self._site, self._places, text, self._spec, op)
+        with here as placed, translated("define the guest"):
+            domain = self._connection.defineXML(placed)
+        self._site.vifs.plug_all(Owner(self._uuid, domain.name()), VifNote.of(mark_of(domain)))
         op.stage(Stage.BEFORE_START)
         if self._spec is not None and self._spec.power_on:
             op.stage(Stage.START, CancelMode.NONE)
@@ -204,7 +212,8 @@ class Arrival:
                 deleting = replace(record, phase=Phase.DELETING)
                 hold = records.succeed(chain, deleting, keeps_disks=keep_disks)
                 if hold is not None:
-                    return self._clean(hold, keep_disks=keep_disks)
+                    start_over(self._site, self._places, hold, self._refuse_kept_disks, keep_disks=keep_disks)
+                    return hold
 
     def _begin(self, hold: Hold) -> Hold:
         """Begin a claim that is new. Nothing was made under it yet: disks that bear the uuid now were kept."""
@@ -220,30 +229,7 @@ class Arrival:
                 hold.retract()
             raise
         hold.begin(phase=Phase.DELETING)  # somebody has removed the claim of a call that was interrupted
-        return self._clean(hold, keep_disks=False)
-
-    def _clean(self, hold: Hold, *, keep_disks: bool) -> Hold:
-        """Remove what an interrupted call left; only then is the claim one on a guest in the making."""
-        try:
-            remove_guest(
-                self._connection,
-                self._places,
-                self._uuid,
-                hold,
-                keep_disks=keep_disks,
-                vifs=self._site.vifs,
-                initiator=self._site.initiator,
-            )
-        except BaseException:
-            with suppress(VirtError):
-                hold.release()
-            raise
-        try:
-            self._refuse_kept_disks()
-        except BaseException:
-            hold.remove()
-            raise
-        hold.rewrite(phase=Phase.BUILDING, keeps_disks=False)
+        start_over(self._site, self._places, hold, self._refuse_kept_disks, keep_disks=False)
         return hold
 
     def _refuse_kept_disks(self) -> None:

@@ -22,6 +22,8 @@ from nova_virt_libvirt.machine.told_devices import tell_news_now
 from nova_virt_libvirt.metadata import read_mark, write_mark
 from nova_virt_libvirt.names import layer_name
 from nova_virt_libvirt.native_call import is_left_behind
+from nova_virt_libvirt.network.vif import Owner
+from nova_virt_libvirt.network.vif_note import VifNote
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.power import connect_again, kill
 from nova_virt_libvirt.resize.definition import (
@@ -34,6 +36,7 @@ from nova_virt_libvirt.resize.definition import (
     without_mark,
 )
 from nova_virt_libvirt.resize.disks import new_sizes, own_disks, refuse_unfit
+from nova_virt_libvirt.resize.host_parts import on_host
 from nova_virt_libvirt.resize.note import Layer, ResizeNote, ResizeStage, pending_note, with_note
 from nova_virt_libvirt.resize.wanted import Wanted
 from nova_virt_libvirt.volumes.opening import start_guest
@@ -68,6 +71,7 @@ class Reshaping:
         self._domain = domain
         self.native: Any = domain.native
         self._uuid = domain.uuid
+        self._owner = Owner(domain.uuid, domain.name)
         self._op = op
 
     # --- there ----------------------------------------------------------------------------------------------------
@@ -85,13 +89,15 @@ class Reshaping:
         with translated("look at the guest's disks"):
             disks = own_disks(self._connection, definition, self._uuid)
         refuse_unfit(definition, disks, self._uuid)
-        refuse_unbound(definition, size)
+        if stage is ResizeStage.RESIZING:  # else whoever finishes it says which processors it gets
+            refuse_unbound(definition, size)
         new_sizes(disks, size)
         layers = tuple(
             Layer(pool=disk.volume.pool.name, name=layer_name(self._uuid, index, token))
             for index, disk in enumerate(disks)
         )
-        note = ResizeNote(stage=stage, token=token, size=size, definition=without_mark(xml), layers=layers)
+        was, ports = without_mark(xml), VifNote.of(self.mark())
+        note = ResizeNote(stage=stage, token=token, size=size, definition=was, layers=layers, ports=ports)
         self.remember(note)
         self._refuse_started()
         return note
@@ -112,6 +118,8 @@ class Reshaping:
             wanted: interfaces and volumes in place of those that there are.
         """
         definition = self._secure()
+        if wanted.placed is None:
+            refuse_unbound(definition, note.size)
         with translated("look at the guest's disks"):
             disks = own_disks(self._connection, definition, self._uuid)
         self._op.stage(Stage.DISKS)
@@ -121,7 +129,7 @@ class Reshaping:
             set_disk(disk.element, made)
         set_size(definition, note.size)
         self._op.stage(Stage.DEFINE, CancelMode.NONE)
-        self._define(definition, replace(note, stage=ResizeStage.DONE), wanted)
+        self._define(definition, replace(note, stage=ResizeStage.DONE), wanted, wanted.vifs)
 
     def take_back(self, note: ResizeNote, wanted: Wanted = AS_IT_IS) -> None:
         """Put the old definition in place, then remove what was made. The mark goes on saying that it is pending.
@@ -132,7 +140,8 @@ class Reshaping:
         """
         definition = parsed(note.definition)
         keep_passwords(definition, self._secure())
-        self._define(definition, replace(note, stage=ResizeStage.REVERTING), wanted)
+        ports = note.ports if wanted.vifs is None else wanted.vifs
+        self._define(definition, replace(note, stage=ResizeStage.REVERTING), wanted, ports)
         self._remove_layers(note)
         self.forget_secrets()
 
@@ -166,6 +175,7 @@ class Reshaping:
         with translated("look at the guest's state"):
             active = bool(self.native.isActive())
         if not active:
+            self._site.vifs.plug_again(self._owner, VifNote.of(self.mark()))
             connect_again(self._site, self._domain, self._op)
             tell_news_now(self._connection, self.native, self._uuid)
             start_guest(self.native, self._op)
@@ -206,11 +216,26 @@ class Reshaping:
         with translated("look at the guest"):
             return parsed(self.native.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE | libvirt.VIR_DOMAIN_XML_SECURE))
 
-    def _define(self, definition: etree._Element, note: ResizeNote, wanted: Wanted) -> None:
+    def _define(self, definition: etree._Element, note: ResizeNote, wanted: Wanted, ports: VifNote | None) -> None:
+        """Put a definition and a mark in place.
+
+        Args:
+            definition: the definition, without what is wanted.
+            note: what the mark tells of the resize.
+            wanted: interfaces and volumes in place of those in the definition.
+            ports: those of the interfaces that os-vif makes; None for those that the mark tells of.
+        """
         wanted.put_into(definition, self._connection, self._uuid)
-        set_mark(definition, with_note(self.mark(), note))
-        with translated("define the guest"):
-            self.native = self._connection.defineXML(text_of(definition))
+        mark = self.mark()
+        before = VifNote.of(mark)
+        after = before if ports is None else ports
+        self._site.vifs.unplug_all(self._owner, before.without(after))  # while the mark still tells of them
+        set_mark(definition, after.put_into(with_note(mark, note)))
+        parts = on_host(self._site, self.places, text_of(definition), wanted.placed, self._op)
+        with parts as text, translated("define the guest"):
+            self.native = self._connection.defineXML(text)
+        if wanted.ports is not None:
+            self._site.vifs.plug_all(self._owner, after)
 
 
 def refuse_unbound(definition: etree._Element, size: Size) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from nova_virt_api.errors import BackendError, InvalidState, MigrationError, StateAfter
 from nova_virt_api.model.instance import Lifecycle
 from nova_virt_api.model.size import Size
+from nova_virt_libvirt.network.vif_note import VifNote
 
 if TYPE_CHECKING:
     from nova_virt_libvirt.metadata import Mark
@@ -63,6 +64,7 @@ class ResizeNote:
         layers: the volumes that are, or are about to be, the disks in place of those in the definition.
         destination: uuid of the other host that makes the guest, or has made it; empty while none does.
         made: whether it is made there.
+        ports: those that os-vif had made for the guest as it was; None if nobody wrote that down.
     """
 
     stage: ResizeStage
@@ -72,6 +74,7 @@ class ResizeNote:
     layers: tuple[Layer, ...] = ()
     destination: str = ""
     made: bool = False
+    ports: VifNote | None = None
 
     def encode(self) -> str:
         """The note as JSON."""
@@ -84,6 +87,7 @@ class ResizeNote:
                 "layers": [[layer.pool, layer.name] for layer in self.layers],
                 "destination": self.destination,
                 "made": self.made,
+                "ports": None if self.ports is None else dict(self.ports.ports),
             },
             sort_keys=True,
         )
@@ -105,6 +109,7 @@ class ResizeNote:
                 layers=tuple(Layer(pool=pool, name=name) for pool, name in found["layers"]),
                 destination=found.get("destination", ""),
                 made=found.get("made", False),
+                ports=None if found.get("ports") is None else VifNote(found["ports"]),
             )
         except (ValueError, KeyError, TypeError) as error:
             hint = f"look at it (virsh metadata) and mend the note of the role {ROLE}, or destroy the guest"

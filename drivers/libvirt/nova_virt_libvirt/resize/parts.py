@@ -9,12 +9,13 @@ from nova_virt_api.errors import MigrationError
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.leftover import Leftover
 from nova_virt_libvirt.checkpoint.notes import ROLE as CHECKPOINTS
+from nova_virt_libvirt.clone.definition import renew_variables
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.host.cpus import bound_cpus
 from nova_virt_libvirt.host_connections.note import ROLE as CONNECTIONS
 from nova_virt_libvirt.machine.cpu import cpu_element
 from nova_virt_libvirt.names import console_log_name, disk_name, guest_of, resize_copy_name, seed_name
-from nova_virt_libvirt.network.vif_note import ROLE as VIFS
+from nova_virt_libvirt.network.vif_note import VifNote
 from nova_virt_libvirt.network.wire import Wire
 from nova_virt_libvirt.resize.definition import (
     lock_screens,
@@ -47,9 +48,11 @@ if TYPE_CHECKING:
     from nova_virt_libvirt.site import Site
 
 UNMOVABLE: Final = {
-    "os[@firmware='efi']": "variables of its UEFI firmware",
-    "os/nvram": "variables of its UEFI firmware",
-    "devices/tpm/backend[@type='emulator']": "the state of its TPM",
+    "os/nvram/source": "variables of its UEFI firmware in a place of their own",
+    "devices/tpm/backend/source": "a TPM with its state in a place of its own",
+    "devices/tpm/backend/encryption": "a TPM whose key only its host knows",
+    "devices/tpm/backend[@type='passthrough']": "the TPM of its host",
+    "devices/tpm/backend[@type='external']": "a TPM that another program keeps for it",
     "devices/hostdev": "a device of its host",
     "devices/disk//auth": "a disk whose password only its host knows",
     "devices/disk//encryption": "a disk whose key only its host knows",
@@ -62,7 +65,6 @@ TIED: Final = {"devices/filesystem": "it has directories of it"}
 TYING_NOTES: Final = {
     CHECKPOINTS: "it has checkpoints, which stay there",
     CONNECTIONS: "it has volumes that this one connects",
-    VIFS: "it has ports that os-vif makes there only",
 }
 """What its mark tells of that does so too, by the name of the note."""
 
@@ -106,6 +108,8 @@ class PartsFromSource:
             mark: its mark here, with all notes that it has at the source.
         """
         refuse_tied_by_notes(mark)
+        if self._spec is None:
+            refuse_unnamed_ports(mark)
         definition = parsed(xml)
         self._refuse_unmovable(definition)
         with translated("look for guests of this name"):
@@ -129,8 +133,9 @@ class PartsFromSource:
         self._replace_side_volumes(definition, pools[0] if pools else self._places.records_pool())
         set_size(definition, size)
         self._fit_host(definition)
+        renew_variables(definition)
         lock_screens(definition)
-        set_mark(definition, mark)
+        set_mark(definition, mark if wanted.vifs is None else wanted.vifs.put_into(mark))
         return text_of(definition)
 
     # --- volumes --------------------------------------------------------------------------------------------------
@@ -196,9 +201,9 @@ class PartsFromSource:
 
     def _refuse_unmovable(self, definition: Any) -> None:
         """Refuse a guest that has something on its host which libvirt cannot hand out, or others may have here."""
-        if bound_cpus(definition):
+        if self._spec is None and bound_cpus(definition):
             message = "the guest has processors of its host for itself, and others may have them here"
-            hint = "revert the resize, and make the guest anew here, e.g. from a snapshot"
+            hint = "say with a spec which it gets here: cpu=Cpu(dedicated=True) lets the driver choose"
             raise MigrationError("finish_resize", message, hint=hint)
         bare = deepcopy(definition)  # volumes of a storage service are where they are
         for volume in used_volumes(bare).values():
@@ -227,6 +232,19 @@ def refuse_tied_by_notes(mark: Mark) -> None:
     for role, why in TYING_NOTES.items():
         if role in mark.notes:
             raise tied(why)
+
+
+def refuse_unnamed_ports(mark: Mark) -> None:
+    """Refuse a guest of whose ports nobody says what they are here.
+
+    Raises:
+        MigrationError: os-vif makes some for it at the source.
+    """
+    if ports := VifNote.of(mark).ports:
+        message = f"os-vif makes the ports of the guest's interfaces {', '.join(ports)} at the source only"
+        raise MigrationError(
+            "finish_resize", message, hint="give finish_resize a spec, whose nics say their ports here"
+        )
 
 
 def tied(why: str) -> MigrationError:

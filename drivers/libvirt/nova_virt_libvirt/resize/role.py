@@ -32,9 +32,17 @@ from nova_virt_libvirt.power import kill
 from nova_virt_libvirt.resize.arrival import Arrival, size_wanted
 from nova_virt_libvirt.resize.here import AS_IT_IS, Reshaping
 from nova_virt_libvirt.resize.live import LibvirtLiveResize
-from nova_virt_libvirt.resize.note import ResizeNote, ResizeStage, new_token, pending_note, refuse_made_elsewhere
+from nova_virt_libvirt.resize.note import (
+    ResizeNote,
+    ResizeStage,
+    new_token,
+    note_of,
+    pending_note,
+    refuse_made_elsewhere,
+)
 from nova_virt_libvirt.resize.parcel import Parcel
 from nova_virt_libvirt.resize.wanted import Wanted, wanted_of
+from nova_virt_libvirt.storage.opened_directory import close_directory
 from nova_virt_libvirt.volumes.disks import VolumeDisks
 from nova_virt_libvirt.volumes.swap import settle
 
@@ -111,6 +119,9 @@ class LibvirtResize(LibvirtLiveResize):
             return
         if domain.lifecycle is not PENDING:
             return
+        if is_moved(domain) and self._is_being_removed(guest):
+            Destroyer(self.site).destroy(guest, op, foreign=True)
+            return
         with self._working(domain, op) as shaping:
             note = pending_note(shaping.mark())
             if note is not None and note.stage is ResizeStage.DONE:
@@ -146,6 +157,7 @@ class LibvirtResize(LibvirtLiveResize):
                 shaping.take_back(note, wanted)
                 with changed():
                     remove_copies(shaping.places, note, guest)
+                    close_directory(self.site.connection(), guest.uuid)
                     if power_on:
                         shaping.start()
                     shaping.remember(None)
@@ -194,15 +206,20 @@ class LibvirtResize(LibvirtLiveResize):
                 refuse_absurd(self.site, to_be.size)
                 nics, volumes = (None, None) if spec is None else (spec.nics, spec.volumes)
                 wanted = wanted_of(self.site, shaping.places, guest.uuid, nics, volumes, "spec.", note.token)
-                change(shaping, to_be, note, wanted, power_on=spec is not None and spec.power_on)
+                placed = replace(wanted, placed=spec)
+                change(shaping, to_be, note, placed, power_on=spec is not None and spec.power_on)
 
     def _finish_removal(self, guest: InstanceRef, op: Operation) -> None:
         """Remove what a confirmation that was interrupted left."""
         chain = guest_records(self.site).read(claim_key(guest.uuid))
-        claim = None if chain is None else chain.claim
-        of_ours = claim is not None and claim.record.phase is Phase.DELETING and claim.host == self.site.host()
-        if chain is None or of_ours:  # without its head, nothing but the rest of a claim can be left
+        if chain is None or self._is_being_removed(guest):  # without its head, nothing but the rest of a claim is left
             Destroyer(self.site).destroy(guest, op, foreign=True)
+
+    def _is_being_removed(self, guest: InstanceRef) -> bool:
+        """Whether somebody has begun to remove the guest from this host."""
+        chain = guest_records(self.site).read(claim_key(guest.uuid))
+        claim = None if chain is None else chain.claim
+        return claim is not None and claim.record.phase is Phase.DELETING and claim.host == self.site.host()
 
 
 def change(
@@ -265,6 +282,12 @@ def refuse_other_guest(ticket: Ticket, spec: InstanceSpec) -> None:
     """
     if spec.uuid != ticket.guest:
         raise InvalidSpec("spec.uuid", spec.uuid, f"{ticket.guest}, the ticket's guest")
+
+
+def is_moved(domain: Domain) -> bool:
+    """Whether another endpoint has made the guest to the end, so that this one's is not wanted any more."""
+    note = None if domain.mark is None else note_of(domain.mark)
+    return note is not None and note.stage is ResizeStage.PREPARED and note.made
 
 
 def refuse_only_copy(note: ResizeNote) -> None:

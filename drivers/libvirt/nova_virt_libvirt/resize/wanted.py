@@ -1,4 +1,4 @@
-"""What a guest is given with another size: interfaces and volumes in place of those that it has."""
+"""What a guest is given with another size, in place of what it has: interfaces, volumes, and parts of its host."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nova_virt_libvirt.devices.nic import nic_element
-from nova_virt_libvirt.network.user_network import refuse_on_user_mode
+from nova_virt_libvirt.network.ports import ports_of
 from nova_virt_libvirt.resize.definition import set_interfaces
 from nova_virt_libvirt.volumes.moved import let_open, set_volumes, volumes_to_be
 
@@ -15,12 +15,13 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     import libvirt
-    from lxml import etree
 
     from nova_virt_api.model.nic import Nic
+    from nova_virt_api.model.spec import InstanceSpec
     from nova_virt_api.model.volume import Volume
     from nova_virt_libvirt.devices.volume_disk import VolumeDisk
-    from nova_virt_libvirt.network.wire import Wire
+    from nova_virt_libvirt.network.ports import Ports
+    from nova_virt_libvirt.network.vif_note import VifNote
     from nova_virt_libvirt.places import Places
     from nova_virt_libvirt.site import Site
 
@@ -30,19 +31,27 @@ class Wanted:
     """What is asked for.
 
     Args:
-        cards: its interfaces; None keeps those that it has.
+        ports: its interfaces; None keeps those that it has.
         volumes: the volumes that it uses; None keeps those that it has.
         turn: of their passwords.
+        placed: says which processors, NUMA cells and pages of the host it gets; None keeps those that it has.
     """
 
-    cards: Sequence[Card] | None = None
+    ports: Ports | None = None
     volumes: Sequence[VolumeDisk] | None = None
     turn: str = ""
+    placed: InstanceSpec | None = None
+
+    @property
+    def vifs(self) -> VifNote | None:
+        """Those of its ports that os-vif makes; None for those that it has."""
+        return None if self.ports is None else self.ports.note
 
     def put_into(self, definition: Any, connection: libvirt.virConnect, uuid: UUID) -> None:
         """Put it into a guest's definition, and let libvirt know the passwords of its volumes."""
-        if self.cards is not None:
-            set_interfaces(definition, [card.element(uuid, index) for index, card in enumerate(self.cards)])
+        if self.ports is not None:
+            pairs = enumerate(zip(self.ports.nics, self.ports.wires, strict=True))
+            set_interfaces(definition, [nic_element(nic, wire, uuid, index) for index, (nic, wire) in pairs])
         if self.volumes is not None:
             let_open(connection, uuid, self.volumes, self.turn)
             set_volumes(definition, self.volumes)
@@ -69,38 +78,7 @@ def wanted_of(
         turn: of the volumes' passwords.
 
     Raises:
-        InvalidSpec: there is no such network, or the driver makes no such connection.
+        InvalidSpec: there is no such network, or the driver makes no such port or connection.
     """
-    cards = cards_of(places, nics, f"{prefix}nics")
-    return Wanted(cards=cards, volumes=volumes_to_be(site, guest, volumes, f"{prefix}volumes", turn), turn=turn)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Card:
-    """A network interface to be.
-
-    Args:
-        nic: what was asked for.
-        wire: what it is plugged into.
-    """
-
-    nic: Nic
-    wire: Wire
-
-    def element(self, uuid: UUID, index: int) -> etree._Element:
-        """It in a definition."""
-        return nic_element(self.nic, self.wire, uuid, index)
-
-
-def cards_of(places: Places, nics: Sequence[Nic] | None, field: str) -> list[Card] | None:
-    """The interfaces with their networks; None for None.
-
-    Raises:
-        InvalidSpec: there is no such network, or several and none was named; or an interface on it cannot be so.
-    """
-    if nics is None:
-        return None
-    cards = [Card(nic=nic, wire=places.wire(f"{field}[{index}]", nic)) for index, nic in enumerate(nics)]
-    for index, card in enumerate(cards):
-        refuse_on_user_mode(card.nic, card.wire.id, f"{field}[{index}]")
-    return cards
+    ports = None if nics is None else ports_of(site, places, nics, f"{prefix}nics")
+    return Wanted(ports=ports, volumes=volumes_to_be(site, guest, volumes, f"{prefix}volumes", turn), turn=turn)

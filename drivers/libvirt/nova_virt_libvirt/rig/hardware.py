@@ -14,7 +14,7 @@ from nova_virt_conformance.hardware import HardDisk, Hardware, NetworkCard
 from nova_virt_libvirt.rig.machine import machine_of
 from nova_virt_libvirt.rig.settings import disk_settings, nic_settings
 from nova_virt_libvirt.rig.shares import shares_of
-from nova_virt_libvirt.rig.told import told_devices
+from nova_virt_libvirt.rig.told import media_of, source_of, told_devices
 from nova_virt_libvirt.rig.volumes import is_volume, volume_disks
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ PARSER: Final = etree.XMLParser(resolve_entities=False, no_network=True)
 def hardware_of(native: Any, domain: Any) -> Hardware:
     """What a domain is made of."""
     definition, live = definition_of(domain), etree.fromstring(domain.XMLDesc(0), PARSER)
+    media = media_of(native, definition)
     uefi = definition.find("os").get("firmware") == "efi" or definition.find("os/loader") is not None
     return Hardware(
         vcpus=vcpus_of(domain, definition),
@@ -34,11 +35,12 @@ def hardware_of(native: Any, domain: Any) -> Hardware:
         nics=tuple(cards(definition, live)),
         firmware=Firmware.UEFI if uefi else Firmware.BIOS,
         first_boot_data=any(not is_volume(disk) for disk in definition.findall("devices/disk/readonly/../source/..")),
+        first_boot_source=source_of(media),
         volumes=tuple(disk.id for disk in volume_disks(definition)),
         volume_disks=tuple(volume_disks(definition)),
         shares=tuple(shares_of(definition)),
         machine=machine_of(live, definition),
-        devices=tuple(told_devices(native, definition)),
+        devices=tuple(told_devices(media)),
     )
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
-import signal
 import tempfile
 import threading
 import time
@@ -33,6 +31,7 @@ from nova_virt_libvirt.rig.fill import fill
 from nova_virt_libvirt.rig.hardware import definition_of, hardware_of
 from nova_virt_libvirt.rig.meddling import being_destroyed, being_worked_on
 from nova_virt_libvirt.rig.objects import Objects
+from nova_virt_libvirt.rig.processes import standing_still
 from nova_virt_libvirt.rig.refusal import CREDENTIALS, REFUSALS
 from nova_virt_libvirt.rig.relay import Relay
 from nova_virt_libvirt.rig.scribble import Scribble
@@ -230,24 +229,14 @@ class LibvirtRig(Rig):
 
     @contextmanager
     def hang(self, guest: Instance) -> Iterator[None]:
-        process = self._process(guest.uuid)
-        os.kill(process, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            with suppress(ProcessLookupError):  # it was destroyed meanwhile
-                os.kill(process, signal.SIGCONT)
-
-    def _process(self, guest: UUID) -> int:
-        """The process id of a guest's QEMU, which libvirt names after the guest in its command line."""
         if self._socket is None:
             raise NotVerified("guests' processes are on another machine")
-        for line in Path("/proc").glob("[0-9]*/cmdline"):
-            with suppress(OSError):
-                words = line.read_bytes().split(b"\0")
-                if b"qemu-system" in words[0] and str(guest).encode() in words:
-                    return int(line.parent.name)
-        raise NotVerified(f"the process of guest {guest} cannot be seen from here")
+        with ExitStack() as until_over:
+            try:
+                until_over.enter_context(standing_still(guest.uuid))
+            except LookupError as error:
+                raise NotVerified(str(error)) from error
+            yield
 
     # --- guests of other making -----------------------------------------------------------------------------------
 

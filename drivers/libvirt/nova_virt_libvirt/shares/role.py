@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -10,13 +11,16 @@ from lxml import etree
 
 from nova_virt_api.driver.operation import CancelMode
 from nova_virt_api.driver.shares import Shares
-from nova_virt_api.errors import InvalidSpec, InvalidState, PermissionDenied, StateAfter, StorageError
+from nova_virt_api.errors import InvalidSpec, InvalidState, PermissionDenied, StateAfter, StorageError, VirtError
 from nova_virt_api.model.instance import PowerState
-from nova_virt_libvirt.claims.guest_claim import claimed, claimed_at_rest
+from nova_virt_libvirt.claims.guest_claim import claimed, claimed_at_rest, guest_records
+from nova_virt_libvirt.claims.host_claim import alone
 from nova_virt_libvirt.definition import PARSER
 from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.health import refuse_silent
 from nova_virt_libvirt.letting_go import LET_GO_SECONDS, lets_go
-from nova_virt_libvirt.native_call import in_time
+from nova_virt_libvirt.names import HOST_SHARES_KEY
+from nova_virt_libvirt.native_call import in_time, is_left_behind
 from nova_virt_libvirt.redefinition import WHOLE
 from nova_virt_libvirt.shares.directories import is_within
 from nova_virt_libvirt.shares.filesystems import CONFIG, LIVE, Filesystems, directories_of
@@ -55,6 +59,7 @@ class LibvirtShares(OnDomains, Shares):
         self.share_directories.require(share.source.path)
         refuse_nested(domain.urgent.connect(), share)
         refuse_private(domain, filesystems)
+        refuse_silent(domain.urgent, f"attach share {share.tag}")
         try:
             with self._claimed(domain, filesystems, op):
                 self._sharing(guest)
@@ -62,7 +67,14 @@ class LibvirtShares(OnDomains, Shares):
                 op.stage("share the guest's memory")
                 self._share_memory(domain, filesystems)
                 op.stage("attach the share", CancelMode.IMMEDIATE)
-                attach(filesystems, share, op)
+                written = self._reserve(domain, filesystems, share, op)
+                try:
+                    attach(filesystems, share, filesystems.lacking(share.tag), op)
+                except VirtError as error:
+                    if written and not is_left_behind(error):
+                        with suppress(VirtError):  # the error at hand says more; it can be detached
+                            filesystems.detach(share.tag, CONFIG)
+                    raise
         finally:
             self.domains.forget(guest.uuid)
 
@@ -91,6 +103,25 @@ class LibvirtShares(OnDomains, Shares):
             return claimed(self.site, domain, op)
         return claimed_at_rest(self.site, domain, op)
 
+    def _reserve(self, domain: Domain, filesystems: Filesystems, share: Share, op: Operation) -> bool:
+        """Write the share into the guest's definition, where whoever attaches another one to any guest sees it.
+
+        Of two who attach directories that lie in one another at the same time, the second one looks when the first is
+        done. A guest without such a definition gets it at once; a guest's QEMU may take its time, and others wait
+        meanwhile.
+
+        Returns:
+            Whether it was written now.
+        """
+        records = guest_records(self.site)
+        with alone(records, HOST_SHARES_KEY, self.site.owner, op, "the directories that guests share"):
+            refuse_other(filesystems, share)
+            refuse_nested(domain.urgent.connect(), share)
+            lacking = filesystems.lacking(share.tag)
+            written = lacking & CONFIG
+            attach(filesystems, share, written if CONFIG in filesystems.parts() else lacking, op)
+        return bool(written)
+
     def _share_memory(self, domain: Domain, filesystems: Filesystems) -> None:
         """Let the guest's memory be shared from its next start. It stays so: that costs nothing that matters."""
         if CONFIG not in filesystems.parts() or is_shared(filesystems.definition(CONFIG)):
@@ -103,19 +134,18 @@ class LibvirtShares(OnDomains, Shares):
             self.site.connection().defineXML(etree.tostring(definition, encoding="unicode"))
 
 
-def attach(filesystems: Filesystems, share: Share, op: Operation) -> None:
-    """Let the guest have a share wherever it has none of this tag.
+def attach(filesystems: Filesystems, share: Share, parts: int, op: Operation) -> None:
+    """Let these parts of the guest have a share, if there are any.
 
     Raises:
         InvalidSpec: somebody else has attached another one of this tag meanwhile.
         Timeout: the guest stands still; it may still get the share.
     """
-    parts = filesystems.lacking(share.tag)
     try:
         if parts:
             in_time(lambda: filesystems.attach(share, parts), op)
     except StorageError:
-        if filesystems.lacking(share.tag):
+        if filesystems.lacking(share.tag) & parts:
             raise
         refuse_other(filesystems, share)
 

@@ -4,7 +4,10 @@ import os
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +15,12 @@ import libvirt
 import pytest
 from lxml.builder import E
 
-from nova_virt_api.errors import InvalidState, NotSupported, PermissionDenied
+from nova_virt_api.errors import InvalidState, NotSupported, PermissionDenied, Timeout
 from nova_virt_api.model.console import ConsoleKind, PtyConsole, TcpConsole
 from nova_virt_api.model.identity import InstanceRef
+from nova_virt_api.model.instance import HEALTHY
 from nova_virt_libvirt.driver import LibvirtDriver
+from nova_virt_libvirt.rig.processes import standing_still
 
 MakeGuest = Callable[..., InstanceRef]
 
@@ -104,6 +109,40 @@ def test_a_screen_that_takes_no_tickets_has_none(
     guest = blank(on=True, devices=(open_to_all,))
     console = tcp(driver.console(guest, kind))
     assert (console.ticket, console.expires_seconds) == (None, None)
+
+
+@pytest.mark.timeout(120)
+def test_guests_that_hang_are_told_in_time_and_hold_up_no_other(
+    driver: LibvirtDriver, blank: MakeGuest, op: Any, eventually: Any
+) -> None:
+    """libvirtd serves a client five requests at a time: so many consoles of guests that hang would stop all others."""
+    hung = [blank(f"hung-{number}", on=True, devices=(screen("vnc"),)) for number in range(6)]
+    other = blank("other", on=True, devices=(screen("vnc"),))
+
+    def refused(guest: InstanceRef) -> str:
+        with pytest.raises(Timeout) as caught:
+            driver.console(guest, ConsoleKind.VNC)
+        assert "mode=HARD" in caught.value.hint
+        return caught.value.message
+
+    with ExitStack() as until_over, ThreadPoolExecutor(len(hung)) as askers:
+        for guest in hung:
+            until_over.enter_context(standing_still(guest.uuid))
+        begun = time.monotonic()
+        asking = [askers.submit(refused, guest) for guest in hung]
+        while not all(answer.done() for answer in asking):
+            before = time.monotonic()
+            assert isinstance(driver.console(other, ConsoleKind.VNC), TcpConsole)
+            driver.pause(other, op)
+            driver.unpause(other, op)
+            assert time.monotonic() - before < 1.0
+        assert time.monotonic() - begun < 10.0
+        assert all("no answer for" in answer.result() for answer in asking)
+        begun = time.monotonic()
+        assert "does not answer its monitor" in refused(hung[0])
+        assert time.monotonic() - begun < 1.0
+    eventually(lambda: driver.instance(hung[0], fresh=True).health == HEALTHY, "it is well again")
+    assert isinstance(driver.console(hung[0], ConsoleKind.VNC), TcpConsole)
 
 
 def test_a_guest_that_is_restarted_meanwhile_is_not_taken_for_another(

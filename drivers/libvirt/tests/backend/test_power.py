@@ -1,12 +1,9 @@
 """The power verbs, pause, suspend and update on real guests without an operating system."""
 
-import os
 import re
-import signal
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -20,6 +17,7 @@ from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import PowerOff, PowerState
 from nova_virt_api.model.spec import InstanceUpdate
 from nova_virt_libvirt.driver import LibvirtDriver
+from nova_virt_libvirt.rig.processes import standing_still
 
 MakeGuest = Callable[..., InstanceRef]
 HARD: dict[str, Any] = {"mode": PowerOff.HARD, "grace_seconds": 0.0}
@@ -62,20 +60,9 @@ def test_a_paused_guest_cannot_obey_and_is_stopped_at_once(driver: LibvirtDriver
 
 def test_a_hung_guest_is_stopped_gracefully_in_time(driver: LibvirtDriver, blank: MakeGuest, op: Any) -> None:
     guest = blank(on=True)
-    os.kill(pid_of(guest), signal.SIGSTOP)
-    driver.power_off(guest, op, **GRACEFUL)
+    with standing_still(guest.uuid):
+        driver.power_off(guest, op, **GRACEFUL)
     assert state(driver, guest) is PowerState.SHUTDOWN
-
-
-def pid_of(guest: InstanceRef) -> int:
-    for process in Path("/proc").glob("[0-9]*"):
-        try:
-            line = (process / "cmdline").read_bytes()
-        except OSError:
-            continue
-        if b"qemu-system" in line.split(b"\0")[0] and str(guest.uuid).encode() in line:
-            return int(process.name)
-    raise AssertionError(f"no QEMU runs guest {guest}")
 
 
 def test_cancelling_a_graceful_stop_leaves_the_guest_running(

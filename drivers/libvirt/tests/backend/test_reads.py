@@ -4,10 +4,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -23,6 +22,7 @@ from nova_virt_libvirt.connection import Connection
 from nova_virt_libvirt.definition import parse_definition
 from nova_virt_libvirt.driver import LibvirtDriver
 from nova_virt_libvirt.metadata import Mark, read_mark, write_mark
+from nova_virt_libvirt.rig.processes import process_of, standing_still
 
 Op = Any
 
@@ -50,29 +50,6 @@ def counted(driver: LibvirtDriver, monkeypatch: pytest.MonkeyPatch) -> Counting:
     counting = Counting(driver.reading.native)
     monkeypatch.setattr(Connection, "native", property(lambda connection: counting))
     return counting
-
-
-@contextmanager
-def stopped(guest: InstanceRef) -> Iterator[None]:
-    """A guest's QEMU that is stopped, as if it hung."""
-    pid = pid_of(guest)
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
-
-
-def pid_of(guest: InstanceRef) -> int:
-    for process in Path("/proc").iterdir():
-        if process.name.isdigit():
-            try:
-                line = (process / "cmdline").read_bytes()
-            except OSError:
-                continue
-            if b"qemu-system" in line.split(b"\0")[0] and str(guest.uuid).encode() in line:
-                return int(process.name)
-    raise AssertionError(f"no QEMU runs guest {guest}")
 
 
 def test_each_state_is_told_in_the_listing_and_for_one(
@@ -113,7 +90,7 @@ def test_a_crashed_guest_is_told_as_such(
     driver: LibvirtDriver, native: Any, blank: Callable[..., InstanceRef], eventually: Callable[..., None]
 ) -> None:
     guest = blank("crash", on=True)
-    os.kill(pid_of(guest), signal.SIGKILL)
+    os.kill(process_of(guest.uuid), signal.SIGKILL)
     eventually(lambda: driver.instance(guest).power_state is not PowerState.RUNNING, "the end of QEMU is seen")
     assert driver.instance(guest).power_state is PowerState.SHUTDOWN  # a persistent guest whose QEMU died is off
 
@@ -228,7 +205,7 @@ def test_a_guest_that_is_gone_is_left_out(
 def test_a_hung_qemu_delays_no_read(driver: LibvirtDriver, blank: Callable[..., InstanceRef]) -> None:
     hung, other = blank("hung", on=True), blank("other", on=True)
     driver.instances()
-    with stopped(hung):
+    with standing_still(hung.uuid):
         begun = time.monotonic()
         for fresh in (False, True):
             assert by_uuid(driver, hung, fresh=fresh).power_state is PowerState.RUNNING
@@ -244,9 +221,11 @@ def test_verbs_that_wait_for_hung_guests_delay_no_read_and_no_destroy(
     other = blank("other", on=True)
     guests = [blank(f"hung-{number}", on=True) for number in range(6)]
     threads = [threading.Thread(target=pause_quietly, args=(driver, guest, operation())) for guest in guests]
-    try:
+    with ExitStack() as until_over:
+        for thread in threads:
+            until_over.callback(thread.join, 30)
         for guest in guests:
-            os.kill(pid_of(guest), signal.SIGSTOP)
+            until_over.enter_context(standing_still(guest.uuid))
         for thread in threads:
             thread.start()
         begun = time.monotonic()
@@ -254,11 +233,6 @@ def test_verbs_that_wait_for_hung_guests_delay_no_read_and_no_destroy(
         assert driver.instance(guests[0], fresh=True).power_state is PowerState.RUNNING
         assert time.monotonic() - begun < 2.0
         assert driver.destroy(other, operation(20.0))
-    finally:
-        for guest in guests:
-            os.kill(pid_of(guest), signal.SIGCONT)
-        for thread in threads:
-            thread.join(30)
 
 
 def pause_quietly(driver: LibvirtDriver, guest: InstanceRef, op: Op) -> None:
@@ -273,7 +247,7 @@ def test_a_guest_whose_qemu_keeps_a_command_waiting_is_unresponsive(
 ) -> None:
     guest = blank("hung", on=True)
     waiting = threading.Thread(target=pause_quietly, args=(driver, guest, operation()))
-    with stopped(guest):
+    with standing_still(guest.uuid):
         waiting.start()
         eventually(
             lambda: driver.instance(guest).health.condition is Condition.UNRESPONSIVE, "health says so", seconds=15
@@ -291,7 +265,7 @@ def test_listings_alone_find_guests_that_hang(
     def unresponsive() -> set[Any]:
         return {guest.uuid for guest in driver.instances(fresh=True) if guest.health.condition is not Condition.OK}
 
-    with stopped(first), stopped(second):
+    with standing_still(first.uuid), standing_still(second.uuid):
         eventually(lambda: unresponsive() == {first.uuid, second.uuid}, "both are found", seconds=30)
         assert by_uuid(driver, healthy).health.condition is Condition.OK
     eventually(lambda: unresponsive() == set(), "all are well again")

@@ -11,7 +11,7 @@ from typing import Any
 import libvirt
 import pytest
 
-from nova_virt_api.errors import AuthenticationFailed, ConfigError, Unavailable
+from nova_virt_api.errors import AuthenticationFailed, ConfigError, Timeout, Unavailable
 from nova_virt_api.model.secret import Secret
 from nova_virt_libvirt.connection import WAKING, Connection
 
@@ -173,6 +173,18 @@ def test_an_endpoint_that_does_not_answer_is_unavailable_in_time(monkeypatch: py
     go_on.set()
     attempt.join(10)
     assert not late.alive  # what came too late was closed
+
+
+def test_what_timed_out_while_connecting_is_told_as_it_was(fragile: list[Fragile]) -> None:
+    """Our error for that is a ``TimeoutError``, as is that of waiting for the attempt; they are not the same."""
+
+    def refuse(_: Any) -> None:
+        raise Timeout("look at the hypervisor")
+
+    connection = Connection(options(), opened=refuse)
+    with pytest.raises(Timeout, match="look at the hypervisor"):
+        connection.open()
+    connection.close()
 
 
 def test_remote_endpoints_are_lost_by_silence_and_those_here_are_not(

@@ -19,13 +19,14 @@ from nova_virt_api.model.ticket import Move, Ticket
 from nova_virt_api.model.units import GiB
 from nova_virt_libvirt.devices.volume_disk import Label
 from nova_virt_libvirt.host_connections.note import Connected, HostConnectionNote
-from nova_virt_libvirt.metadata import Mark
+from nova_virt_libvirt.metadata import INSTANCE, Mark, parse_mark
 from nova_virt_libvirt.migration.departure import refuse_attached_since
 from nova_virt_libvirt.migration.peer import check_uri
 from nova_virt_libvirt.migration.run import Policy, failure
 from nova_virt_libvirt.migration.ticket import NOTE, Journey, Offer, Piece, Plan, Room, read_ticket, refuse_departed
 from nova_virt_libvirt.migration.xml import patched
-from nova_virt_libvirt.network.wire import Wire
+from nova_virt_libvirt.network.vif_note import VifNote
+from nova_virt_libvirt.network.wire import Wire, WireKind
 
 GUEST = uuid.UUID("0b8e8a5c-5f0a-4c8e-9a3d-0d6f5a3f7c11")
 OFFER = Offer(host="h2", node="two", uri="qemu+tls://two/system", address="192.0.2.2", tls=True, claim=None)
@@ -42,7 +43,12 @@ PLAN = Plan(
     ),
     networks={"52:54:00:00:00:01": "default"},
 )
-ROOM = Room(paths={"/one/a": "/two/a", "/one/s": "/two/s"}, networks={"52:54:00:00:00:01": "storage"}, overlays=True)
+ROOM = Room(
+    paths={"/one/a": "/two/a", "/one/s": "/two/s"},
+    networks={"52:54:00:00:00:01": "storage"},
+    overlays=True,
+    ports={"52:54:00:00:00:01": "{}"},
+)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +56,7 @@ ROOM = Room(paths={"/one/a": "/two/a", "/one/s": "/two/s"}, networks={"52:54:00:
     [
         Journey(guest=GUEST, offer=OFFER),
         Journey(guest=GUEST, offer=OFFER, plan=PLAN),
-        Journey(guest=GUEST, offer=OFFER, plan=PLAN, room=ROOM),
+        Journey(guest=GUEST, offer=OFFER, plan=replace(PLAN, vifs=("52:54:00:00:00:01",)), room=ROOM),
     ],
     ids=["offered", "planned", "prepared"],
 )
@@ -77,6 +83,10 @@ def test_a_guest_that_got_volumes_since_it_was_checked_stays() -> None:
     connected = HostConnectionNote({"v3": Connected(protocol="iscsi", properties="{}")}).put_into(mark)
     with pytest.raises(MigrationError, match="v3"):
         refuse_attached_since(guest(connected, vdb="v1"), plan)
+    plugged = VifNote({"52:54:00:00:00:01": "{}"}).put_into(mark)
+    refuse_attached_since(guest(plugged, vdb="v1"), replace(plan, vifs=("52:54:00:00:00:01",)))
+    with pytest.raises(MigrationError, match="os-vif"):
+        refuse_attached_since(guest(plugged, vdb="v1"), plan)
 
 
 def test_keys_of_a_later_version_are_ignored() -> None:
@@ -236,3 +246,34 @@ def test_a_port_of_open_vswitch_is_at_the_destination_what_was_asked_for(
     found = Wire.of_element(card)
     assert found is not None
     assert (found.name, found.interface_id, found.vlan) == expected
+
+
+@pytest.mark.parametrize(
+    ("wire", "expected"),
+    [
+        (Wire(kind=WireKind.OVS, name="br-int", interface_id=KNOWN, device="tap7"), ("bridge", "tap7")),
+        (Wire(kind=WireKind.OVS, name="br-int", device="tap8"), ("bridge", "tap8")),
+        (Wire(kind=WireKind.BRIDGE, name="qbr9", device="tap9"), ("bridge", "tap9")),
+        (Wire(kind=WireKind.TAP, name="tap9"), ("ethernet", "tap9")),
+        (Wire(kind=WireKind.NETWORK, name="storage"), ("network", None)),
+    ],
+)
+def test_a_guest_knows_the_ports_of_its_destination_alone(wire: Wire, expected: tuple[str, str | None]) -> None:
+    mac = "52:54:00:00:00:01"
+    record = Record(uuid=GUEST, owner="me", fingerprint="f", phase=Phase.READY, native_id=str(GUEST))
+    mark = VifNote({mac: "of the source", "52:54:00:00:00:02": "gone"}).put_into(Mark(record, {"role": "web"}))
+    told = etree.tostring(mark.element(), encoding="unicode")
+    xml = (
+        f"<domain><uuid>{GUEST}</uuid><metadata>{told}</metadata><devices>"
+        f"<interface type='bridge'><mac address='{mac}'/><source bridge='br-int'/><virtualport type='openvswitch'>"
+        f"<parameters interfaceid='{KNOWN}'/></virtualport><target dev='tap7'/></interface></devices></domain>"
+    )
+    room = replace(ROOM, networks={mac: wire.port}, ports={mac: "of the destination"})
+    there = patched(xml, room, OFFER)
+    (card,), target = there.findall("devices/interface"), there.find("devices/interface/target")
+    assert (card.get("type"), None if target is None else target.get("dev")) == expected
+    assert Wire.of_element(card) is not None
+    found = parse_mark(there.find(f"metadata/{INSTANCE}"), GUEST)
+    assert found == VifNote({mac: "of the destination"}).put_into(mark)
+    alone = parse_mark(patched(xml, replace(room, ports={}), OFFER).find(f"metadata/{INSTANCE}"), GUEST)
+    assert VifNote.of(alone) == VifNote()

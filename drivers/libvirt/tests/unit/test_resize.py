@@ -34,7 +34,7 @@ from nova_virt_libvirt.resize.definition import (
 from nova_virt_libvirt.resize.note import Layer, ResizeNote, ResizeStage, note_of, pending_note, with_note
 from nova_virt_libvirt.resize.parcel import Parcel
 from nova_virt_libvirt.resize.parts import PartsFromSource
-from nova_virt_libvirt.resize.wanted import cards_of
+from nova_virt_libvirt.resize.wanted import wanted_of
 
 FOUR = """
 <domain type='qemu'>
@@ -215,7 +215,7 @@ def test_interfaces_on_qemus_own_network_have_no_limits() -> None:
     """As for new guests: libvirt would only say so in its log."""
     places: Any = SimpleNamespace(wire=lambda field, nic: Wire.of_id(USER_MODE))
     with pytest.raises(InvalidSpec) as caught:
-        cards_of(places, [Nic(), Nic(mtu=9000)], "nics")
+        wanted_of(places, places, uuid4(), [Nic(), Nic(mtu=9000)], None)
     assert caught.value.field == "nics[1].mtu"
 
 

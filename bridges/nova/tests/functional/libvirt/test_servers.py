@@ -66,7 +66,8 @@ def test_boots_tells_it_and_leaves_nothing(cloud: Any, image: str, native: Any) 
     diagnostics = cloud.api.get_server_diagnostics(server["id"])
     assert (diagnostics["driver"], diagnostics["state"]) == ("libvirt", "running")
     assert report.seed is not None
-    assert report.seed.source is not SeedSource.NONE
+    assert report.seed.source is SeedSource.CONFIG_DRIVE
+    assert report.seed.instance_id == server["id"]
     assert report.seed.hostname == "web-7"
     assert report.seed.user_data_sha256 == hashlib.sha256(user_data).hexdigest(), "it comes as it is"
     cloud.delete(server)

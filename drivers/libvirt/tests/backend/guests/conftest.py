@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import libvirt
 import pytest
 
 from nova_virt_api.compute.operation import DriverSide, Operation
@@ -229,3 +230,47 @@ def made_elsewhere(native: Any) -> Callable[[Any], None]:
         write_mark(domain, with_note(mark, replace(note, destination="another host", made=True)))
 
     return tell
+
+
+# --- a second host ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def far(second_daemon: Any, second_raw: Any) -> Any:
+    """A second host: its libvirtd, with a pool and a network of the same names, and nothing of the first."""
+    second_raw()
+    return second_daemon
+
+
+@pytest.fixture
+def far_native(second_raw: Any) -> Iterator[Any]:
+    """A ``virConnect`` to the second host; what is left there fails the test."""
+    native = second_raw()
+    yield native
+    left = native.listAllDomains(0)
+    names = [domain.name() for domain in left]
+    for domain in left:
+        if domain.isActive():
+            domain.destroy()
+        domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
+    assert not names, f"guests left behind: {names}"
+
+
+@pytest.fixture
+def destination(make_driver: Any, far: Any, far_native: Any, near_name: str, daemon: Any) -> Any:
+    """A driver of the second host that reaches the first by the option ``peers``."""
+    return make_driver(uri=far.uri, peers={near_name: daemon.uri})
+
+
+@pytest.fixture
+def near_name(native: Any) -> str:
+    """Name of the first host."""
+    return str(native.getHostname())
+
+
+@pytest.fixture
+def far_files(far: Any) -> Any:
+    """Files of a guest at the second host."""
+    return lambda guest: {
+        path.name for path in (far.directory / "images").iterdir() if path.name.startswith(str(guest.uuid))
+    }

@@ -25,7 +25,7 @@ from nova_virt_api.model.volume_connection import FileVolume
 from nova_virt_libvirt.claims import claim
 from nova_virt_libvirt.driver import LibvirtDriver
 from nova_virt_libvirt.options import GROUP, OPTIONS
-from nova_virt_libvirt.resize import arrival, fetch, here, live, parts
+from nova_virt_libvirt.resize import arrival, fetch, here, host_state, live, parts
 from nova_virt_libvirt.storage import pools
 
 STEPS = {
@@ -48,6 +48,20 @@ STEPS = {
     "forget secret": (libvirt.virSecret, "undefine"),
 }
 """What is done to the endpoint, by a word."""
+
+STEPS_OF_STATE = {
+    "ask": (libvirt.virConnect, "domainXMLToNative"),
+    "open": (libvirt.virConnect, "storagePoolCreateXML"),
+    "close": (libvirt.virStoragePool, "destroy"),
+    "define": (libvirt.virConnect, "defineXML"),
+    "start": (libvirt.virDomain, "createWithFlags"),
+    "stop": (libvirt.virDomain, "destroy"),
+    "remove": (libvirt.virStorageVol, "delete"),
+    "make": (libvirt.virStoragePool, "createXML"),
+    "pass on": (host_state, "pass_on"),
+    "arrive": (arrival, "write_mark"),
+}
+"""What is done for what libvirt keeps of a guest."""
 
 
 def make_driver(asked: dict[str, Any]) -> LibvirtDriver:
@@ -82,8 +96,8 @@ def spec_of(asked: dict[str, Any]) -> InstanceSpec | None:
     return InstanceSpec(uuid=UUID(asked["guest"]), name="killed", memory_bytes=MiB(16), volumes=[volume])
 
 
-def die_at(number: int) -> None:
-    """Kill this process when so many steps were taken; every second time the step itself is still done."""
+def die_at(number: int, steps: dict[str, tuple[Any, str]]) -> None:
+    """Kill this process when so many of these steps were taken; every second time the step itself is still done."""
     taken = 0
 
     def counted(done: Any) -> Any:
@@ -100,7 +114,7 @@ def die_at(number: int) -> None:
 
         return step
 
-    for owner, name in STEPS.values():
+    for owner, name in steps.values():
         setattr(owner, name, counted(getattr(owner, name)))
 
 
@@ -109,7 +123,7 @@ def main() -> None:
     asked = json.load(sys.stdin)
     driver = make_driver(asked)
     driver.open()
-    die_at(asked["step"])
+    die_at(asked["step"], STEPS_OF_STATE if asked.get("of") == "state" else STEPS)
     operation: Operation[object] = Operation(asked["verb"], None, timeout=60.0)
     operation.begin()
     op, guest = DriverSide(operation), InstanceRef(uuid=UUID(asked["guest"]))

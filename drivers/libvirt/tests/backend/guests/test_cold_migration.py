@@ -1,7 +1,6 @@
 """Moving stopped guests from one libvirtd to another, by phases that share nothing but the ticket."""
 
 import subprocess
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from nova_virt_api.model.image import LocalFile
 from nova_virt_api.model.instance import DiskPolicy, Lifecycle, PowerState
 from nova_virt_api.model.nic import Nic
 from nova_virt_api.model.size import Size
-from nova_virt_api.model.spec import Firmware
 from nova_virt_api.model.ticket import Ticket
 from nova_virt_api.model.units import GiB, MiB
 from nova_virt_libvirt import peers
@@ -30,47 +28,6 @@ from nova_virt_libvirt.resize.note import pending_note, with_note
 
 POOL = "nova-virt"
 MAC = "52:54:00:aa:bb:08"
-
-
-@pytest.fixture
-def far(second_daemon: Any, second_raw: Any) -> Any:
-    """A second host: its libvirtd, with a pool and a network of the same names, and nothing of the first."""
-    second_raw()
-    return second_daemon
-
-
-@pytest.fixture
-def far_native(second_raw: Any) -> Iterator[Any]:
-    """A ``virConnect`` to the second host; what is left there fails the test."""
-    native = second_raw()
-    yield native
-    left = native.listAllDomains(0)
-    names = [domain.name() for domain in left]
-    for domain in left:
-        if domain.isActive():
-            domain.destroy()
-        domain.undefineFlags(libvirt.VIR_DOMAIN_UNDEFINE_NVRAM)
-    assert not names, f"guests left behind: {names}"
-
-
-@pytest.fixture
-def destination(make_driver: Any, far: Any, far_native: Any, near_name: str, daemon: Any) -> Any:
-    """A driver of the second host that reaches the first by the option ``peers``."""
-    return make_driver(uri=far.uri, peers={near_name: daemon.uri})
-
-
-@pytest.fixture
-def near_name(native: Any) -> str:
-    """Name of the first host."""
-    return str(native.getHostname())
-
-
-@pytest.fixture
-def far_files(far: Any) -> Any:
-    """Files of a guest at the second host."""
-    return lambda guest: {
-        path.name for path in (far.directory / "images").iterdir() if path.name.startswith(str(guest.uuid))
-    }
 
 
 @pytest.fixture(autouse=True)
@@ -310,16 +267,6 @@ def test_in_one_process_the_source_is_known(
     run(here.finish_resize, run(driver.prepare_resize, guest.ref, Size()))
     run(driver.confirm_resize, guest.ref)
     assert run(here.destroy, guest.ref)
-
-
-def test_guest_that_cannot_be_fetched_whole_stays(
-    spawn: Any, make_spec: Any, driver: Any, destination: Any, run: Any, far_files: Any
-) -> None:
-    guest = spawn(make_spec(firmware=Firmware.UEFI, memory_bytes=MiB(64)))
-    ticket = run(driver.prepare_resize, guest.ref, Size())
-    with pytest.raises(MigrationError, match="UEFI"):
-        run(destination.finish_resize, as_in_another_process(ticket))
-    assert not far_files(guest)
 
 
 def test_guests_that_are_there_are_left_alone(

@@ -35,7 +35,7 @@ mkdir -p /tmp/medium
 for disk in /dev/vd? /dev/sr?; do
     mount -t iso9660 -o ro $disk /tmp/medium 2>/dev/null && break
 done
-echo "told: $(head -c 2000 /tmp/medium/openstack/latest/meta_data.json)"
+echo "told: $(head -c 2000 /tmp/medium/openstack/latest/meta_data.json | tr -d '\\n')"
 umount /tmp/medium
 for card in /sys/class/net/*/device; do
     echo "has: $(cat ${card%/device}/address) $(readlink -f $card)"

@@ -135,6 +135,11 @@ def test_first_boot_data(here: Here, debian: None, run_program: Any, native: Any
     assert not native.listAllDomains(0)
 
 
+def test_config_drive(here: Here, debian: None, run_program: Any, native: Any) -> None:
+    assert run_program("config_drive", here) == ["moved running"]
+    assert not native.listAllDomains(0)
+
+
 def test_processors_of_its_own(here: Here, run_program: Any, native: Any) -> None:
     assert run_program("pinned", here | {'cpu_dedicated_set="2-3"': 'cpu_dedicated_set="0-1"'}) == ["2 of 2"]
     assert not native.listAllDomains(0)

@@ -1,6 +1,7 @@
 """Processors of the host that guests have for themselves: nobody gets one that another has, whatever happens."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import libvirt
@@ -81,15 +82,36 @@ def test_resize_gives_no_processors_that_others_may_have(
 def test_guest_does_not_move_onto_processors_of_others(
     spawn: Any, make_spec: Any, make_driver: Any, run: Any, second_raw: Any, second_daemon: Any, daemon: Any
 ) -> None:
-    """They would be the same numbers there, whoever has them: neither while it is off, nor while it runs."""
+    """They would be the same numbers there, whoever has them: a spec says which ones it gets."""
     source = make_driver(cpu_dedicated_set="0")
-    second_raw()
-    destination = make_driver(uri=second_daemon.uri, peers={source.host.name: daemon.uri})
-    guest = spawn(make_spec(cpu=Cpu(dedicated=True)), by=source)
+    second = second_raw()
+    destination = make_driver(
+        uri=second_daemon.uri, peers={source.host.name: daemon.uri}, cpu_dedicated_set="1", cpu_shared_set="0"
+    )
+    spec = make_spec(cpu=Cpu(dedicated=True))
+    guest = spawn(spec, by=source)
     ticket = run(source.prepare_resize, guest.ref, Size())
     with pytest.raises(MigrationError, match="for itself"):
         run(destination.finish_resize, ticket)
+    run(destination.finish_resize, ticket, spec=spec)
+    assert pins(second, guest) == [1]
+    run(destination.destroy, guest.ref)
+    run(destination.finish_resize, ticket, spec=replace(spec, cpu=None))
+    assert pins(second, guest) == [0], "it has none for itself any more, and keeps off those that others have"
+    run(destination.destroy, guest.ref)
     run(source.revert_resize, guest.ref)
-    run(source.power_on, guest.ref)
-    with pytest.raises(MigrationError, match="for itself"):
-        run(source.check_source, guest.ref, run(destination.check_destination, guest.ref))
+
+
+def test_way_back_is_given_to_nobody(spawn: Any, make_spec: Any, make_driver: Any, run: Any, native: Any) -> None:
+    """A guest that is finished in its place has what its spec says, and what it had is kept for it."""
+    driver = make_driver(cpu_dedicated_set="0-1")
+    spec = make_spec(cpu=Cpu(dedicated=True, host_cpus=(0,)))
+    guest = spawn(spec, by=driver)
+    ticket = run(driver.prepare_resize, guest.ref, Size(vcpus=1))
+    run(driver.finish_resize, ticket, spec=replace(spec, cpu=Cpu(dedicated=True, host_cpus=(1,))))
+    assert pins(native, guest) == [1]
+    with pytest.raises(NoCapacity):
+        spawn(make_spec(cpu=Cpu(dedicated=True)), by=driver)
+    run(driver.revert_resize, guest.ref)
+    assert pins(native, guest) == [0]
+    assert pins(native, spawn(make_spec(cpu=Cpu(dedicated=True)), by=driver)) == [1]

@@ -5,14 +5,16 @@ import subprocess
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import libvirt
 import pytest
 from lxml import etree
 from lxml.builder import E
 
-from nova_virt_api.errors import InvalidSpec, InvalidState, StorageError, VirtError
-from nova_virt_api.model.cloud_init import CloudInit
+from nova_virt_api.errors import InvalidSpec, InvalidState, StateAfter, StorageError, VirtError
+from nova_virt_api.model.clone import CloneSpec
+from nova_virt_api.model.cloud_init import CloudInit, CloudInitSource
 from nova_virt_api.model.disk import Blank, Disk
 from nova_virt_api.model.image import ImageFormat, LocalFile
 from nova_virt_api.model.instance import Lifecycle, PowerState
@@ -93,6 +95,25 @@ def test_first_boot_data_is_new_or_kept(
     assert user_data() == b"first"
     run(driver.rebuild, guest.ref, cloud_init=CloudInit(user_data="second"))
     assert user_data() == b"second"
+
+
+def test_networks_that_a_config_drive_cannot_describe_are_refused_first(
+    spawn: Any, make_spec: Any, driver: Any, run: Any, native: Any, traces: Any, image: Path
+) -> None:
+    bonds = CloudInit(network_config="version: 2\nbonds: {}\n", source=CloudInitSource.CONFIG_DRIVE)
+    guest = spawn(make_spec(disks=[Disk(source=LocalFile(image), size_bytes=GiB(1))], power_on=True))
+    before, volumes = definition(native, guest), traces.volumes(guest.uuid)
+    copy = CloneSpec(uuid=uuid4(), name="copy", cloud_init=bonds)
+    for verb, arguments in (
+        (driver.rebuild, {"guest": guest.ref, "cloud_init": bonds}),
+        (driver.clone, {"guest": guest.ref, "spec": copy}),
+        (driver.spawn, {"spec": make_spec(cloud_init=bonds)}),
+    ):
+        with pytest.raises(InvalidSpec, match="network_config") as caught:
+            run(verb, **arguments)
+        assert caught.value.state_after is StateAfter.UNCHANGED, verb
+    assert (definition(native, guest), traces.volumes(guest.uuid)) == (before, volumes)
+    assert driver.instance(guest.ref, fresh=True).power_state is PowerState.RUNNING
 
 
 def test_what_cannot_be_leaves_the_guest_as_it_was(

@@ -1,6 +1,8 @@
 """Guests that are started from a rescue system for a while."""
 
 import hashlib
+import json
+import time
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -10,8 +12,18 @@ import pytest
 import yaml
 from lxml import etree
 
-from nova_virt_api.errors import ImageNotFound, InvalidSpec, InvalidState, NotSupported, StateAfter, VirtError
-from nova_virt_api.model.cloud_init import CloudInit
+from nova_virt_api.driver.operation import Stage
+from nova_virt_api.errors import (
+    Cancelled,
+    ImageNotFound,
+    InvalidSpec,
+    InvalidState,
+    NotSupported,
+    StateAfter,
+    Timeout,
+    VirtError,
+)
+from nova_virt_api.model.cloud_init import CloudInit, CloudInitSource
 from nova_virt_api.model.disk import Blank, Disk
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.image import LocalFile
@@ -99,6 +111,35 @@ def test_password_takes_the_place_of_the_guests_own_first_boot_data(
     assert (definition(native, guest), traces.volumes(guest.uuid)) == (before, volumes)
 
 
+def test_password_comes_in_the_form_of_the_guests_own_first_boot_data(
+    spawn: Any, make_spec: Any, disks: Any, driver: Any, run: Any, native: Any
+) -> None:
+    """A guest that looks for a config drive finds one in its rescue system too: who it is, its keys, its network."""
+    lan = {"match": {"macaddress": "52:54:00:00:00:01"}, "addresses": ["192.0.2.7/24"]}
+    data = CloudInit(
+        user_data="#cloud-config\nruncmd: [install-everything]\n",
+        hostname="web",
+        ssh_authorized_keys=["ssh-ed25519 AAAA me"],
+        network_config=json.dumps({"version": 2, "ethernets": {"lan": lan}}),
+        metadata='{"role": "web"}',
+        source=CloudInitSource.CONFIG_DRIVE,
+    )
+    guest = spawn(make_spec(disks=disks, cloud_init=data, power_on=True))
+    own = seed_of(native, guest)
+    run(driver.rescue, guest.ref, password=Secret("geheim"))
+    seed = seed_of(native, guest)
+    latest = "openstack/latest/"
+    assert seed.keys() == own.keys()
+    assert yaml.safe_load(seed[latest + "user_data"])["password"] == "geheim"
+    assert seed[latest + "network_data.json"] == own[latest + "network_data.json"]
+    known = json.loads(own[latest + "meta_data.json"])
+    assert json.loads(seed[latest + "meta_data.json"]) == {
+        key: known[key] for key in ("uuid", "name", "hostname", "public_keys")
+    }
+    run(driver.unrescue, guest.ref)
+    assert seed_of(native, guest) == own
+
+
 def test_password_for_a_guest_without_first_boot_data(
     spawn: Any, make_spec: Any, disks: Any, driver: Any, run: Any, native: Any, traces: Any
 ) -> None:
@@ -158,6 +199,29 @@ def test_guest_that_does_not_start_goes_back(
     monkeypatch.setattr(libvirt.virDomain, "create", create_second)
     with pytest.raises(VirtError, match="start the guest") as caught:
         run(driver.rescue, guest.ref)
+    assert caught.value.state_after is StateAfter.CHANGED
+    seen = driver.instance(guest.ref, fresh=True)
+    assert (seen.lifecycle, seen.power_state) == (Lifecycle.READY, PowerState.RUNNING)
+    assert (definition(native, guest), traces.volumes(guest.uuid)) == (before, volumes)
+
+
+def let_the_deadline_pass(operation: Any) -> None:
+    time.sleep(operation.remaining() + 0.1)
+
+
+def cancel(operation: Any) -> None:
+    operation.cancel()
+
+
+@pytest.mark.parametrize(("stop", "error"), [(let_the_deadline_pass, Timeout), (cancel, Cancelled)])
+def test_guest_runs_again_after_a_rescue_that_was_too_late(
+    stop: Any, error: Any, *, spawn: Any, make_spec: Any, disks: Any, driver: Any, run: Any, native: Any, traces: Any
+) -> None:
+    """The rescue ends once the guest was stopped for it; what ended it does not keep the guest from being started."""
+    guest = spawn(make_spec(disks=disks, power_on=True))
+    before, volumes = definition(native, guest), traces.volumes(guest.uuid)
+    with pytest.raises(error) as caught:
+        run(driver.rescue, guest.ref, hooks={Stage.START: stop}, timeout=10.0)
     assert caught.value.state_after is StateAfter.CHANGED
     seen = driver.instance(guest.ref, fresh=True)
     assert (seen.lifecycle, seen.power_state) == (Lifecycle.READY, PowerState.RUNNING)

@@ -1,8 +1,6 @@
 """Copies of running guests' disks: of one moment, stopped in the middle, interrupted, left behind."""
 
 import itertools
-import os
-import signal
 import subprocess
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,6 +17,7 @@ from nova_virt_api.model.disk import Blank, Disk
 from nova_virt_api.model.image import ImageFormat, LocalFile, LocalTarget, NativeTarget
 from nova_virt_api.model.instance import Instance, PowerOff, PowerState
 from nova_virt_api.model.units import MiB
+from nova_virt_libvirt.rig.processes import standing_still
 from nova_virt_libvirt.snapshot.live import LiveCopy
 
 SIZE = MiB(224)
@@ -194,31 +193,15 @@ def test_hung_guest_holds_up_nobody_else(
     """While the QEMU of a guest that is being copied hangs, others' verbs are done; then it goes on."""
     other: Instance = spawn(make_spec(power_on=True))
     done: list[PowerState] = []
-    pids = [
-        int(line.parent.name)
-        for line in Path("/proc").glob("[0-9]*/cmdline")
-        if str(full.uuid).encode() in contents(line) and b"qemu-system" in contents(line).split(b"\0")[0]
-    ]
-    assert len(pids) == 1
 
     def hang(_: Operation[Any]) -> None:
-        os.kill(pids[0], signal.SIGSTOP)
-        try:
+        with standing_still(full.uuid):
             run(driver.pause, other.ref, timeout=20.0)
             done.append(driver.instance(other.ref, fresh=True).power_state)
-        finally:
-            os.kill(pids[0], signal.SIGCONT)
         snapping.at_full_speed(full)
 
     snapping.take(full, hang)
     assert done == [PowerState.PAUSED]
-
-
-def contents(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
 
 
 def test_daemon_restarted_in_the_middle(

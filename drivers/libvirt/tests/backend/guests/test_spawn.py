@@ -1,7 +1,10 @@
 """Spawning guests: what is made, what is found again, what is refused, and that nothing is left."""
 
+import re
+from pathlib import Path
 from typing import Any
 
+import libvirt
 import pytest
 from lxml import etree
 
@@ -20,11 +23,34 @@ from nova_virt_api.errors import (
 from nova_virt_api.model.cloud_init import CloudInit
 from nova_virt_api.model.disk import Blank, Disk, DiskBus
 from nova_virt_api.model.identity import InstanceRef
+from nova_virt_api.model.image import LocalFile
 from nova_virt_api.model.instance import DiskPolicy, Lifecycle, PowerState
 from nova_virt_api.model.nic import Nic, NicModel
 from nova_virt_api.model.placement import Placement
 from nova_virt_api.model.spec import Firmware
 from nova_virt_api.model.units import GiB, MiB
+
+MOST_REQUESTS = 38
+"""Of a spawn from an image that is in the pool, with first-boot data and an interface."""
+
+UNASKED = re.compile(
+    r"vir(Domain|Network|StoragePool|StorageVol)Get(Name|UUID|UUIDString)|virConnect(GetType|GetURI|IsAlive)"
+    r"|virEvent\w+|virGetLastError|virStream(New|Send)|vir\w+Free"
+)
+"""What the client's library answers by itself, and what is not answered at all."""
+
+
+class Counted:
+    """Libvirt's calls; keeps the names of those that wait for the daemon's answer."""
+
+    def __init__(self, real: Any) -> None:
+        self._real = real
+        self.requests: list[str] = []
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("vir") and UNASKED.fullmatch(name) is None:
+            self.requests.append(name)
+        return getattr(self._real, name)
 
 
 def definition(native: Any, guest: Any) -> Any:
@@ -63,6 +89,25 @@ def test_guest_is_as_specified(spawn: Any, make_spec: Any, native: Any, traces: 
     pool = native.storagePoolLookupByName("nova-virt")
     sizes = [pool.storageVolLookupByName(f"{spec.uuid}.disk{index}.qcow2").info()[1] for index in range(3)]
     assert sizes == [GiB(3), GiB(2), 1024]
+
+
+def test_spawn_asks_libvirt_few_times(
+    spawn: Any, make_spec: Any, driver: Any, image: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By hand the same guest takes 10 requests; the others are claims, checks and marks."""
+
+    def wanted() -> Any:
+        disk = Disk(source=LocalFile(image), size_bytes=GiB(1))
+        first_boot = CloudInit(user_data="#cloud-config\n")
+        return make_spec(disks=[disk], nics=[Nic(network="default")], cloud_init=first_boot, power_on=True)
+
+    spawn(wanted())  # from now on the image is in the pool, and the connection for starts is open
+    counted = Counted(libvirt.libvirtmod)
+    monkeypatch.setattr(libvirt, "libvirtmod", counted)
+    driver.capabilities()  # which decide what of a spec is refused, each time
+    spawn(wanted())
+    monkeypatch.undo()
+    assert len(counted.requests) <= MOST_REQUESTS, counted.requests
 
 
 def test_uefi_guest_starts_and_leaves_no_nvram(

@@ -118,32 +118,6 @@ def servers(root: Path, daemon: Any) -> Servers:
     return Servers(root, daemon.directory / "lib" / "qemu")
 
 
-def process_of(guest: InstanceRef) -> int:
-    """The process id of a guest's QEMU."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):  # it has ended
-            words = path.read_bytes().split(b"\0")
-            if b"qemu-system" in words[0] and str(guest.uuid).encode() in words:
-                return int(path.parent.name)
-    raise AssertionError("the guest has no QEMU")
-
-
-@pytest.fixture
-def standing_still() -> Callable[..., AbstractContextManager[None]]:
-    """Stops a guest's QEMU for a while, as if it hung."""
-
-    @contextmanager
-    def standing_still(guest: InstanceRef) -> Iterator[None]:
-        process = process_of(guest)
-        os.kill(process, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            os.kill(process, signal.SIGCONT)
-
-    return standing_still
-
-
 @pytest.fixture
 def resets(native: Any) -> Callable[..., AbstractContextManager[None]]:
     """Resets a guest again and again: one without an operating system lets go of a card only then."""

@@ -1,8 +1,10 @@
 """Directories that guests share with their host: what libvirt starts for them, and what stands in their way."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from threading import Thread
+from threading import Barrier, BrokenBarrierError, Thread
 from typing import Any
 
 import libvirt
@@ -31,7 +33,8 @@ from nova_virt_libvirt.claims.guest_claim import claimed
 from nova_virt_libvirt.migration.plan import refuse_tied
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.resize.parts import PartsFromSource
-from nova_virt_libvirt.shares.filesystems import element_of
+from nova_virt_libvirt.rig.processes import standing_still
+from nova_virt_libvirt.shares.filesystems import Filesystems, element_of
 
 CONFIG = libvirt.VIR_DOMAIN_XML_INACTIVE
 
@@ -185,6 +188,48 @@ def test_directories_in_one_another_are_refused(driver: Any, run: Run, spawn: Sp
         run(driver.attach_share, second, outer)
 
 
+def test_of_two_who_share_directories_in_one_another_at_once_one_is_refused(
+    make_driver: Any, root: Path, run: Run, spawn: Spawn, new_share: NewShare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each has looked what others share before it attaches; that they attach at the same time is waited for."""
+    guests = [spawn(power_on=on, backing=MemoryBacking(shared=True)) for on in (False, True)]
+    shares = [new_share("outer"), new_share("outer/inner")]
+    drivers = [make_driver(share_directories=[str(root)]) for _ in guests]
+    attach, meeting = Filesystems.attach, Barrier(2)
+
+    def together(self: Filesystems, share: Share, parts: int) -> None:
+        with suppress(BrokenBarrierError):
+            meeting.wait(3.0)
+        attach(self, share, parts)
+
+    monkeypatch.setattr(Filesystems, "attach", together)
+    with ThreadPoolExecutor(2) as both:
+        ended = [
+            both.submit(run, driver.attach_share, *what) for driver, *what in zip(drivers, guests, shares, strict=True)
+        ]
+    errors = [type(each.exception()) for each in ended if each.exception() is not None]
+    assert errors == [PermissionDenied]
+    assert len([share for guest in guests for share in drivers[0].shares(guest)]) == 1
+    assert drivers[0].leftovers() == []
+
+
+def test_a_share_that_a_running_guest_cannot_have_is_not_kept_for_later(
+    driver: Any, run: Run, spawn: Spawn, new_share: NewShare, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    guest, share = spawn(power_on=True, backing=MemoryBacking(shared=True)), new_share("one")
+    attach = Filesystems.attach
+
+    def fail_running(self: Filesystems, share: Share, parts: int) -> None:
+        if parts & libvirt.VIR_DOMAIN_AFFECT_LIVE:
+            Path(share.source.path).rmdir()  # of which libvirt tells when it starts the server
+        attach(self, share, parts)
+
+    monkeypatch.setattr(Filesystems, "attach", fail_running)
+    with pytest.raises(StorageError):
+        run(driver.attach_share, guest, share)
+    assert driver.shares(guest) == ()
+
+
 def test_what_would_keep_the_memory_names_the_share(
     driver: Any, run: Run, spawn: Spawn, new_share: NewShare, definition: Any
 ) -> None:
@@ -307,7 +352,7 @@ def test_shares_of_a_guest_that_is_worked_on_wait(
 
 @pytest.mark.timeout(200)
 def test_a_guest_that_stands_still_holds_nobody_up(
-    driver: Any, run: Run, spawn: Spawn, new_share: NewShare, standing_still: Any, servers: Any
+    driver: Any, run: Run, spawn: Spawn, new_share: NewShare, servers: Any
 ) -> None:
     guest, share = spawn(power_on=True, backing=MemoryBacking(shared=True)), new_share("one")
     ended: list[VirtError] = []
@@ -318,7 +363,7 @@ def test_a_guest_that_stands_still_holds_nobody_up(
         except VirtError as error:
             ended.append(error)
 
-    with standing_still(guest):
+    with standing_still(guest.uuid):
         attaching = Thread(target=attach, daemon=True)
         attaching.start()
         attaching.join(60.0)

@@ -2,8 +2,6 @@
 
 import json
 import os
-import signal
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -22,6 +20,7 @@ from nova_virt_api.model.secret import Secret
 from nova_virt_api.model.volume import AttachedVolume, LuksEncryption, Volume
 from nova_virt_api.model.volume_connection import FileVolume, NfsVolume, OpaqueVolume
 from nova_virt_libvirt import letting_go as patience
+from nova_virt_libvirt.rig.processes import standing_still
 
 CONFIG = libvirt.VIR_DOMAIN_XML_INACTIVE
 
@@ -242,29 +241,15 @@ def test_refusals(files: Any, spawn: Any, driver: Any, run: Any) -> None:
         run(driver.swap_volume, guest, "a", files.volume())
 
 
-def process_of(guest: Any) -> int:
-    """The process id of a guest's QEMU, which libvirt names after the guest in its command line."""
-    for line in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):
-            words = line.read_bytes().split(b"\0")
-            if b"qemu-system" in words[0] and str(guest.uuid).encode() in words:
-                return int(line.parent.name)
-    raise AssertionError("the guest has no QEMU")
-
-
 def test_a_guest_that_hangs_holds_up_no_other(files: Any, spawn: Any, driver: Any, run: Any) -> None:
     hung, other = spawn().ref, spawn().ref
     late, soon = files.volume(), files.volume()
-    process = process_of(hung)
-    os.kill(process, signal.SIGSTOP)
-    try:
+    with standing_still(hung.uuid):
         waiting = Thread(target=run, args=(driver.attach_volume, hung, late), daemon=True)
         waiting.start()
         run(driver.attach_volume, other, soon)
         assert [one.id for one in driver.volumes(other)] == [soon.id]
         assert driver.volumes(hung) == ()
         assert waiting.is_alive()
-    finally:
-        os.kill(process, signal.SIGCONT)
     waiting.join(60.0)
     assert [one.id for one in driver.volumes(hung)] == [late.id]

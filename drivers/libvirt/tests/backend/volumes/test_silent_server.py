@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,29 @@ def test_a_start_is_given_up(port: int, spawn: Any, driver: Any, run: Any, seen:
     run(driver.detach_volume, guest, volume.id)
     run(driver.power_on, guest)
     assert len(seen.disks(guest)) == 1
+
+
+def test_starts_that_hang_hold_up_no_other_verb(port: int, spawn: Any, driver: Any, run: Any, native: Any) -> None:
+    """libvirtd serves a client five requests at a time: six that hang would stop everything on their connection."""
+    specs = [
+        InstanceSpec(
+            uuid=uuid.uuid4(),
+            name=f"hung-{number}",
+            memory_bytes=MiB(16),
+            disks=[Disk(source=Blank(), size_bytes=MiB(1))],
+            volumes=[nbd(port)],
+        )
+        for number in range(6)
+    ]
+    with ThreadPoolExecutor(len(specs)) as threads:
+        hung = [threads.submit(run, driver.spawn, spec) for spec in specs]
+        while sum(thread.name == "nova-virt-libvirt-call" for thread in threading.enumerate()) < len(specs):
+            time.sleep(0.05)
+        spawn(power_on=False)
+        assert not any(one.done() for one in hung)
+        for spec in specs:
+            native.lookupByName(spec.name).destroy()
+        assert all(isinstance(one.exception(), VirtError) for one in hung)
 
 
 def test_a_resized_guest_that_may_still_start_keeps_its_layers_until_a_revert(

@@ -19,6 +19,7 @@ from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import PowerOff
 from nova_virt_api.model.units import KiB, MiB
 from nova_virt_libvirt.backup import socket as backup_socket
+from nova_virt_libvirt.rig.processes import process_of, standing_still
 
 LENGTH = KiB(64)
 PLACES = (MiB(1), MiB(2), MiB(3))
@@ -134,34 +135,11 @@ def test_silent_qemu_holds_up_nobody_else(
 ) -> None:
     monkeypatch.setattr(backup_socket, "PATIENCE", 0.5)
     session = begin(guest)
-    process = process_of(guest)
-    process.send_signal(signal.SIGSTOP)
-    try:
+    with standing_still(guest.uuid):
         with pytest.raises(Timeout, match="does not answer"):
             backups.read_backup(session, "vda", 0, 512)
         other = spawn(make_spec(power_on=True), by=backups).ref
         assert begin(other).guest == other.uuid
-    finally:
-        process.send_signal(signal.SIGCONT)
-
-
-class process_of:  # noqa: N801 - reads as what it is
-    """A guest's QEMU."""
-
-    def __init__(self, guest: InstanceRef) -> None:
-        for line in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
-                words = line.read_bytes().split(b"\0")
-            except OSError:
-                continue
-            if b"qemu-system" in words[0] and str(guest.uuid).encode() in words:
-                self._pid = int(line.parent.name)
-                return
-        pytest.fail("the guest's process is not there")
-
-    def send_signal(self, number: int) -> None:
-        """Send it a signal."""
-        os.kill(self._pid, number)
 
 
 # --- chains that break ------------------------------------------------------------------------------------------------
@@ -188,7 +166,7 @@ def test_killed_qemu_breaks_the_chain(
     """QEMU writes what it noted when it ends in order; one that was killed has not, and says so."""
     point = finished(guest)
     write(guest, PLACES[0], 1)
-    process_of(guest).send_signal(signal.SIGKILL)
+    os.kill(process_of(guest.uuid), signal.SIGKILL)
     run(backups.power_off, guest, mode=PowerOff.HARD, grace_seconds=0.0)
     run(backups.power_on, guest)
     with pytest.raises(BackupChainBroken):

@@ -1,125 +1,13 @@
 """Ports that os-vif makes on a real Open vSwitch, for guests of a driver that runs where they are."""
 
-import json
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
 import nova_virt_api as virt
 from nova_virt_libvirt.network.vif import Owner, Vifs
-
-SCRIPT = Path(__file__).with_name("plugging_process.py")
-OWNER = "nova-virt-tests"
-
-
-class Neutron:
-    """Describes ports as Nova hands them over.
-
-    Args:
-        bridge: the bridge of Open vSwitch.
-    """
-
-    def __init__(self, bridge: str) -> None:
-        self._bridge = bridge
-
-    def port(self, mac: str, form: str = "VIFOpenVSwitch", **profile: Any) -> tuple[str, str]:
-        """The device's name and the description of a port."""
-        known = str(uuid4())
-        name = f"tap{known}"[:14]
-        own = {"vif_name": name, "bridge_name": f"qbr{known}"[:14] if form == "VIFBridge" else self._bridge}
-        network = versioned("Network", "1.1", {"id": str(uuid4()), "bridge": self._bridge, "mtu": 1450})
-        said = {"interface_id": known, "datapath_type": "netdev", **profile}
-        about = {
-            "id": known,
-            "address": mac,
-            "plugin": "ovs",
-            "network": network,
-            "port_profile": versioned("VIFPortProfileOpenVSwitch", "1.4", said),
-        }
-        return name, json.dumps(versioned(form, "1.0", {**about, **own}))
-
-
-def versioned(name: str, version: str, data: dict[str, Any]) -> dict[str, Any]:
-    """An object as oslo.versionedobjects writes it."""
-    return {
-        "versioned_object.name": name,
-        "versioned_object.namespace": "os_vif",
-        "versioned_object.version": version,
-        "versioned_object.data": data,
-    }
-
-
-class Local:
-    """The driver where the guests are.
-
-    Args:
-        process: it.
-    """
-
-    def __init__(self, process: "subprocess.Popen[str]") -> None:
-        self.process = process
-
-    def do(self, verb: str, guest: UUID, **more: Any) -> Any:
-        """What a verb returns, or the error's code and text; None if the process died."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps({"verb": verb, "uuid": str(guest), **more}) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            assert self.process.wait(60) == -signal.SIGKILL
-            return None
-        return json.loads(line)
-
-
-@pytest.fixture
-def neutron(ovs_bridge: str) -> Neutron:
-    """Describes ports."""
-    return Neutron(ovs_bridge)
-
-
-@pytest.fixture
-def start(daemon: Any, inside: Any, open_vswitch: Path) -> Iterator[Callable[..., Local]]:
-    """Starts drivers where the guests are; ends them."""
-    started: list[subprocess.Popen[str]] = []
-    options = {
-        "uri": daemon.uri,
-        "pool": "nova-virt",
-        "owner": OWNER,
-        "virt_type": "qemu",
-        "ovsdb": "unix:/run/openvswitch/db.sock",
-    }
-
-    def start(*dying: str) -> Local:
-        command = [*inside.enter, "-p", sys.executable, str(SCRIPT), json.dumps(options), *dying]
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        started.append(process)
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-        return Local(process)
-
-    yield start
-    for process in started:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.close()
-        process.wait(60)
-        process.stdout.close()
-
-
-@pytest.fixture
-def seen(inside: Any, ports: Any) -> Callable[[], set[str]]:
-    """Ports of the bridge, and devices of the host that guests have."""
-    return lambda: {
-        *ports(),
-        *(name for name in inside.links() if name.startswith(("tap", "qbr", "qvb", "qvo", "vnet"))),
-    }
 
 
 @pytest.mark.timeout(200)
@@ -129,7 +17,7 @@ def seen(inside: Any, ports: Any) -> Callable[[], set[str]]:
     ids=["by libvirt", "by os-vif", "hybrid"],
 )
 def test_ports_come_and_go_with_their_guest(
-    form: str, profile: dict[str, Any], neutron: Neutron, start: Any, seen: Any, inside: Any, native: Any
+    form: str, profile: dict[str, Any], neutron: Any, start: Any, seen: Any, inside: Any, native: Any
 ) -> None:
     before, guest, local = seen(), uuid4(), start()
     name, first = neutron.port("52:54:00:0f:00:01", form, **profile)
@@ -157,7 +45,7 @@ def test_ports_come_and_go_with_their_guest(
 
 
 @pytest.mark.timeout(200)
-def test_an_address_has_one_port_and_no_other_is_left(neutron: Neutron, start: Any, seen: Any) -> None:
+def test_an_address_has_one_port_and_no_other_is_left(neutron: Any, start: Any, seen: Any) -> None:
     before, guest, local = seen(), uuid4(), start()
     mac = "52:54:00:0f:00:08"
     names, properties = zip(*(neutron.port(mac, create_port=True) for _ in range(3)), strict=True)
@@ -174,7 +62,7 @@ def test_an_address_has_one_port_and_no_other_is_left(neutron: Neutron, start: A
 
 @pytest.mark.timeout(200)
 def test_ports_that_a_restart_took_are_made_again(
-    neutron: Neutron, start: Any, seen: Any, inside: Any, native: Any, tmp_path: Path
+    neutron: Any, start: Any, seen: Any, inside: Any, native: Any, tmp_path: Path
 ) -> None:
     """By every verb that starts the guest."""
     image = tmp_path / "image.raw"
@@ -195,7 +83,7 @@ def test_ports_that_a_restart_took_are_made_again(
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("moment", ["before", "after"])
 def test_a_dead_drivers_ports_are_removed(
-    moment: str, neutron: Neutron, start: Any, seen: Any, daemon: Any, native: Any
+    moment: str, neutron: Any, start: Any, seen: Any, daemon: Any, native: Any
 ) -> None:
     before, guest, another, heir = seen(), uuid4(), uuid4(), start()
     name, properties = neutron.port("52:54:00:0f:00:03", create_port=True)
@@ -218,7 +106,7 @@ def test_a_dead_drivers_ports_are_removed(
     assert seen() == before
 
 
-def test_what_os_vif_cannot_make_leaves_nothing(neutron: Neutron, start: Any, seen: Any, native: Any) -> None:
+def test_what_os_vif_cannot_make_leaves_nothing(neutron: Any, start: Any, seen: Any, native: Any) -> None:
     before, guest, local = seen(), uuid4(), start()
     _, properties = neutron.port("52:54:00:0f:00:05", create_port=True)
     nobodys = properties.replace('"plugin": "ovs"', '"plugin": "elsewhere"')

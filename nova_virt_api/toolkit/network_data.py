@@ -1,15 +1,13 @@
 """cloud-init's network configuration, version 2, as the ``network_data.json`` of a config drive.
 
 cloud-init reads no version 2 from a config drive, only OpenStack's ``network_data.json``. That knows less, so what has
-no equivalent there is refused: a machine that came up with half of its network could not be reached.
+no equivalent there is refused: a guest that came up with half of its network could not be reached.
 """
 
 from __future__ import annotations
 
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import TYPE_CHECKING, Any, Final
-
-import yaml
 
 from nova_virt_api.errors import InvalidSpec
 
@@ -34,6 +32,8 @@ def network_data(text: str) -> dict[str, Any]:
     Raises:
         InvalidSpec: it is none, or says something that has no equivalent.
     """
+    import yaml
+
     try:
         found = yaml.safe_load(text)
         config = found.get("network", found) if isinstance(found, dict) else found

@@ -1,0 +1,213 @@
+"""What libvirt keeps of a guest in directories of its own: the variables of UEFI firmware and the state of a TPM.
+
+Their places are asked for, as they differ between hosts, accounts and versions. At the destination libvirt makes them
+itself, with the owners and rights that they have there; then their content is the source's.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import struct
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
+
+import libvirt
+from lxml.builder import E
+
+from nova_virt_api.errors import MigrationError
+from nova_virt_api.model.image import ImageFormat
+from nova_virt_libvirt.clone.definition import renew_variables
+from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.resize.definition import parsed, text_of
+from nova_virt_libvirt.storage.opened_directory import opened_directory
+from nova_virt_libvirt.storage.pools import Volume, storage_errors, volume_xml
+from nova_virt_libvirt.storage.transfer import pass_on
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from uuid import UUID
+
+    from nova_virt_api.driver.operation import Operation
+
+VARIABLES: Final = "the variables of its UEFI firmware"
+TPM: Final = "the state of its TPM"
+TPM_FILES: Final = {"1.2": ("tpm1.2", "tpm-00.permall"), "2.0": ("tpm2", "tpm2-00.permall")}
+"""Directory and file of a TPM that is off, by its version, as libvirt and swtpm call them."""
+
+TPM_HEAD: Final = struct.Struct(">BBHHI")
+"""What such a file begins with; the last number is the file's length (swtpm's ``blobheader``)."""
+
+TOP: Final = ("name", "uuid", "metadata", "os", "features")
+OF_OS: Final = ("type", "loader", "nvram", "firmware")
+OF_FEATURES: Final = ("acpi", "apic", "smm", "gic")
+"""What of a definition decides which firmware a guest has and where its state is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptFile:
+    """A file that libvirt keeps for a guest.
+
+    Args:
+        what: what it holds.
+        directory: where it is.
+        name: how it is called there.
+    """
+
+    what: str
+    directory: str
+    name: str
+
+
+def fetch_state(
+    source: libvirt.virConnect, here: libvirt.virConnect, uuid: UUID, former: str, new: str, op: Operation
+) -> None:
+    """Give a guest that is to be defined here the state that it has at its source.
+
+    Its claim here must be held. Until it is defined it is a machine without disks here, marked as it is to be.
+
+    Args:
+        source: the source's libvirt.
+        here: this host's.
+        uuid: the guest.
+        former: its definition at the source.
+        new: its definition here, with its mark.
+        op: the operation worked for.
+
+    Raises:
+        MigrationError: the firmware here has another kind of variables, or libvirt does not say where they are.
+        StorageError: something could not be read or written.
+    """
+    there = [file for file in kept_files(source, bare(parsed(former)), uuid) if is_there(source, uuid, file)]
+    if not there:
+        return  # it never ran: what it gets here is as new as that
+    machine = bare(parsed(new))
+    renew_variables(machine)
+    op.stage("fetch firmware variables and TPM")
+    make_anew(here, machine)
+    places = {file.what: file for file in kept_files(here, machine, uuid)}
+    for file in there:
+        if file.what not in places:
+            raise unfit(f"this host's libvirt does not say where {file.what} is to be")
+        replace_content(source, here, uuid, file, places[file.what], op)
+
+
+def bare(definition: Any) -> Any:
+    """The guest without anything but its firmware, its TPM and what makes it the same guest for libvirt."""
+    machine = deepcopy(definition)
+    devices = E.devices(*machine.xpath("devices/emulator | devices/tpm"), E.memballoon(model="none"))
+    keep_only(machine, TOP)
+    keep_only(machine.find("os"), OF_OS)
+    keep_only(machine.find("features"), OF_FEATURES)
+    machine.extend([E.memory("64", unit="MiB"), devices])
+    return machine
+
+
+def keep_only(element: Any, tags: Iterable[str]) -> None:
+    """Remove all other children; nothing happens without an element."""
+    for child in list(() if element is None else element):
+        if child.tag not in tags:
+            element.remove(child)
+
+
+def kept_files(connection: libvirt.virConnect, machine: Any, uuid: UUID) -> Iterator[KeptFile]:
+    """Where a host keeps a guest's state, or would.
+
+    libvirt up to 9.1 writes into no definition where the variables are, and none writes there where a TPM's state is.
+    The command that QEMU would be started with names the one and a neighbour of the other.
+    """
+    tpm = machine.find("devices/tpm/backend[@type='emulator']")
+    if tpm is None and not has_own_firmware(machine):
+        return
+    with translated("ask where the guest's state is kept"):
+        command = connection.domainXMLToNative("qemu-argv", text_of(machine), 0)
+    told = [json.loads(word) for word in shlex.split(command) if word.startswith("{")]
+    for node in told:
+        if node.get("node-name") == "libvirt-pflash1-storage" and "filename" in node:
+            path = PurePosixPath(node["filename"])
+            yield KeptFile(what=VARIABLES, directory=str(path.parent), name=path.name)
+    if tpm is not None:
+        keys = [PurePosixPath(one["file"]) for one in told if one.get("id") == "masterKey0" and "file" in one]
+        if not keys:
+            raise unfit("libvirt does not say where it keeps the state of TPMs")
+        directory, name = TPM_FILES[tpm.get("version", "2.0")]
+        home = keys[0].parents[2]  # .../qemu/domain-1-web/master-key.aes has .../swtpm beside .../qemu
+        yield KeptFile(what=TPM, directory=str(home / "swtpm" / str(uuid) / directory), name=name)
+
+
+def has_own_firmware(machine: Any) -> bool:
+    """Whether it has variables: of firmware that libvirt chooses, or of a file that it names."""
+    return machine.find("os[@firmware='efi']") is not None or machine.find("os/nvram") is not None
+
+
+def is_there(connection: libvirt.virConnect, uuid: UUID, file: KeptFile) -> bool:
+    """Whether there is such a file: a guest that never ran has none."""
+    with opened_directory(connection, uuid, file.directory) as pool:
+        return pool is not None and pool.find(file.name) is not None
+
+
+def make_anew(connection: libvirt.virConnect, machine: Any) -> None:
+    """Let libvirt make directories and files for a guest as for a new one: only it knows whose they are to be."""
+    with translated("prepare firmware and TPM of the guest"):
+        domain = connection.defineXML(text_of(machine))
+        domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
+        domain.destroy()
+
+
+def replace_content(
+    source: libvirt.virConnect,
+    here: libvirt.virConnect,
+    uuid: UUID,
+    there: KeptFile,
+    place: KeptFile,
+    op: Operation,
+) -> None:
+    """Put a file of the source in place of the new one here."""
+    reading, writing = opened_directory(source, uuid, there.directory), opened_directory(here, uuid, place.directory)
+    with reading as near, writing as far:
+        original = None if near is None else near.find(there.name)
+        new = None if far is None else far.find(place.name)
+        if original is None or new is None:
+            raise unfit(f"{there.what} is gone since a moment")
+        refuse_other(there.what, original, new)
+        length = original.stored_bytes()
+        made = made_again(new, length)
+        with storage_errors(f"fetch {there.what}", made.pool.name):
+            pass_on((source, original.native), (here, made.native), length, op)
+
+
+def refuse_other(what: str, original: Volume, new: Volume) -> None:
+    """Refuse content that cannot be such state: who got hold of QEMU or swtpm there may have put a link in its place.
+
+    Raises:
+        MigrationError: it is such content.
+    """
+    if what == VARIABLES and (length := original.capacity_bytes()) != (wanted := new.capacity_bytes()):
+        raise unfit(f"{what} have {length} bytes, those of the firmware here {wanted}")
+    if what == TPM:
+        head = original.read(TPM_HEAD.size)
+        if len(head) < TPM_HEAD.size or TPM_HEAD.unpack(head)[-1] != original.stored_bytes():
+            raise unfit(f"what is said to be {what} was not written by swtpm")
+
+
+def made_again(volume: Volume, length: int) -> Volume:
+    """An empty volume of this length in place of this one, with the same owner and rights.
+
+    libvirt cuts no file off within a block of the disk, and swtpm takes one with something behind its end for damaged.
+    """
+    pool = volume.pool
+    with storage_errors(f"make volume {volume.name} anew", pool.name):
+        rights = parsed(volume.native.XMLDesc(0)).find("target/permissions")
+        definition = parsed(volume_xml(volume.name, length, ImageFormat.RAW, None))
+        if rights is not None:
+            definition.find("target").append(rights)
+        volume.remove()
+        return Volume(pool, pool.native.createXML(text_of(definition), 0))
+
+
+def unfit(message: str) -> MigrationError:
+    """The error for state that cannot be had here."""
+    hint = "install the same firmware and swtpm on both hosts, or revert the resize and move the guest while it runs"
+    return MigrationError("finish_resize", message, hint=hint)

@@ -1,0 +1,102 @@
+"""A directory of a host that is in no storage pool, as one for a moment: so libvirt's storage API reaches it.
+
+The pool is transient and bears its guest's uuid. What a process that was killed leaves is closed by the next verb that
+opens a directory for that guest, reverts its resize or removes it; nobody is shown it until then.
+"""
+
+from __future__ import annotations
+
+import errno
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+import libvirt
+from lxml import etree
+from lxml.builder import E
+from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_exponential
+
+from nova_virt_api.errors import VirtError
+from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.names import guest_of, opened_directory_name
+from nova_virt_libvirt.storage.pools import PATIENCE, Pool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from uuid import UUID
+
+GONE: Final = (libvirt.VIR_ERR_NO_STORAGE_POOL, libvirt.VIR_ERR_OPERATION_INVALID)
+"""Answers about a pool that somebody else closed."""
+
+
+@contextmanager
+def opened_directory(connection: libvirt.virConnect, guest: UUID, path: str) -> Iterator[Pool | None]:
+    """The directory as a pool, or the pool that it is already; one at a time for a guest and a host.
+
+    Args:
+        connection: to the directory's host.
+        guest: for which guest; nobody else may be at work on it.
+        path: the directory.
+
+    Yields:
+        The pool; None if there is no such directory.
+
+    Raises:
+        StorageError: it cannot be opened.
+    """
+    close_directory(connection, guest)
+    with translated(f"open directory {path}"):
+        native = opened(connection, guest, path)
+        if native is not None:
+            native.refresh(0)
+    try:
+        yield None if native is None else Pool(connection, native)
+    finally:
+        with suppress(VirtError):  # the guest's next verb closes it
+            close_directory(connection, guest)
+
+
+def close_directory(connection: libvirt.virConnect, guest: UUID) -> None:
+    """Let libvirt forget a directory that was opened for this guest; nothing happens without one."""
+    with translated(f"close a directory of guest {guest}"):
+        close(connection, opened_directory_name(guest))
+
+
+def opened(connection: libvirt.virConnect, guest: UUID, path: str) -> libvirt.virStoragePool | None:
+    """A pool of the directory; None if there is none such.
+
+    libvirt makes only one of a directory. While it is another guest's, that is waited for; if that takes long, whoever
+    opened it is gone.
+    """
+    definition = E.pool(E.name(opened_directory_name(guest)), E.target(E.path(path)), type="dir")
+    text = etree.tostring(definition, encoding="unicode")
+    attempts = Retrying(
+        retry=retry_if_result(lambda found: found is not None and guest_of(found.name()) not in (None, guest)),
+        stop=stop_after_delay(PATIENCE),
+        wait=wait_exponential(multiplier=0.02, max=0.5),
+    )
+    try:
+        return attempts(lambda: made_or_there(connection, text, path))
+    except RetryError as late:
+        close(connection, late.last_attempt.result().name())
+        return made_or_there(connection, text, path)
+
+
+def made_or_there(connection: libvirt.virConnect, text: str, path: str) -> libvirt.virStoragePool | None:
+    """The pool, made now, or the one that the directory is; None without such a directory."""
+    try:
+        return connection.storagePoolCreateXML(text, 0)
+    except libvirt.libvirtError as error:
+        if error.get_error_code() == libvirt.VIR_ERR_SYSTEM_ERROR and error.get_int1() == errno.ENOENT:
+            return None
+        with suppress(libvirt.libvirtError):  # the first error says why it could not be made
+            return connection.storagePoolLookupByTargetPath(path)
+        raise
+
+
+def close(connection: libvirt.virConnect, name: str) -> None:
+    """End a transient pool; nothing happens to one that has gone."""
+    try:
+        connection.storagePoolLookupByName(name).destroy()
+    except libvirt.libvirtError as error:
+        if error.get_error_code() not in GONE:
+            raise
