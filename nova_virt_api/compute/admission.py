@@ -105,7 +105,7 @@ def admit_volume(driver: Driver, volume: Volume) -> None:
     Raises:
         NotSupported: names the feature and the field.
     """
-    check_private("volume", volume, Volume)
+    check_private("volume", volume, Volume, 'Volume(id="data", connection=FileVolume(path="/volumes/data.raw"))')
     capabilities = driver.capabilities()
     for feature, field in volume.features():
         capabilities.require(feature, f"volume.{field}")
@@ -179,7 +179,7 @@ def check_kind(field: str, value: object, kind: type, example: str = "") -> None
     raise InvalidSpec(field, value, f"an object of type {kind.__name__}" + (f", e.g. {example}" if example else ""))
 
 
-def check_private(field: str, value: object, kind: type) -> None:
+def check_private(field: str, value: object, kind: type, example: str = "") -> None:
     """Refuse an argument of another type without telling what it says, which may be a secret."""
     if not isinstance(value, kind):
-        raise InvalidSpec(field, type(value).__name__, f"an object of type {kind.__name__}")
+        check_kind(field, f"an object of type {type(value).__name__}", kind, example)

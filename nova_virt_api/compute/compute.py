@@ -103,7 +103,7 @@ class Compute(
 
     def nodes(self) -> Sequence[Node]:
         """What guests run on."""
-        return self._read("nodes", None, self._driver.nodes)
+        return self._read("nodes", None, lambda: tuple(self._driver.nodes()))
 
     def inventory(self, node: str | None = None) -> Inventory:
         """What a node has to give; ``node`` may be left out where there is one."""
@@ -111,11 +111,11 @@ class Compute(
 
     def storage_pools(self) -> Sequence[StoragePool]:
         """The places for disks."""
-        return self._read("storage_pools", None, self._driver.storage_pools)
+        return self._read("storage_pools", None, lambda: tuple(self._driver.storage_pools()))
 
     def networks(self) -> Sequence[Network]:
         """What NICs can be connected to."""
-        return self._read("networks", None, self._driver.networks)
+        return self._read("networks", None, lambda: tuple(self._driver.networks()))
 
     def instances(self, *, scope: Scope = Scope.ALL, fresh: bool = False) -> Sequence[Instance]:
         """All guests, or with ``Scope.OWNED`` those that this connection owns.

@@ -6,7 +6,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from nova_virt_api.config.directories import absolute
-from nova_virt_api.errors import ConfigError
+from nova_virt_api.errors import ConfigError, InvalidSpec
 from nova_virt_api.model.secret import Secret
 
 LARGEST: Final = 65536
@@ -28,13 +28,25 @@ def resolve(field: str, value: object) -> Secret:
     if isinstance(value, Secret):
         return value
     if isinstance(value, str):
-        return Secret(value)
+        return secret_of(field, value)
     if not isinstance(value, Mapping) or len(value) != 1:
         raise ConfigError(field, f"the value is not allowed, it takes {FORMS}")
     (kind, place), *_ = value.items()
     if kind not in READERS or not isinstance(place, str) or not place:
         raise ConfigError(field, f"the reference is not allowed, it takes {FORMS}")
-    return Secret(READERS[kind](field, place))
+    return secret_of(field, READERS[kind](field, place))
+
+
+def secret_of(field: str, text: str) -> Secret:
+    """The secret that a text is.
+
+    Raises:
+        ConfigError: it cannot be written down, e.g. as it comes from an environment variable that is no UTF-8.
+    """
+    try:
+        return Secret(text)
+    except InvalidSpec as error:
+        raise ConfigError(field, f"the value is not allowed, it takes {error.allowed}") from error
 
 
 def from_file(field: str, path: str) -> str:

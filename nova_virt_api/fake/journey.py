@@ -27,7 +27,6 @@ class Journey:
         node: the host there; None for any.
         token: of this move.
         prepared: whether the destination is ready.
-        host_cpus: the processors that the guest has for itself there; empty for none.
         host_cells: the cells that its own are in there; None for those that they were in.
     """
 
@@ -37,7 +36,6 @@ class Journey:
     node: str | None
     token: str
     prepared: bool = False
-    host_cpus: tuple[int, ...] = ()
     host_cells: tuple[int, ...] | None = None
 
     @property
@@ -53,7 +51,6 @@ class Journey:
             "node": self.node,
             "token": self.token,
             "prepared": self.prepared,
-            "host_cpus": self.host_cpus,
             "host_cells": self.host_cells,
         }
         text = json.dumps(content)
@@ -79,7 +76,6 @@ class Journey:
             node=found["node"],
             token=found["token"],
             prepared=found["prepared"],
-            host_cpus=tuple(found["host_cpus"]),
             host_cells=None if found["host_cells"] is None else tuple(found["host_cells"]),
         )
 

@@ -115,12 +115,8 @@ class FakeLiveMigration(LiveMigration):
         journey = Journey.of(ticket, "prepare")
         with connection.hold(journey.guest, "prepare migration"):
             if not journey.within and not self._has_arrived(journey):
-                machine = MovingIn(connection, journey, op).prepare(nics, volumes or (), host_cpus, host_cells)
-                journey = replace(
-                    journey,
-                    host_cpus=tuple(machine.cpu.host_cpus),
-                    host_cells=None if host_cells is None else tuple(host_cells),
-                )
+                MovingIn(connection, journey, op).prepare(nics, volumes or (), host_cpus, host_cells)
+                journey = replace(journey, host_cells=None if host_cells is None else tuple(host_cells))
         return replace(journey, prepared=True).ticket()
 
     # --- the move -------------------------------------------------------------------------------------------------

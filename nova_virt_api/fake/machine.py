@@ -110,19 +110,21 @@ class Machine:
         if any(cell not in HOST_CELLS for cell in host_cells or ()):
             raise InvalidSpec("host_cells", host_cells, "0, the only cell of the host")
         wanted = replace(self.cpu, host_cpus=tuple(host_cpus or ()))
-        cpu = with_host_cpus(wanted, vcpus, frozenset(dedicated), frozenset(taken))
+        cpu = with_host_cpus(wanted, vcpus, frozenset(dedicated), frozenset(taken), field="host_cpus")
         places = [cell.host_cell for cell in self.numa] if host_cells is None else host_cells
         numa = tuple(replace(cell, host_cell=place) for cell, place in zip(self.numa, places, strict=True))
         return replace(self, cpu=cpu, numa=numa)
 
 
-def with_host_cpus(cpu: Cpu, vcpus: int, dedicated: frozenset[int], taken: frozenset[int]) -> Cpu:
+def with_host_cpus(
+    cpu: Cpu, vcpus: int, dedicated: frozenset[int], taken: frozenset[int], *, field: str = "cpu.host_cpus"
+) -> Cpu:
     """The processor with those of the host that it has for itself: the ones that were named, or the lowest free."""
     if not cpu.dedicated:
         return cpu
     strange = sorted(set(cpu.host_cpus) - dedicated)
     if strange:
-        raise InvalidSpec("cpu.host_cpus", strange, f"ones that are set aside: {sorted(dedicated)}")
+        raise InvalidSpec(field, strange, f"ones that are set aside: {sorted(dedicated)}")
     wanted = list(cpu.host_cpus) or sorted(dedicated - taken)[:vcpus]
     if len(wanted) < vcpus or taken.intersection(wanted):
         raise NoCapacity("PCPU", f"not enough of the {len(dedicated)} processors that are set aside are free")

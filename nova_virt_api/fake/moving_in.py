@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from nova_virt_api.driver.operation import CancelMode, Stage
-from nova_virt_api.errors import InstanceExists, InvalidSpec, MigrationError, NoCapacity, VirtError
+from nova_virt_api.errors import InstanceExists, InvalidSpec, MigrationError, VirtError
 from nova_virt_api.fake import remains
 from nova_virt_api.fake.guest import Port, nic_of
 from nova_virt_api.fake.outside_port import outside_port
 from nova_virt_api.fake.places import check_host, check_pool, network_of
+from nova_virt_api.fake.reserved import Reserved
 from nova_virt_api.fake.reshape import refuse_locked
 from nova_virt_api.fake.steps import STAGES, Step
 from nova_virt_api.fake.switches import SimulatedCrash
@@ -52,19 +53,23 @@ class MovingIn:
         named: Sequence[StorageVolume],
         host_cpus: Sequence[int] | None,
         host_cells: Sequence[int] | None,
-    ) -> Machine:
-        """Make its record, volumes and ports, and say what it is here; a failed call leaves nothing."""
+    ) -> None:
+        """Make its record, volumes and ports, and keep processors for it; a failed call leaves nothing."""
         world = self._connection.world
         guest, volumes, ports = self._at_source()
         self._check_named(guest, {volume.id for volume in named})
         cards = self._cards(world, ports, nics)
         with world.reading() as state:
             self._refuse(state, guest)
-            machine = self._machine(state, guest, host_cpus, host_cells)
         self._connection.step(Step.PREPARE_MIGRATION, self._op)
         try:
             with world.changing() as state:
+                self._refuse(state, guest)
+                remains.remove_all(state, self._uuid)
+                machine = self._machine(state, guest, frozenset(), host_cpus, host_cells)
                 self._make(state, guest, volumes, cards)
+                if own := tuple(machine.cpu.host_cpus):
+                    state.reserve(Reserved(guest=self._uuid, node=self._node, host_cpus=own))
         except SimulatedCrash:
             raise
         except BaseException:
@@ -72,14 +77,23 @@ class MovingIn:
             with world.changing() as state, suppress(VirtError):
                 remains.remove_all(state, self._uuid)
             raise
-        return machine
+
+    @property
+    def _node(self) -> str:
+        """The host that it goes to."""
+        return self._journey.node or self._journey.world().shape.nodes[0]
 
     def _machine(
-        self, state: State, guest: Guest, host_cpus: Sequence[int] | None, host_cells: Sequence[int] | None
+        self,
+        state: State,
+        guest: Guest,
+        own: frozenset[int],
+        host_cpus: Sequence[int] | None,
+        host_cells: Sequence[int] | None,
     ) -> Machine:
-        shape = self._journey.world().shape
-        taken = state.dedicated_on(self._journey.node or shape.nodes[0])
-        return guest.machine.moved(guest.vcpus, shape.dedicated, taken, host_cpus, host_cells)
+        """What it is there, where these processors are its own already."""
+        taken = state.dedicated_on(self._node) - own
+        return guest.machine.moved(guest.vcpus, self._journey.world().shape.dedicated, taken, host_cpus, host_cells)
 
     def _check_named(self, guest: Guest, named: set[str]) -> None:
         """Refuse volumes that the guest does not use, and not to name one that needs a password."""
@@ -96,17 +110,15 @@ class MovingIn:
             record = state.records.get(self._uuid)
             if record is None:
                 raise MigrationError("migrate", "what was prepared at the destination is gone", hint="prepare it again")
-            journey, native_id = self._journey, state.new_native_id()
-            try:
-                machine = self._machine(state, guest, journey.host_cpus or None, journey.host_cells)
-            except NoCapacity as error:
-                raise MigrationError("migrate", error.message, hint="roll back, and prepare it again") from error
+            native_id, kept = state.new_native_id(), state.reserved.get(self._uuid)
+            own = () if kept is None else kept.host_cpus
+            machine = self._machine(state, guest, frozenset(own), own or None, self._journey.host_cells)
             ready = replace(record, native_id=native_id, phase=Phase.READY, holder=None)
             here = replace(
                 guest,
                 native_id=native_id,
                 mark=state.put_record(ready),
-                node=self._journey.node or self._journey.world().shape.nodes[0],
+                node=self._node,
                 disks=tuple(volume.key for volume in state.volumes_of(self._uuid)),
                 ports=tuple(port.name for port in state.ports_of(self._uuid)),
                 machine=machine,
@@ -138,13 +150,10 @@ class MovingIn:
 
     def _make(self, state: State, guest: Guest, volumes: list[Volume], cards: list[tuple[Nic, str]]) -> None:
         world = self._connection.world
-        self._refuse(state, guest)
-        remains.remove_all(state, self._uuid)
         record = guest.record
         if record is None:
             raise MigrationError("prepare", "the guest bears no mark", hint="adopt it first")
-        node = self._journey.node or world.shape.nodes[0]
-        check_host(state, world.shape, node, guest.vcpus, guest.memory_bytes)
+        check_host(state, world.shape, self._node, guest.vcpus, guest.memory_bytes)
         placed = [replace(volume, pool=self._pool(world, volume.pool)) for volume in volumes]
         for volume in placed:
             check_pool(state, world.shape, volume.pool, volume.size_bytes)

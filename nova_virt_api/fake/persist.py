@@ -9,6 +9,7 @@ import msgspec
 
 from nova_virt_api.errors import StorageError, Unavailable
 from nova_virt_api.fake.guest import Guest, Image, Port, Volume
+from nova_virt_api.fake.reserved import Reserved
 from nova_virt_api.fake.state import State
 from nova_virt_api.fake.whole_file import replace_file
 from nova_virt_api.model.labels import Labels
@@ -34,6 +35,7 @@ class Contents(msgspec.Struct, kw_only=True, forbid_unknown_fields=True):
     ports: list[Port]
     images: list[Image]
     maintenance: dict[str, str] = {}
+    reserved: list[Reserved] = []
 
 
 class FileStore:
@@ -148,6 +150,7 @@ def pack(state: State) -> Contents:
         ports=list(state.ports.values()),
         images=list(state.images.values()),
         maintenance=dict(state.maintenance),
+        reserved=list(state.reserved.values()),
     )
 
 
@@ -166,6 +169,8 @@ def unpack(contents: Contents) -> State:
         state.put_image(image)
     for guest in contents.guests:
         state.put(guest)
+    for reserved in contents.reserved:
+        state.reserve(reserved)
     state.touched.clear()
     return state
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from nova_virt_api.fake.guest import Guest, Image, Port, Volume
+from nova_virt_api.fake.reserved import Reserved
 from nova_virt_api.fake.shape import IMAGE_SIZE
 from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.record import Record
@@ -19,7 +20,7 @@ HOLDS_MEMORY = frozenset({PowerState.RUNNING, PowerState.PAUSED})
 
 
 class State:
-    """Guests, records, volumes, ports, images, hosts in maintenance. Not thread-safe: :class:`World` guards it.
+    """Guests, records, volumes, ports, images, hosts and what they keep. Not thread-safe: :class:`World` guards it.
 
     ``touched`` collects every change of a guest, each with the guest as it was then, or None when it went, until
     somebody empties it; ``revision`` counts changes.
@@ -32,6 +33,7 @@ class State:
         self.ports: dict[str, Port] = {}
         self.images = {name: Image(name=name, virtual_size_bytes=IMAGE_SIZE) for name in images}
         self.maintenance: dict[str, str] = {}
+        self.reserved: dict[UUID, Reserved] = {}
         self.next_guest = 1
         self.next_port = 0
         self.revision = 0
@@ -52,7 +54,7 @@ class State:
         return [self.guests[native_id] for native_id in self._names.get(name, ())]
 
     def put(self, guest: Guest) -> Guest:
-        """Add a guest or replace the one with its native id."""
+        """Add a guest or replace the one with its native id. What was kept for it until it came is its own now."""
         before = self.guests.get(guest.native_id)
         if before is not None:
             self._unlist(before)
@@ -61,6 +63,7 @@ class State:
         self.guests[guest.native_id] = guest
         self._ids[guest.uuid][guest.native_id] = None
         self._names[guest.name][guest.native_id] = None
+        self.reserved.pop(guest.uuid, None)
         self.touched.append((guest.uuid, guest))
         self.revision += 1
         return guest
@@ -92,8 +95,9 @@ class State:
         return record
 
     def drop_record(self, uuid: UUID) -> None:
-        """Remove a guest's record."""
+        """Remove a guest's record, and with it what is kept for the guest."""
         del self.records[uuid]
+        self.reserved.pop(uuid, None)
         self.revision += 1
 
     def put_volume(self, volume: Volume) -> None:
@@ -160,6 +164,11 @@ class State:
             self.maintenance[node] = reason
         self.revision += 1
 
+    def reserve(self, reserved: Reserved) -> None:
+        """Keep processors for a guest that has a record, until it is there or the record goes."""
+        self.reserved[reserved.guest] = reserved
+        self.revision += 1
+
     # --- sums -----------------------------------------------------------------------------------------------------
 
     def running_on(self, node: str) -> Iterator[Guest]:
@@ -171,9 +180,10 @@ class State:
         return [guest for guest in self.guests.values() if guest.node == node]
 
     def dedicated_on(self, node: str) -> frozenset[int]:
-        """The processors of a host that guests have for themselves, running or not, or go back to by a revert."""
+        """The processors of a host that guests have for themselves, running or not, on their way or after a revert."""
         machines = (one for guest in self.guests_on(node) for one in (guest.machine, guest.machine_before))
-        return frozenset(cpu for machine in machines if machine is not None for cpu in machine.cpu.host_cpus)
+        had = frozenset(cpu for machine in machines if machine is not None for cpu in machine.cpu.host_cpus)
+        return had.union(*(kept.host_cpus for kept in self.reserved.values() if kept.node == node))
 
     def used_bytes(self, pool: str) -> int:
         """What the volumes of a pool take."""

@@ -3,13 +3,21 @@
 import hmac
 from typing import NoReturn
 
+from nova_virt_api.model.check import check, is_unicode
+
 
 class Secret:
-    """Text such as a password or a ticket. Never printed, formatted, pickled or put into a fingerprint."""
+    """Text such as a password or a ticket. Never printed, formatted, pickled or put into a fingerprint.
+
+    Raises:
+        InvalidSpec: it is no text, or has half of a surrogate pair, as undecodable bytes become in Python.
+    """
 
     __slots__ = ("_text",)
 
     def __init__(self, text: str) -> None:
+        good = isinstance(text, str) and is_unicode(text)
+        check(good, "secret", "something else", "text of whole Unicode characters, no half of a surrogate pair")
         self._text = text
 
     def reveal(self) -> str:

@@ -160,7 +160,7 @@ def test_a_node_is_named_by_itself_or_its_name(compute: virt.Compute) -> None:
     (node,) = compute.nodes()
     compute.enter_maintenance(node, "a fan")
     compute.leave_maintenance(node.name)
-    assert compute.nodes() == [node]
+    assert compute.nodes() == (node,)
 
 
 def test_an_error_about_a_node_names_it(compute: virt.Compute, switches: Switches) -> None:

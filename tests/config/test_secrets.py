@@ -60,6 +60,10 @@ def test_from_a_file(sample: Any, home: Path, content: str) -> None:
 def test_from_the_environment(sample: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LAB_PASSWORD", "from environment")
     assert password(sample, {"env": "LAB_PASSWORD"}) == "from environment"
+    monkeypatch.setenv("LAB_PASSWORD", "geheim\udcff")  # a byte that is no UTF-8
+    with pytest.raises(ConfigError, match="whole Unicode characters") as refused:
+        password(sample, {"env": "LAB_PASSWORD"})
+    assert "geheim" not in str(refused.value)
 
 
 def test_from_the_keyring(sample: Any, with_keyring: Callable[[Any], None]) -> None:

@@ -134,6 +134,76 @@ def test_networks_are_chosen_or_named_alike(fake_compute: virt.Compute, connect:
     assert [nic.network for nic in other.interfaces(moved)] == ["storage"]
 
 
+class Waiting:
+    """A guest with a processor for itself, which waits to be moved."""
+
+    def __init__(self, guest: virt.Instance, source: virt.Compute, destination: virt.Compute) -> None:
+        self.guest, self._source, self._destination = guest, source, destination
+
+    def prepare(self, **parts: Any) -> virt.Ticket:
+        """Make room for it."""
+        offered = self._at(self._destination, lambda role, op: role.check_destination(self.guest.ref, op))
+        plan = self._at(self._source, lambda role, op: role.check_source(self.guest.ref, offered, op))
+        made: virt.Ticket = self._at(self._destination, lambda role, op: role.prepare(plan, op, **parts))
+        return made
+
+    def roll_back(self, ticket: virt.Ticket) -> None:
+        """Take that back."""
+        self._at(self._destination, lambda role, op: role.rollback_destination(ticket, op))
+
+    def _at(self, compute: virt.Compute, verb: Callable[[Any, Any], Any]) -> Any:
+        return compute.perform(self.guest.ref, LiveMigration, verb)
+
+
+def processors(compute: virt.Compute, guest: virt.Instance) -> tuple[int, ...]:
+    """Those of its host that a guest has for itself."""
+    return tuple(switches_of(compute).outside.parts(guest).guest.machine.cpu.host_cpus)
+
+
+def own_processors(name: str) -> dict[str, Any]:
+    return {"uuid": virt.stable_uuid(name), "name": name, "vcpus": 2, "cpu": virt.Cpu(dedicated=True)}
+
+
+def test_processors_wait_for_the_guest_that_comes(fake_compute: virt.Compute, connect: Connect, make_spec: Any) -> None:
+    there = connect(dedicated_cpus=3, persist=True)
+    first, second = (
+        Waiting(fake_compute.spawn(make_spec(**own_processors(name))), fake_compute, there)
+        for name in ("first", "second")
+    )
+    for _ in range(2):
+        ticket = first.prepare()
+    (pcpu,) = (one for one in there.inventory().resources if one.resource_class == "PCPU")
+    assert (pcpu.total, pcpu.used) == (3, 2)
+    with pytest.raises(virt.NoCapacity):
+        second.prepare()
+    with pytest.raises(virt.NoCapacity):
+        there.spawn(make_spec(**own_processors("third")))
+    first.roll_back(ticket)
+    moved = fake_compute.live_migrate(second.guest, to=there)
+    assert processors(there, moved) == (64, 65)
+    there.destroy(moved)
+    assert processors(there, fake_compute.live_migrate(first.guest, to=there)) == (64, 65)
+
+
+def test_the_caller_names_processors_and_cells(fake_compute: virt.Compute, connect: Connect, make_spec: Any) -> None:
+    there = connect(dedicated_cpus=4)
+    cells = [virt.NumaCell(vcpus=[0, 1], memory_bytes=make_spec().memory_bytes)]
+    guest = fake_compute.spawn(make_spec(**own_processors("first"), numa=cells))
+    for named, field in (
+        ({"host_cpus": (0, 1)}, "host_cpus"),
+        ({"host_cpus": (67,)}, "host_cpus"),
+        ({"host_cells": (1,)}, "host_cells"),
+    ):
+        with pytest.raises(virt.InvalidSpec) as refused:
+            fake_compute.live_migrate(guest, to=there, **named)
+        assert refused.value.field == field
+        assert there.leftovers() == []
+    moved = fake_compute.live_migrate(guest, to=there, host_cpus=(67, 65), host_cells=(0,))
+    assert processors(there, moved) == (67, 65)
+    (cell,) = switches_of(there).outside.parts(moved).guest.machine.numa
+    assert cell.host_cell == 0
+
+
 def test_from_host_to_host(connect: Connect, make_spec: Any) -> None:
     compute = connect(nodes=["one", "two"])
     guest = compute.spawn(make_spec(placement=virt.Placement(node="one")))
@@ -167,5 +237,11 @@ def test_a_ticket_of_another_move_is_refused(fake_compute: virt.Compute, web: vi
 
 
 def test_awaited(fake_compute: virt.Compute, there: virt.Compute, web: virt.Instance) -> None:
-    moved = asyncio.run(aio.AsyncCompute(fake_compute).live_migrate(web, to=there))
-    assert moved.power_state is virt.PowerState.RUNNING
+    async def there_and_back() -> tuple[virt.Instance, virt.InvalidSpec]:
+        moved = await aio.AsyncCompute(fake_compute).live_migrate(web, to=there)
+        with pytest.raises(virt.InvalidSpec) as refused:
+            await aio.AsyncCompute(there).live_migrate(web, to=fake_compute, host_cpus=(64,))
+        return moved, refused.value
+
+    moved, refused = asyncio.run(there_and_back())
+    assert (moved.power_state, refused.field) == (virt.PowerState.RUNNING, "host_cpus")

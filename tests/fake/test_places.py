@@ -21,6 +21,7 @@ def test_places_are_those_of_the_options(connect: Connect) -> None:
         ("slow", GiB(10), GiB(10)),
     ]
     assert [network.name for network in compute.networks()] == ["red", "blue"]
+    assert {type(found) for found in (compute.nodes(), compute.storage_pools(), compute.networks())} == {tuple}
     assert compute.inventory("b").node.name == "b"
     for ask in (compute.inventory, lambda: compute.capabilities("c"), lambda: compute.inventory("c")):
         with pytest.raises(virt.InvalidSpec, match="a, b"):

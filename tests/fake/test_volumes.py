@@ -86,6 +86,12 @@ def test_a_swap_that_dies_is_done_again(
     assert fake_compute.swap_volume(web, DATA, NEW).id == "new"
 
 
+def test_what_is_no_volume_is_not_shown(fake_compute: virt.Compute, web: virt.Instance) -> None:
+    with pytest.raises(virt.InvalidSpec, match=r"got 'an object of type str'.* e\.g\. Volume\(id=") as refused:
+        fake_compute.attach_volume(web, "PASSWORD-5aZ")  # type: ignore[arg-type]
+    assert "PASSWORD" not in str(refused.value)
+
+
 def test_what_cannot_be_reached_is_not_attached(fake_compute: virt.Compute, web: virt.Instance) -> None:
     fake_compute.attach_volume(web, DATA)
     lost = replace(NEW, id="unreachable-7")

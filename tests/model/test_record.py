@@ -1,5 +1,6 @@
 """Records and fingerprints."""
 
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -11,6 +12,7 @@ from nova_virt_api import (
     Disk,
     GiB,
     InstanceSpec,
+    InvalidSpec,
     Labels,
     MiB,
     Native,
@@ -90,6 +92,13 @@ def test_secret_is_seen_nowhere() -> None:
     assert secret != Secret("other")
     with pytest.raises(TypeError):
         secret.__reduce__()
+
+
+@pytest.mark.parametrize("text", ["hunter2\udc80", b"hunter2", None])
+def test_what_cannot_be_written_down_is_no_secret(text: Any) -> None:
+    with pytest.raises(InvalidSpec) as refused:
+        Secret(text)
+    assert "hunter2" not in f"{refused.value!r} {refused.value}"
 
 
 @given(

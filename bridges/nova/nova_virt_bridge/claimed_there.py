@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from nova import exception
 from nova.objects.migrate_data import LibvirtLiveMigrateNUMAInfo
 
-if TYPE_CHECKING:
-    from nova_virt_bridge.numa import Claimed
+from nova_virt_bridge.numa import host_cell, host_cpus
 
 
-def carried(claimed: Claimed) -> LibvirtLiveMigrateNUMAInfo:
-    """A claim as Nova's data of a live migration has it."""
+def carried(topology: Any) -> LibvirtLiveMigrateNUMAInfo:
+    """A claim as Nova's data of a live migration has it: processors and cells. Pages stay as they are.
+
+    Raises:
+        MigrationPreCheckError: what was claimed is not what a guest can have; Nova itself translates nothing here.
+    """
+    cells = [] if topology is None else list(topology.cells)
+    try:
+        cpus, places = host_cpus(cells), [host_cell(cell) for cell in cells]
+    except exception.ComputeResourcesUnavailable as error:
+        raise exception.MigrationPreCheckError(reason=error.format_message()) from error
     return LibvirtLiveMigrateNUMAInfo(
-        cpu_pins={str(vcpu): {cpu} for vcpu, cpu in enumerate(claimed.host_cpus)},
-        cell_pins={str(number): {cell.host_cell} for number, cell in enumerate(claimed.cells)},
+        cpu_pins={str(vcpu): {cpu} for vcpu, cpu in enumerate(cpus)},
+        cell_pins={str(number): {place} for number, place in enumerate(places)},
     )
 
 

@@ -12,7 +12,6 @@ from nova_virt_bridge.cards import card_of
 from nova_virt_bridge.claimed_there import carried, parts_of
 from nova_virt_bridge.errors import CHECK, MOVE, nova_errors
 from nova_virt_bridge.networks import at_destination, nics_of
-from nova_virt_bridge.numa import Claimed
 from nova_virt_bridge.site import Bridged, guest
 from nova_virt_bridge.tickets import packed, repacked, unpacked
 from nova_virt_bridge.volumes import volumes_of
@@ -64,7 +63,7 @@ class LiveMigration(Bridged):
             return repacked(dest_check_data, decided)
 
     def post_claim_migrate_data(self, context: Any, instance: Any, migrate_data: Any, claim: Any) -> Any:
-        migrate_data.dst_numa_info = carried(Claimed.of(claim.claimed_numa_topology, ()))
+        migrate_data.dst_numa_info = carried(claim.claimed_numa_topology)
         return migrate_data
 
     def cleanup_live_migration_destination_check(self, context: Any, dest_check_data: Any) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+import pytest
+
 from nova_virt_api.capability import Capability, Feature
 from nova_virt_api.driver.live_migration import LiveMigration
 from nova_virt_api.driver.resize import Resize
+from nova_virt_api.errors import NoCapacity
 from nova_virt_api.model.cpu import Cpu
 from nova_virt_api.model.size import Size
 from nova_virt_conformance.covers import covers, needs
+from nova_virt_conformance.migration_provocations import Phases
 from nova_virt_conformance.outcome import NotVerified
 from nova_virt_conformance.suite.machine import free_processors
 
@@ -47,6 +51,21 @@ def test_running_guest_has_processors_of_its_destination(lab: Lab) -> None:
         lab.compute.live_migrate(guest, to=lab.elsewhere, timeout=lab.patience)
     with given_away(lab.elsewhere, by=-1), given_away(lab.compute, by=1):
         lab.elsewhere.live_migrate(guest, to=lab.compute, timeout=lab.patience)
+
+
+@covers(Capability.LIVE_MIGRATION, LiveMigration.prepare, LiveMigration.rollback_destination)
+@needs(Feature.DEDICATED_CPUS)
+def test_processors_that_wait_for_a_guest_go_to_no_other(lab: Lab) -> None:
+    """What is prepared for a guest is kept from all others, and can be had again when the guest does not come."""
+    free = free_processors(lab.elsewhere)
+    if not free:
+        raise NotVerified("all of the destination's dedicated processors are in use")
+    phases, all_of_them = Phases(lab, lab.spawn(cpu=OWN)), lab.spec(vcpus=free, cpu=OWN, power_on=False)
+    ticket = phases.prepared()
+    with pytest.raises(NoCapacity):
+        lab.elsewhere.spawn(all_of_them, timeout=lab.patience)
+    phases.rollback_destination(ticket)
+    lab.elsewhere.spawn(all_of_them, timeout=lab.patience)
 
 
 @covers(Capability.RESIZE, Feature.COLD_MIGRATION, Resize.finish_resize, Resize.revert_resize)

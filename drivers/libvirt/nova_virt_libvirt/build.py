@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from nova_virt_api.driver.endpoint import Manage
-from nova_virt_api.driver.operation import CancelMode, Stage
+from nova_virt_api.driver.operation import Stage
 from nova_virt_api.errors import InvalidSpec, NoCapacity
 from nova_virt_api.model.disk import Blank, Disk, DiskBus
 from nova_virt_api.model.host_connection import HostConnection
@@ -163,9 +162,8 @@ class Build:
         self._connect_volumes(domain)
         op.stage(Stage.BEFORE_START)
         if spec.power_on:
-            op.stage(Stage.START, CancelMode.NONE)
             with volume_errors("start the guest", only_known=True):
-                in_time(partial(self._site.starts.start, domain), op)
+                self._site.starts.start(domain, hold, op)
         with translated("mark the guest as complete"):
             if self._site.manage is Manage.ALL:
                 erase_mark(domain)  # it was there only so that an interrupted spawn can be undone

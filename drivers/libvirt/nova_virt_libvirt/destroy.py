@@ -18,7 +18,7 @@ from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.foreign import remove_adopted_disks, remove_foreign
 from nova_virt_libvirt.health import SILENT_MILLISECONDS
 from nova_virt_libvirt.migration.ticket import refuse_departed
-from nova_virt_libvirt.names import claim_key, is_claim
+from nova_virt_libvirt.names import claim_key, is_claim, reserved_cpus
 from nova_virt_libvirt.native_call import in_seconds
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.pulse import QUESTION
@@ -99,7 +99,7 @@ class Destruction:
         while True:
             chain = records.read(key)
             if chain is None:
-                if mark is None and not self._has_stray_claims():
+                if mark is None and not self._has_strays():
                     return None
                 hold = records.create(key, self._record(mark.record if mark else None))
                 if hold is not None:
@@ -180,9 +180,11 @@ class Destruction:
         owner, print_ = (known.owner, known.fingerprint) if known else (self._site.owner, "")
         return Record(uuid=self._uuid, owner=owner, fingerprint=print_, phase=Phase.DELETING, native_id=str(self._uuid))
 
-    def _has_stray_claims(self) -> bool:
-        """Whether a removal was interrupted after its last step but one."""
-        return any(is_claim(name) for _, name in volumes_of(self._uuid, [self._places.records_pool()]))
+    def _has_strays(self) -> bool:
+        """Whether a removal was interrupted after its last step but one, or processors are kept here for the guest."""
+        names = [name for _, name in volumes_of(self._uuid, [self._places.records_pool()])]
+        kept = filter(None, map(reserved_cpus, names))
+        return any(map(is_claim, names)) or any(one.host == self._site.host() for one in kept)
 
     # --- refusals -------------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ from nova_virt_api.model.spec import InstanceSpec
 from nova_virt_libvirt.definition import PARSER, parse_definition
 from nova_virt_libvirt.devices.volume_disk import is_volume
 from nova_virt_libvirt.errors import translated
-from nova_virt_libvirt.names import ADOPTED, console_log_name, guest_of, is_disk
+from nova_virt_libvirt.names import ADOPTED, console_log_name, guest_of, is_disk, is_opened_directory
 from nova_virt_libvirt.remains import find_rotated_logs, mark_of, remove_domain, stop
 from nova_virt_libvirt.storage.pools import Pool
 from nova_virt_libvirt.volumes.secrets import remove_secrets
@@ -141,7 +141,8 @@ def paths_of_others(connection: libvirt.virConnect, uuid: str) -> set[str]:
 def is_base(volume: libvirt.virStorageVol) -> bool:
     """Whether another volume, of any active pool, is an overlay of this one."""
     path = volume.path()
-    pools = volume.connect().listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE)
+    active = volume.connect().listAllStoragePools(libvirt.VIR_CONNECT_LIST_STORAGE_POOLS_ACTIVE)
+    pools = [pool for pool in active if not is_opened_directory(pool.name())]
     return any(base_path(other) == path for pool in pools for other in pool.listAllVolumes(0))
 
 

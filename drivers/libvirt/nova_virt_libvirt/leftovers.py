@@ -13,7 +13,7 @@ from nova_virt_api.model.record import Phase
 from nova_virt_libvirt.claims.records import Records
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.host_connections.connected import volumes_of_mark
-from nova_virt_libvirt.names import claim_key, guest_of, is_claim
+from nova_virt_libvirt.names import claim_key, guest_of, is_claim, reserved_cpus
 from nova_virt_libvirt.network.vif_note import VifNote
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.remains import find_domain, mark_of
@@ -56,7 +56,13 @@ class Leftovers:
             if any(is_claim(name) for _, name in found)
             for leftover in self._of_guest(uuid, found, guests.get(uuid))
         ]
-        return [*of_guests, *volume_leftovers(self._site, listed, self._is_abandoned)]
+        kept = [
+            Leftover(uuid=uuid, kind="volume", name=name, place=pool.name)
+            for uuid, found in volumes.items()
+            for pool, name in found
+            if uuid not in guests and self._keeps_for_nobody(pool, name)
+        ]
+        return [*of_guests, *kept, *volume_leftovers(self._site, listed, self._is_abandoned)]
 
     def _of_guest(self, uuid: UUID, found: list[tuple[Pool, str]], guest: Instance | None) -> Iterator[Leftover]:
         if guest is not None and (guest.lifecycle not in UNFINISHED or not guest.owned):
@@ -78,6 +84,18 @@ class Leftovers:
             secrets = [secret.usageID() for secret in secrets_of(self._site.connection(), uuid)]
         for name in secrets:
             yield Leftover(uuid=uuid, kind="secret", name=name, owner=owner)
+
+    def _keeps_for_nobody(self, pool: Pool, name: str) -> bool:
+        """Whether a volume keeps processors of this host for a guest that is neither here nor on its way."""
+        kept, records = reserved_cpus(name), self._records
+        if kept is None or kept.host != self._site.host() or pool.name != records.pool.name:
+            return False
+        with translated(f"look for guest {kept.guest}"):
+            here = find_domain(self._site.connection(), kept.guest)
+        if here is not None or records.read(claim_key(kept.guest)) is not None:
+            return False
+        records.pool.refresh()  # on shared storage, another host may have made the claim, or removed this
+        return records.read(claim_key(kept.guest)) is None and records.pool.find(name) is not None
 
     def _ports(self, uuid: UUID, owner: str | None) -> Iterator[Leftover]:
         """The ports that os-vif may have made for a guest."""

@@ -10,7 +10,7 @@ from nova_virt_api.model.image import ImageFormat
 OWN: Final = re.compile(r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\.(\w+)")
 DISK: Final = re.compile(r"disk[0-9]+")
 OF_POINT: Final = re.compile(OWN.pattern + r"\.at-[0-9a-f]{12}\.\w+")
-RESERVED_CPUS: Final = re.compile(r"([0-9a-f-]{36})\.cpus\.([0-9a-f-]{36})\.([0-9]+(?:-[0-9]+)*)")
+RESERVED_CPUS: Final = re.compile(r"([0-9a-f-]{36})\.cpus\.([0-9a-f-]{36})\.([0-9a-f]+)")
 OF_RESIZE: Final = re.compile(OWN.pattern + r"\.resize-[0-9a-f]+\.qcow2")
 BASE_PREFIX: Final = "nova-virt-base-"
 HOST_CPUS_KEY: Final = "nova-virt-host-cpus"
@@ -117,12 +117,14 @@ def ports_name(uuid: UUID, host: str) -> str:
 def reserved_cpus_name(uuid: UUID, host: str, cpus: Iterable[int]) -> str:
     """Volume that tells which processors of a host are kept for a guest that is to come there.
 
+    They are the bits of a number: a file's name has no room for the numbers of many.
+
     Args:
         uuid: the guest.
         host: uuid of the host.
         cpus: the processors.
     """
-    return f"{uuid}.cpus.{host}.{'-'.join(map(str, sorted(cpus)))}"
+    return f"{uuid}.cpus.{host}.{sum(1 << cpu for cpu in set(cpus)):x}"
 
 
 class ReservedCpus(NamedTuple):
@@ -136,7 +138,10 @@ class ReservedCpus(NamedTuple):
 def reserved_cpus(volume_name: str) -> ReservedCpus | None:
     """Which processors a volume keeps for a guest; None for one that keeps none."""
     found = RESERVED_CPUS.fullmatch(volume_name)
-    return None if found is None else ReservedCpus(UUID(found[1]), found[2], frozenset(map(int, found[3].split("-"))))
+    if found is None:
+        return None
+    bits = int(found[3], 16)
+    return ReservedCpus(UUID(found[1]), found[2], frozenset(cpu for cpu in range(bits.bit_length()) if bits >> cpu & 1))
 
 
 def base_key(digest: str) -> str:

@@ -37,7 +37,20 @@ def in_time(call: Callable[[], T], op: Operation) -> T:
         Timeout: the deadline came first; likewise.
     """
     op.checkpoint()  # too late already, it is not made at all
-    answer = begun(call)
+    return answered(begun(call), op)
+
+
+def answered(answer: Future[T], op: Operation) -> T:
+    """What a call that was begun returns, as :func:`in_time`.
+
+    Args:
+        answer: what it is going to return.
+        op: the operation worked for.
+
+    Raises:
+        Cancelled: somebody asked to; the call may still do what it was to do.
+        Timeout: the deadline came first; likewise.
+    """
     try:
         while not wait([answer], min(LOOK_SECONDS, op.remaining())).done:
             op.checkpoint()

@@ -160,8 +160,8 @@ class Places:
         connection = self._connection
         with translated("look for storage pools"):
             found = either(connection.storagePoolLookupByName, connection.storagePoolLookupByUUIDString, wanted)
-            if found is None:
-                raise none_such(field, wanted, connection.listStoragePools())
+            if found is None or is_opened_directory(found.name()):
+                raise none_such(field, wanted, self._pool_names())
             pool = Pool(connection, found)
             if not found.isActive():
                 raise inactive(pool.name)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final
 
+from nova_virt_api.driver.operation import CancelMode, Stage
+from nova_virt_api.errors import Unavailable
+from nova_virt_libvirt.native_call import LOOK_SECONDS, answered, begun
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     import libvirt
 
+    from nova_virt_api.driver.operation import Operation
+    from nova_virt_libvirt.claims.hold import Hold
     from nova_virt_libvirt.connection import Connection
 
 AT_ONCE: Final = 4
@@ -18,8 +24,10 @@ AT_ONCE: Final = 4
 nothing more, not even its signs of life, and takes it for dead after half a minute.
 """
 
-CONNECTIONS: Final = 5
-"""As many as it takes to start 20 guests at once: libvirtd has no more workers than that, for all clients together."""
+CONNECTIONS: Final = 3
+"""So that starts that hang leave libvirtd workers for everything else: it has 20 (``max_workers``) for all clients
+together. With all of them taken nobody could even ask for the mark of the guest that is to be destroyed.
+"""
 
 
 class Starts:
@@ -35,31 +43,54 @@ class Starts:
         self._lock = threading.Lock()
         self._under_way = [0] * len(connections)
 
-    def start(self, domain: libvirt.virDomain) -> None:
+    def start(self, domain: libvirt.virDomain, hold: Hold, op: Operation) -> None:
         """Start a guest that is off; returns when it runs. Waits while too many others are being started.
 
         Args:
             domain: the guest, found over any connection.
+            hold: the claim that it is made under.
+            op: the operation worked for.
 
         Raises:
             libvirt.libvirtError: it cannot be started.
-            Unavailable: the endpoint cannot be reached now.
+            Busy: somebody else took over while this process was silent.
+            Cancelled: somebody asked to; if it was no longer waiting, the guest may still start.
+            Timeout: the deadline came first; likewise.
         """
-        with self._free() as native:
-            native.lookupByUUID(domain.UUID()).create()
+        with ExitStack() as giving_back:
+            index = self._take(op)
+            giving_back.callback(self._give_back, index)
+            op.stage(Stage.START, CancelMode.NONE)
+            guest = self._found_over(index, domain)
+            hold.verify()
+            op.checkpoint()
+            start = begun(guest.create)
+            given_back = giving_back.pop_all()  # from now on when libvirt answers, which nobody may wait for any more
+        start.add_done_callback(lambda _: given_back.close())
+        answered(start, op)
 
-    @contextmanager
-    def _free(self) -> Iterator[Any]:
-        """The first connection that has room for one more."""
-        with self._room:
-            with self._lock:
-                index = next(index for index, count in enumerate(self._under_way) if count < AT_ONCE)
-                self._under_way[index] += 1
-            try:
-                yield self._connections[index].native
-            finally:
-                with self._lock:
-                    self._under_way[index] -= 1
+    def _take(self, op: Operation) -> int:
+        """Take room on the first connection that has some, once there is."""
+        if not self._room.acquire(blocking=False):
+            op.stage("wait until others have started", CancelMode.IMMEDIATE)
+            while not self._room.acquire(timeout=min(LOOK_SECONDS, op.remaining())):
+                op.checkpoint()
+        with self._lock:
+            index = next(index for index, count in enumerate(self._under_way) if count < AT_ONCE)
+            self._under_way[index] += 1
+        return index
+
+    def _give_back(self, index: int) -> None:
+        with self._lock:
+            self._under_way[index] -= 1
+        self._room.release()
+
+    def _found_over(self, index: int, domain: libvirt.virDomain) -> Any:
+        try:
+            native = self._connections[index].native
+        except Unavailable:  # e.g. the daemon takes no more clients; the guest is all but done
+            return domain
+        return native.lookupByUUID(domain.UUID())
 
     def close(self) -> None:
         """Disconnect for good. Idempotent."""

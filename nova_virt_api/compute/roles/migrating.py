@@ -39,6 +39,8 @@ class SubmitMigrating(SubmitFace):
         to: Compute,
         nics: Sequence[Nic] | None = None,
         volumes: Sequence[Volume] | None = None,
+        host_cpus: Sequence[int] | None = None,
+        host_cells: Sequence[int] | None = None,
         timeout: float | None = None,
         on_progress: OnProgress | None = None,
     ) -> Operation[Instance]:
@@ -53,7 +55,10 @@ class SubmitMigrating(SubmitFace):
             guarded("live_migrate", ref, lambda volume=volume: admission.admit_volume(there, volume))  # type: ignore[misc]
         journey = Journey(ref, source, role)
         operation = Operation[Instance]("live_migrate", ref.uuid, timeout=timeout, on_progress=on_progress)
-        return self._start(operation, lambda op: journey.run(op, nics=nics, volumes=volumes))
+        return self._start(
+            operation,
+            lambda op: journey.run(op, nics=nics, volumes=volumes, host_cpus=host_cpus, host_cells=host_cells),
+        )
 
     def migrate(
         self,
@@ -84,6 +89,8 @@ class ComputeMigrating(ComputeFace):
         to: Compute,
         nics: Sequence[Nic] | None = None,
         volumes: Sequence[Volume] | None = None,
+        host_cpus: Sequence[int] | None = None,
+        host_cells: Sequence[int] | None = None,
         timeout: float | None = None,
         on_progress: OnProgress | None = None,
     ) -> Instance:
@@ -102,6 +109,9 @@ class ComputeMigrating(ComputeFace):
             nics: the guest's interfaces as they are to be there; None connects them to networks of the same names.
             volumes: its storage services' volumes as the destination reaches them; one that is not named is reached as
                 here, and one that needs a password has to be named.
+            host_cpus: the destination's processors that it is to have for itself, one for each virtual CPU; None lets
+                the destination choose.
+            host_cells: the destination's cell for each NUMA cell of the guest; None takes those of the same numbers.
             timeout: seconds until the deadline.
             on_progress: called whenever stage or progress changed.
 
@@ -116,7 +126,16 @@ class ComputeMigrating(ComputeFace):
         """
         submit = self.submit
         return outcome_of(
-            submit.live_migrate(guest, to=to, nics=nics, volumes=volumes, timeout=timeout, on_progress=on_progress)
+            submit.live_migrate(
+                guest,
+                to=to,
+                nics=nics,
+                volumes=volumes,
+                host_cpus=host_cpus,
+                host_cells=host_cells,
+                timeout=timeout,
+                on_progress=on_progress,
+            )
         )
 
     def migrate(
@@ -151,6 +170,8 @@ class AsyncMigrating(AsyncFace):
         to: Compute,
         nics: Sequence[Nic] | None = None,
         volumes: Sequence[Volume] | None = None,
+        host_cpus: Sequence[int] | None = None,
+        host_cells: Sequence[int] | None = None,
         timeout: float | None = None,
         on_progress: OnProgress | None = None,
     ) -> Instance:
@@ -158,7 +179,14 @@ class AsyncMigrating(AsyncFace):
         submit = self.compute.submit
         return await self._outcome(
             lambda: submit.live_migrate(
-                guest, to=to, nics=nics, volumes=volumes, timeout=timeout, on_progress=on_progress
+                guest,
+                to=to,
+                nics=nics,
+                volumes=volumes,
+                host_cpus=host_cpus,
+                host_cells=host_cells,
+                timeout=timeout,
+                on_progress=on_progress,
             )
         )
 
@@ -193,11 +221,20 @@ class Journey:
         self._destination = destination
         self._node = node
 
-    def run(self, op: Work, *, nics: Sequence[Nic] | None = None, volumes: Sequence[Volume] | None = None) -> Instance:
+    def run(
+        self,
+        op: Work,
+        *,
+        nics: Sequence[Nic] | None = None,
+        volumes: Sequence[Volume] | None = None,
+        host_cpus: Sequence[int] | None = None,
+        host_cells: Sequence[int] | None = None,
+    ) -> Instance:
         """Do them all; after a failure roll back."""
         offer = self._destination.check_destination(self._guest, op, node=self._node)
         plan = self._source.check_source(self._guest, offer, op)
-        ticket = self._destination.prepare(plan, op, nics=nics, volumes=volumes)
+        prepare = self._destination.prepare
+        ticket = prepare(plan, op, nics=nics, volumes=volumes, host_cpus=host_cpus, host_cells=host_cells)
         with self._rolling_back(ticket, op):
             self._source.migrate(self._guest, ticket, op)
         rest = Committed(op)

@@ -372,6 +372,22 @@ def test_the_processors_that_nova_claims_at_the_destination(driver: Any, far: An
     assert [cell.host_cell for cell in after.numa] == [0]
 
 
+def test_a_claim_of_pages_of_several_sizes_is_carried(far: Any, make_instance: Any) -> None:
+    claimed = objects.InstanceNUMATopology(cells=[*topology(7, cell=1).cells, *topology(cell=0).cells])
+    claimed.cells[0].pagesize = 4
+    claimed.cells[1].pagesize = None
+    claim = SimpleNamespace(claimed_numa_topology=claimed)
+    data = far.post_claim_migrate_data(None, make_instance(), objects.LibvirtLiveMigrateData(), claim)
+    assert data.dst_numa_info.cpu_pins == {"0": {7}}
+    assert data.dst_numa_info.cell_pins == {"0": {1}, "1": {0}}
+
+
+def test_a_claim_of_no_cell_is_refused_before_the_move(far: Any, make_instance: Any) -> None:
+    claim = SimpleNamespace(claimed_numa_topology=topology(7, cell=-1))
+    with pytest.raises(exception.MigrationPreCheckError, match="has chosen no NUMA cell"):
+        far.post_claim_migrate_data(None, make_instance(), objects.LibvirtLiveMigrateData(), claim)
+
+
 def test_without_a_claim_it_stays(driver: Any, far: Any, pinned: Manager) -> None:
     data = pinned.check()
     with pytest.raises(exception.MigrationPreCheckError, match="has claimed no processors"):

@@ -73,3 +73,15 @@ class LetsFetchedGuestsRunAnywhere(Undedicated):
         made = super().finish_resize(ticket, op, spec=spec)
         self.forget_processors(ticket.guest)
         return made
+
+
+class KeepsNoProcessors(FakeDriver):
+    """What is prepared for a guest that moves has no processors: others can be given those that it is to have."""
+
+    caught_by = "test_processors_that_wait_for_a_guest_go_to_no_other"
+
+    def prepare(self, ticket: Ticket, op: Operation, **asked: Any) -> Ticket:
+        made = super().prepare(ticket, op, **asked)
+        with self.connection.world.changing() as state:
+            state.reserved.clear()
+        return made

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import libvirt
 from lxml import etree
 
 from nova_virt_api.driver.endpoint import Manage
-from nova_virt_api.driver.operation import CancelMode, Stage
+from nova_virt_api.driver.operation import Stage
 from nova_virt_api.errors import InvalidSpec
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.instance import PowerState
@@ -38,7 +37,6 @@ from nova_virt_libvirt.host.maintenance import Maintenance
 from nova_virt_libvirt.machine.told_devices import tell_of
 from nova_virt_libvirt.metadata import Mark, erase_mark, write_mark
 from nova_virt_libvirt.names import console_log_name, is_disk, seed_name
-from nova_virt_libvirt.native_call import in_time
 from nova_virt_libvirt.network.ports import Ports, ports_of
 from nova_virt_libvirt.network.vif import Owner
 from nova_virt_libvirt.network.vif_note import VifNote
@@ -166,9 +164,8 @@ class CloneBuild:
             self._site.vifs.plug_all(Owner(self._spec.uuid, self._spec.name), self._ports.note)
         op.stage(Stage.BEFORE_START)
         if self._spec.power_on:
-            op.stage(Stage.START, CancelMode.NONE)
             with translated("start the copy"):
-                in_time(partial(self._site.starts.start, domain), op)
+                self._site.starts.start(domain, hold, op)
         with translated("mark the copy as complete"):
             if self._site.manage is Manage.ALL:
                 erase_mark(domain)  # it was there only so that an interrupted call can be undone

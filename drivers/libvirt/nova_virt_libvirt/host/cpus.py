@@ -20,12 +20,13 @@ from nova_virt_libvirt.names import HOST_CPUS_KEY, reserved_cpus
 from nova_virt_libvirt.resize.note import ROLE as RESIZE, ResizeNote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from nova_virt_api.driver.operation import Operation
     from nova_virt_api.model.place import HostCell
     from nova_virt_api.model.spec import InstanceSpec
     from nova_virt_libvirt.claims.records import Records
+    from nova_virt_libvirt.storage.pools import Pool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +125,8 @@ def chosen(
         return
     with alone(records, HOST_CPUS_KEY, owner, op, "the host's processors"):
         with translated("look which processors are free"):
-            free = host.dedicated - in_use(native, apart_from=spec.uuid) - kept(records, apart_from=spec.uuid)
+            waited_for = kept([records.pool], records.host, apart_from=spec.uuid)
+            free = host.dedicated - in_use(native, apart_from=spec.uuid) - waited_for
         yield tuple(frozenset({cpu}) for cpu in pick(spec, host.dedicated, free, cells))
 
 
@@ -173,15 +175,16 @@ def take(count: int, free: frozenset[int]) -> list[int]:
     return sorted(free)[:count]
 
 
-def kept(records: Records, apart_from: UUID) -> frozenset[int]:
-    """The processors of this host that are kept for guests which are on their way to it.
+def kept(pools: Iterable[Pool], host: str, apart_from: UUID | None = None) -> frozenset[int]:
+    """The processors of a host that are kept for guests which are on their way to it.
 
     Args:
-        records: of the host.
+        pools: where to look.
+        host: uuid of the host.
         apart_from: a guest whose own are not counted.
     """
-    found = (reserved_cpus(name) for name in records.pool.names())
-    mine = (one for one in found if one is not None and one.host == records.host and one.guest != apart_from)
+    found = (reserved_cpus(name) for pool in pools for name in pool.names())
+    mine = (one for one in found if one is not None and one.host == host and one.guest != apart_from)
     return frozenset[int]().union(*(one.cpus for one in mine))
 
 
@@ -198,16 +201,36 @@ def in_use(native: Any, apart_from: UUID | None = None) -> frozenset[int]:
         libvirt.libvirtError: the connection broke.
     """
     found: set[int] = set()
-    for domain in native.listAllDomains(0):
+    for definition in definitions(native, 0):
+        if apart_from is None or definition.findtext("uuid") != str(apart_from):
+            found |= bound_cpus(definition).union(*map(bound_cpus, earlier(definition)))
+    return frozenset(found)
+
+
+def in_use_now(native: Any) -> frozenset[int]:
+    """The processors that a virtual CPU of a guest which is on is bound to: one stands for each of them.
+
+    Raises:
+        libvirt.libvirtError: the connection broke.
+    """
+    return frozenset[int]().union(*map(bound_cpus, definitions(native, libvirt.VIR_CONNECT_LIST_DOMAINS_ACTIVE)))
+
+
+def definitions(native: Any, which: int) -> Iterator[etree._Element]:
+    """What guests start from next, without asking their QEMU.
+
+    Args:
+        native: the connection.
+        which: of which guests, as a flag of ``virConnectListAllDomains``.
+    """
+    for domain in native.listAllDomains(which):
         try:
-            definition = etree.fromstring(domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE), PARSER)
+            text = domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
         except libvirt.libvirtError as error:
             if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:  # removed meanwhile
                 raise
         else:
-            if apart_from is None or definition.findtext("uuid") != str(apart_from):
-                found |= bound_cpus(definition).union(*map(bound_cpus, earlier(definition)))
-    return frozenset(found)
+            yield etree.fromstring(text, PARSER)
 
 
 def earlier(definition: etree._Element) -> Iterator[etree._Element]:

@@ -15,7 +15,7 @@ from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.host.acceleration import why_no_kvm
 from nova_virt_libvirt.host.emulator import emulator_of
 from nova_virt_libvirt.host.unreachable import JOIN_GROUP, START_DAEMON, is_local
-from nova_virt_libvirt.names import DOCTOR_PREFIX
+from nova_virt_libvirt.names import DOCTOR_PREFIX, is_opened_directory
 from nova_virt_libvirt.places import Places
 
 SOCKETS: Final = (Path("/run/libvirt/libvirt-sock"), Path("/run/libvirt/virtqemud-sock"))
@@ -150,7 +150,7 @@ def network_check(native: Any, _options: Any) -> Check:
 
 def pool_check(native: Any, options: Any) -> Check:
     """Whether the pool for records and disks is active and a volume can be made in it."""
-    if not native.listStoragePools() and not native.listDefinedStoragePools():
+    if all(map(is_opened_directory, [*native.listStoragePools(), *native.listDefinedStoragePools()])):
         path = "/var/lib/libvirt/images"
         fix = f"virsh pool-create-as default dir --target {path} (or pool-define-as, pool-start, pool-autostart)"
         return Check(name="storage pool", ok=False, found="there is none", fix=fix)

@@ -14,12 +14,13 @@ from nova_virt_api.model.instance import PowerState
 from nova_virt_api.model.place import Inventory, Node, Resource
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.host.cells import divided, with_free_pages
-from nova_virt_libvirt.host.cpus import HostCpus, in_use
+from nova_virt_libvirt.host.cpus import HostCpus, in_use, in_use_now, kept
 from nova_virt_libvirt.host.emulator import Emulator, emulator_of
 from nova_virt_libvirt.host.maintenance import Maintenance
 from nova_virt_libvirt.host.traits import traits_of
 from nova_virt_libvirt.host.unreachable import is_local
 from nova_virt_libvirt.machine.guest_cpus import flags_of
+from nova_virt_libvirt.places import Places
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -143,7 +144,7 @@ class Host:
             native = self._reading.native
             found = with_free_pages(native, self.emulator().cells)
             cells = tuple(divided(found, cpus.dedicated, cpus.shared))
-            pinned = in_use(native) & cpus.dedicated if cpus.dedicated else frozenset[int]()
+            taken, bound = self._taken(native, cpus.dedicated)
             _, memory_mib, number, *_ = native.getInfo()
             there = cpus.of_host(cells, number)
             version = native.getVersion()
@@ -153,14 +154,14 @@ class Host:
             Resource(
                 resource_class="VCPU",
                 total=len(there.shared) if cpus.shared else number - len(there.dedicated),
-                used=max(0, sum(guest.vcpus for guest in on) - len(pinned)),
+                used=max(0, sum(guest.vcpus for guest in on) - len(bound)),
             ),
             Resource(
                 resource_class="MEMORY_MB", total=memory_mib, used=sum(guest.memory_bytes for guest in on) // 1024**2
             ),
         ]
         if cpus.dedicated:
-            resources.append(Resource(resource_class="PCPU", total=len(there.dedicated), used=len(pinned)))
+            resources.append(Resource(resource_class="PCPU", total=len(there.dedicated), used=len(taken)))
         resources += disk_of(pools)
         return Inventory(
             node=self.node,
@@ -172,6 +173,13 @@ class Host:
             traits=traits_of(self.emulator(), self.cpu_flags(virt_type)),
             cells=cells,
         )
+
+    def _taken(self, native: Any, dedicated: frozenset[int]) -> tuple[frozenset[int], frozenset[int]]:
+        """Of these processors, those that no other guest can have, and those that guests which are on run on now."""
+        if not dedicated:
+            return frozenset(), frozenset()
+        waited_for = kept(Places(native, self._pool).active_pools(), self.uuid)
+        return (in_use(native) | waited_for) & dedicated, in_use_now(native) & dedicated
 
 
 def disk_of(pools: Iterable[StoragePool]) -> list[Resource]:

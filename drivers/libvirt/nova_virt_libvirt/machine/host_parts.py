@@ -15,8 +15,14 @@ from nova_virt_libvirt.machine.cpu import cell_elements
 if TYPE_CHECKING:
     from nova_virt_api.model.spec import InstanceSpec
 
-BINDINGS: Final = ("vcpupin", "emulatorpin")
-"""Elements of ``<cputune>`` that name processors of the host."""
+BINDINGS: Final = (
+    "cputune/vcpupin",
+    "cputune/emulatorpin",
+    "cputune/iothreadpin",
+    "numatune/memory",
+    "numatune/memnode",
+)
+"""What names processors or cells of the host; this driver writes some of them, others are of guests of other making."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +76,7 @@ def take_away(definition: Any) -> None:
     vcpu = definition.find("vcpu")
     if vcpu is not None:
         vcpu.attrib.pop("cpuset", None)
-    for path in (*(f"cputune/{name}" for name in BINDINGS), "numatune/memnode"):
+    for path in BINDINGS:
         for element in definition.findall(path):
             parent = element.getparent()
             parent.remove(element)

@@ -30,6 +30,7 @@ from nova_virt_libvirt.domain import HINTS
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.host_connections.note import HostConnectionNote
 from nova_virt_libvirt.metadata import read_mark, write_mark
+from nova_virt_libvirt.migration.host_parts import forget_reserved
 from nova_virt_libvirt.migration.peer import find
 from nova_virt_libvirt.migration.room import end_waiting
 from nova_virt_libvirt.migration.run import Copying, failure
@@ -281,7 +282,8 @@ class Departure:
         refuse_elsewhere(here, self._journey.offer.host)
         self._op.stage(Stage.CLEAN_UP, CancelMode.NONE)
         self.let_run(here)
-        self._stand(here, None, self._op)
+        forget_reserved(Places(self._there, None).active_pools(), self._uuid, self._journey.offer.host)
+        self._stand(here, None, self._op)  # last: whoever finds it MIGRATING rolls back once more
 
 
 def refuse_elsewhere(here: Any, host: str) -> None:

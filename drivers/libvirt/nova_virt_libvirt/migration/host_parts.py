@@ -5,6 +5,8 @@ A small volume, whose name says all, keeps processors for a guest of which no de
 
 from __future__ import annotations
 
+import re
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -19,7 +21,7 @@ from nova_virt_libvirt.machine.host_parts import HostParts
 from nova_virt_libvirt.names import reserved_cpus, reserved_cpus_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from uuid import UUID
 
     from lxml import etree
@@ -27,8 +29,12 @@ if TYPE_CHECKING:
     from nova_virt_api.driver.operation import Operation
     from nova_virt_libvirt.places import Places
     from nova_virt_libvirt.site import Site
+    from nova_virt_libvirt.storage.pools import Pool
 
 TAKEN: Final = "the guest cannot leave its host: it has processors of it for itself, in cells that are not as ours are"
+ANEW: Final = "make it anew at the destination, e.g. from a snapshot"
+CELL: Final = re.compile(r"^(?:numa(\[\d+\])\.)?host_cell$")
+"""The field of a spec, or of one of its cells, that says which cell of the host it is in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +88,25 @@ def check_count(field: str, named: Sequence[int], count: int, what: str) -> None
         raise InvalidSpec(field, tuple(named), f"{count}: so many {what} the guest has")
 
 
+@contextmanager
+def told_of_arguments(host_cpus: Sequence[int] | None, host_cells: Sequence[int] | None) -> Iterator[None]:
+    """Let an error about a field of a spec be about the argument that stands for it.
+
+    Raises:
+        InvalidSpec: the argument is wrong.
+        MigrationError: nobody said what is wrong: it came from the source.
+    """
+    try:
+        yield
+    except InvalidSpec as error:
+        field = CELL.sub(r"host_cells\1", error.field.removeprefix("cpu."))
+        argument = field.partition("[")[0]
+        if {"host_cpus": host_cpus, "host_cells": host_cells}.get(argument) is not None:
+            raise InvalidSpec(field, error.value, error.allowed) from error
+        hint = "say with host_cells= what it gets here" if argument == "host_cells" else ANEW
+        raise MigrationError("prepare", f"the guest does not fit in here: {error.message}", hint=hint) from error
+
+
 def asked_of(definition: etree._Element, shared: frozenset[int]) -> Asked | None:
     """What a guest's definition asks of any host; None for one that goes with the definition that it has.
 
@@ -96,18 +121,20 @@ def asked_of(definition: etree._Element, shared: frozenset[int]) -> Asked | None
     own = frozenset[int]().union(*pins)
     dedicated = bool(pins) and len(own) == len(pins) == sum(map(len, pins)) and not own <= shared
     everywhere = cpu_set("cpuset", next((vcpu.get("cpuset") for vcpu in definition.iterfind("vcpu")), None))
-    floats = bool(shared) and everywhere == shared
+    floats = not pins and everywhere == shared  # where nothing is set aside to be shared, a guest names none
     placed = {node.get("cellid"): node for node in definition.iterfind("numatune/memnode")}
     if not (dedicated or floats or placed):
         return None
     cells = [sorted(cpu_set("cpus", cell.get("cpus"))) for cell in definition.iterfind("cpu/numa/cell")]
     nodes = [placed.get(str(number)) for number in range(len(cells))]
-    if not all(cells) or not all(node is None or node.get("nodeset", "").isdecimal() for node in nodes):
+    count = int(definition.findtext("vcpu") or 1)
+    whole = all(cells) and (not cells or sorted(vcpu for cell in cells for vcpu in cell) == list(range(count)))
+    if not whole or not all(node is None or node.get("nodeset", "").isdecimal() for node in nodes):
         if dedicated:
-            raise MigrationError("check_source", TAKEN, hint="make it anew at the destination, e.g. from a snapshot")
+            raise MigrationError("check_source", TAKEN, hint=ANEW)
         return None
     return Asked(
-        vcpus=int(definition.findtext("vcpu") or 1),
+        vcpus=count,
         dedicated=dedicated,
         cells=cells,
         host_cells=[None if node is None else int(node.get("nodeset", "")) for node in nodes],
@@ -141,7 +168,7 @@ class PreparedParts:
 
         Raises:
             InvalidSpec: other processors or cells were named than are there, or than it has.
-            MigrationError: there is no such cell as it is in at the source.
+            MigrationError: there is no such cell as it is in at the source, or its cells are not such as a spec has.
             NoCapacity: not enough of them are free.
             Busy: somebody else was still choosing at the deadline.
         """
@@ -150,24 +177,32 @@ class PreparedParts:
                 if named:
                     check_count(field, named, 0, "processors or cells of its host")
             return None
-        site, spec = self._site, asked.spec(self._uuid, host_cpus, host_cells)
+        site = self._site
         records = Records(self._pool, site.host())
-        try:
+        with told_of_arguments(host_cpus, host_cells):
+            spec = asked.spec(self._uuid, host_cpus, host_cells)
             with chosen(spec, site.cpus, site.emulator().cells, site.connection(), records, site.owner, op) as runs_on:
                 self.forget()
                 if asked.dedicated:
                     taken = [next(iter(cpus)) for cpus in runs_on]
                     self._pool.create(reserved_cpus_name(self._uuid, site.host(), taken), 0, ImageFormat.RAW)
-        except InvalidSpec as error:
-            if host_cpus is None and host_cells is None:
-                message = f"the guest does not fit in here: {error.message}"
-                raise MigrationError("prepare", message, hint="say with host_cells= what it gets here") from error
-            raise
         return HostParts.of(spec, runs_on, site.cpus.shared)
 
     def forget(self) -> None:
         """Leave the processors to the guest, which has come, or to others. Idempotent."""
-        for name in self._pool.names():
+        forget_reserved([self._pool], self._uuid, self._site.host())
+
+
+def forget_reserved(pools: Iterable[Pool], uuid: UUID, host: str) -> None:
+    """Keep no processors for a guest any more. Idempotent.
+
+    Args:
+        pools: where to look.
+        uuid: the guest.
+        host: uuid of the host whose processors they are.
+    """
+    for pool in pools:
+        for name in pool.names():
             found = reserved_cpus(name)
-            if found is not None and (found.guest, found.host) == (self._uuid, self._site.host()):
-                self._pool.remove(name)
+            if found is not None and (found.guest, found.host) == (uuid, host):
+                pool.remove(name)

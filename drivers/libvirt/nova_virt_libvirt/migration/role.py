@@ -184,8 +184,10 @@ class LibvirtLiveMigration(OnDomains, LiveMigration):
         self.domains.forget(guest.uuid)
         if not plan.shared:
             self._remove_rest(guest, plan, op)
-        elif here is None:
+            return
+        if here is None:
             remove_secrets(connection, guest.uuid)
+        self._parts(journey).forget()  # if it came here once, and that was never finished
 
     def rollback_source(self, guest: InstanceRef, ticket: Ticket, op: Operation) -> None:
         journey = read_ticket(ticket, "rollback_source", guest.uuid)
@@ -197,7 +199,6 @@ class LibvirtLiveMigration(OnDomains, LiveMigration):
         journey = read_ticket(ticket, "rollback_destination")
         self._check_here(journey, "rollback_destination")
         Arriving(self.site, journey, op).roll_back()
-        self._parts(journey).forget()
 
     # --- what was interrupted -------------------------------------------------------------------------------------
 

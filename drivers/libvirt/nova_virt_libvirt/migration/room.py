@@ -20,6 +20,7 @@ from nova_virt_api.model.record import Phase, Record
 from nova_virt_libvirt.claims.records import Records
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.host.maintenance import Maintenance
+from nova_virt_libvirt.migration.host_parts import PreparedParts
 from nova_virt_libvirt.migration.ticket import Room
 from nova_virt_libvirt.migration.whereabouts import Arrival, arrival, arrived_here
 from nova_virt_libvirt.names import claim_key
@@ -281,6 +282,7 @@ class Arriving:
             raise MigrationError("rollback_destination", message, hint="repeat migrate at the source, or finish here")
         self._op.stage(Stage.CLEAN_UP, CancelMode.NONE)
         end_waiting(self._connection, self._uuid)
+        PreparedParts(self._site, self._places, self._uuid).forget()  # first: os-vif may fail again and again
         self._ports.remove(self._told)
         remove_secrets(self._connection, self._uuid)
         chain = self._records.read(claim_key(self._uuid))

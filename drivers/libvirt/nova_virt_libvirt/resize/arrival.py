@@ -29,7 +29,7 @@ from nova_virt_libvirt.network.vif import Owner
 from nova_virt_libvirt.network.vif_note import VifNote
 from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.remains import find_domain, mark_of, volumes_of
-from nova_virt_libvirt.resize.host_parts import on_host
+from nova_virt_libvirt.resize.host_parts import as_there, on_host
 from nova_virt_libvirt.resize.host_state import fetch_state
 from nova_virt_libvirt.resize.note import (
     ResizeNote,
@@ -133,6 +133,8 @@ class Arrival:
         op.stage(Stage.DEFINE)
         hold.verify()
         self._waiting(parts.source)  # it may have been reverted meanwhile
+        if self._spec is None:
+            text = as_there(self._site, self._uuid, text, self._parcel.shared)
         here = on_host(self._site, self._places, text, self._spec, op)
         with here as placed, translated("define the guest"):
             domain = self._connection.defineXML(placed)

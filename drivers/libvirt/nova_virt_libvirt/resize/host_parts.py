@@ -1,17 +1,20 @@
-"""What a guest that was resized has of the host where that is finished: what its spec says."""
+"""What a guest that was resized has of the host where that is finished: what its spec says, or the like of before."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from nova_virt_api.errors import InvalidSpec, MigrationError
 from nova_virt_libvirt.claims.records import Records
-from nova_virt_libvirt.host.cpus import chosen
+from nova_virt_libvirt.host.cpus import chosen, floating
 from nova_virt_libvirt.machine.host_parts import HostParts, set_cells, set_pages
+from nova_virt_libvirt.migration.host_parts import asked_of
 from nova_virt_libvirt.resize.definition import parsed, text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from uuid import UUID
 
     from nova_virt_api.driver.operation import Operation
     from nova_virt_api.model.spec import InstanceSpec
@@ -46,3 +49,29 @@ def on_host(site: Site, places: Places, text: str, spec: InstanceSpec | None, op
         set_pages(definition, spec)
         HostParts.of(spec, runs_on, site.cpus.shared).put_into(definition)
         yield text_of(definition)
+
+
+def as_there(site: Site, uuid: UUID, text: str, shared: frozenset[int]) -> str:
+    """A guest's definition with the like, on this host, of what it had of another: cells, and processors of all guests.
+
+    Args:
+        site: the endpoint.
+        uuid: the guest.
+        text: the definition, of a guest without processors for itself.
+        shared: the other host's processors that guests share.
+
+    Raises:
+        MigrationError: this host has no such cell.
+    """
+    definition = parsed(text)
+    asked = asked_of(definition, shared)
+    if asked is None:
+        return text
+    try:
+        spec = asked.spec(uuid, None, None)
+        runs_on = floating(spec, site.emulator().cells, site.cpus.shared)
+    except InvalidSpec as error:
+        message = f"the guest does not fit in here: {error.message}"
+        raise MigrationError("finish_resize", message, hint="say with a spec what it gets here") from error
+    HostParts.of(spec, runs_on, site.cpus.shared).put_into(definition)
+    return text_of(definition)

@@ -11,6 +11,7 @@ import shlex
 import struct
 from copy import deepcopy
 from dataclasses import dataclass
+from functools import partial
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
@@ -21,6 +22,8 @@ from nova_virt_api.errors import MigrationError
 from nova_virt_api.model.image import ImageFormat
 from nova_virt_libvirt.clone.definition import renew_variables
 from nova_virt_libvirt.errors import translated
+from nova_virt_libvirt.native_call import in_time
+from nova_virt_libvirt.remains import stop
 from nova_virt_libvirt.resize.definition import parsed, text_of
 from nova_virt_libvirt.storage.opened_directory import opened_directory
 from nova_virt_libvirt.storage.pools import Volume, storage_errors, volume_xml
@@ -44,6 +47,14 @@ TOP: Final = ("name", "uuid", "metadata", "os", "features")
 OF_OS: Final = ("type", "loader", "nvram", "firmware")
 OF_FEATURES: Final = ("acpi", "apic", "smm", "gic")
 """What of a definition decides which firmware a guest has and where its state is."""
+
+SAME_ON_BOTH: Final = (
+    "install the same firmware and swtpm on both hosts, or revert the resize and move the guest while it runs"
+)
+IN_THE_WAY: Final = (
+    "if the hosts share that directory, revert the resize and give each host its own; if it is another guest's, rename"
+    " one of them; otherwise move the file away"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +88,8 @@ def fetch_state(
         op: the operation worked for.
 
     Raises:
-        MigrationError: the firmware here has another kind of variables, or libvirt does not say where they are.
+        MigrationError: the firmware here has another kind of variables, libvirt does not say where they are, or such a
+            file is here already.
         StorageError: something could not be read or written.
     """
     there = [file for file in kept_files(source, bare(parsed(former)), uuid) if is_there(source, uuid, file)]
@@ -86,11 +98,15 @@ def fetch_state(
     machine = bare(parsed(new))
     renew_variables(machine)
     op.stage("fetch firmware variables and TPM")
-    make_anew(here, machine)
     places = {file.what: file for file in kept_files(here, machine, uuid)}
+    for place in places.values():
+        if is_there(here, uuid, place):  # from now on whoever removes what was made of the guest here would remove it
+            raise unfit(f"{place.directory}/{place.name} is on this host already", hint=IN_THE_WAY)
     for file in there:
         if file.what not in places:
             raise unfit(f"this host's libvirt does not say where {file.what} is to be")
+    make_anew(here, machine, op)
+    for file in there:
         replace_content(source, here, uuid, file, places[file.what], op)
 
 
@@ -119,15 +135,18 @@ def kept_files(connection: libvirt.virConnect, machine: Any, uuid: UUID) -> Iter
     The command that QEMU would be started with names the one and a neighbour of the other.
     """
     tpm = machine.find("devices/tpm/backend[@type='emulator']")
-    if tpm is None and not has_own_firmware(machine):
+    variables = has_variables(machine)
+    if tpm is None and not variables:
         return
     with translated("ask where the guest's state is kept"):
         command = connection.domainXMLToNative("qemu-argv", text_of(machine), 0)
     told = [json.loads(word) for word in shlex.split(command) if word.startswith("{")]
-    for node in told:
-        if node.get("node-name") == "libvirt-pflash1-storage" and "filename" in node:
-            path = PurePosixPath(node["filename"])
-            yield KeptFile(what=VARIABLES, directory=str(path.parent), name=path.name)
+    if variables:
+        stores = [one for one in told if one.get("node-name") == "libvirt-pflash1-storage" and "filename" in one]
+        if not stores:
+            raise unfit("libvirt does not say where it keeps the variables of UEFI firmware")
+        path = PurePosixPath(stores[0]["filename"])
+        yield KeptFile(what=VARIABLES, directory=str(path.parent), name=path.name)
     if tpm is not None:
         keys = [PurePosixPath(one["file"]) for one in told if one.get("id") == "masterKey0" and "file" in one]
         if not keys:
@@ -137,9 +156,11 @@ def kept_files(connection: libvirt.virConnect, machine: Any, uuid: UUID) -> Iter
         yield KeptFile(what=TPM, directory=str(home / "swtpm" / str(uuid) / directory), name=name)
 
 
-def has_own_firmware(machine: Any) -> bool:
-    """Whether it has variables: of firmware that libvirt chooses, or of a file that it names."""
-    return machine.find("os[@firmware='efi']") is not None or machine.find("os/nvram") is not None
+def has_variables(machine: Any) -> bool:
+    """Whether its firmware keeps variables: firmware that libvirt chooses, or one that it names."""
+    if machine.xpath("os/loader[@stateless='yes' or @type='rom']"):
+        return False
+    return bool(machine.xpath("os[@firmware='efi'] | os/nvram | os/loader[@type='pflash']"))
 
 
 def is_there(connection: libvirt.virConnect, uuid: UUID, file: KeptFile) -> bool:
@@ -148,12 +169,12 @@ def is_there(connection: libvirt.virConnect, uuid: UUID, file: KeptFile) -> bool
         return pool is not None and pool.find(file.name) is not None
 
 
-def make_anew(connection: libvirt.virConnect, machine: Any) -> None:
+def make_anew(connection: libvirt.virConnect, machine: Any, op: Operation) -> None:
     """Let libvirt make directories and files for a guest as for a new one: only it knows whose they are to be."""
     with translated("prepare firmware and TPM of the guest"):
         domain = connection.defineXML(text_of(machine))
-        domain.createWithFlags(libvirt.VIR_DOMAIN_START_PAUSED)
-        domain.destroy()
+        in_time(partial(domain.createWithFlags, libvirt.VIR_DOMAIN_START_PAUSED), op)
+        stop(domain)
 
 
 def replace_content(
@@ -186,10 +207,19 @@ def refuse_other(what: str, original: Volume, new: Volume) -> None:
     """
     if what == VARIABLES and (length := original.capacity_bytes()) != (wanted := new.capacity_bytes()):
         raise unfit(f"{what} have {length} bytes, those of the firmware here {wanted}")
+    if what == VARIABLES and (kind := format_of(original)) != (wanted_kind := format_of(new)):
+        raise unfit(f"{what} are kept as {kind}, those of the firmware here as {wanted_kind}")
     if what == TPM:
         head = original.read(TPM_HEAD.size)
         if len(head) < TPM_HEAD.size or TPM_HEAD.unpack(head)[-1] != original.stored_bytes():
             raise unfit(f"what is said to be {what} was not written by swtpm")
+
+
+def format_of(volume: Volume) -> str | None:
+    """What libvirt found a volume's bytes to be."""
+    with storage_errors(f"look at volume {volume.name}", volume.pool.name):
+        kind = parsed(volume.native.XMLDesc(0)).find("target/format")
+    return None if kind is None else kind.get("type")
 
 
 def made_again(volume: Volume, length: int) -> Volume:
@@ -207,7 +237,6 @@ def made_again(volume: Volume, length: int) -> Volume:
         return Volume(pool, pool.native.createXML(text_of(definition), 0))
 
 
-def unfit(message: str) -> MigrationError:
+def unfit(message: str, *, hint: str = SAME_ON_BOTH) -> MigrationError:
     """The error for state that cannot be had here."""
-    hint = "install the same firmware and swtpm on both hosts, or revert the resize and move the guest while it runs"
     return MigrationError("finish_resize", message, hint=hint)

@@ -26,15 +26,18 @@ class Parcel:
         host: uuid of the host where the guest waits.
         host_name: that host's name, by which the destination finds a way to it.
         token: of the resize, as the guest's mark has it.
+        shared: that host's processors that guests share; a definition does not tell which they are.
     """
 
     host: str
     host_name: str
     token: str
+    shared: frozenset[int] = frozenset()
 
     def ticket(self, guest: UUID, driver: str) -> Ticket:
         """The ticket that carries it."""
-        content = json.dumps({"host": self.host, "host_name": self.host_name, "token": self.token})
+        texts = {"host": self.host, "host_name": self.host_name, "token": self.token}
+        content = json.dumps({**texts, "shared": sorted(self.shared)})
         return Ticket(move=Move.RESIZE, guest=guest, driver=driver, driver_version=__version__, content=content)
 
     @classmethod
@@ -52,5 +55,8 @@ class Parcel:
         texts = [found.get(key) for key in ("host", "host_name", "token")]
         if not all(isinstance(text, str) for text in texts) or HOST_NAME.fullmatch(texts[1]) is None:
             raise MigrationError("finish_resize", "the ticket does not say where the guest waits", hint=hint)
+        shared = found.get("shared")
+        if not isinstance(shared, list) or not all(isinstance(cpu, int) for cpu in shared):
+            raise MigrationError("finish_resize", "the ticket does not say which processors guests share", hint=hint)
         host, host_name, token = texts
-        return cls(host=host, host_name=host_name, token=token)
+        return cls(host=host, host_name=host_name, token=token, shared=frozenset(shared))

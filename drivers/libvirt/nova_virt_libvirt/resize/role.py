@@ -96,7 +96,8 @@ class LibvirtResize(LibvirtLiveResize):
                 note = shaping.begin(ResizeStage.PREPARED, size, new_token())
             check_same(note, size, ResizeStage.PREPARED, ResizeStage.DONE)
         peers.remember(self.site.host(), self.connection)
-        parcel = Parcel(host=self.site.host(), host_name=self.host.name, token=note.token)
+        shared = self.site.cpus.shared
+        parcel = Parcel(host=self.site.host(), host_name=self.host.name, token=note.token, shared=shared)
         return parcel.ticket(guest.uuid, self.endpoint.driver)
 
     def finish_resize(self, ticket: Ticket, op: Operation, *, spec: InstanceSpec | None = None) -> Instance:

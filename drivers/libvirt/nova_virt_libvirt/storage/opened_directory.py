@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Final
 import libvirt
 from lxml import etree
 from lxml.builder import E
-from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_exponential
+from tenacity import Retrying, retry_if_result, stop_after_delay, wait_exponential
 
 from nova_virt_api.errors import VirtError
 from nova_virt_libvirt.errors import translated
-from nova_virt_libvirt.names import guest_of, opened_directory_name
-from nova_virt_libvirt.storage.pools import PATIENCE, Pool
+from nova_virt_libvirt.names import guest_of, is_opened_directory, opened_directory_name
+from nova_virt_libvirt.storage.pools import PATIENCE, Pool, patiently
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,27 +58,55 @@ def opened_directory(connection: libvirt.virConnect, guest: UUID, path: str) -> 
 def close_directory(connection: libvirt.virConnect, guest: UUID) -> None:
     """Let libvirt forget a directory that was opened for this guest; nothing happens without one."""
     with translated(f"close a directory of guest {guest}"):
-        close(connection, opened_directory_name(guest))
+        try:
+            pool = connection.storagePoolLookupByName(opened_directory_name(guest))
+        except libvirt.libvirtError as error:
+            if error.get_error_code() != libvirt.VIR_ERR_NO_STORAGE_POOL:
+                raise
+        else:
+            end(pool)
 
 
 def opened(connection: libvirt.virConnect, guest: UUID, path: str) -> libvirt.virStoragePool | None:
     """A pool of the directory; None if there is none such.
 
-    libvirt makes only one of a directory. While it is another guest's, that is waited for; if that takes long, whoever
-    opened it is gone.
+    libvirt makes only one of a directory. Another guest's is waited for.
     """
     definition = E.pool(E.name(opened_directory_name(guest)), E.target(E.path(path)), type="dir")
     text = etree.tostring(definition, encoding="unicode")
+    attempts = patiently(libvirt.VIR_ERR_OPERATION_FAILED)  # there was one, which was closed before it was found
+    while (found := attempts(made_or_there, connection, text, path)) is not None and is_anothers(found.name(), guest):
+        outlast(found)
+    return found
+
+
+def is_anothers(pool_name: str, guest: UUID) -> bool:
+    """Whether a pool is a directory that was opened for another guest."""
+    return is_opened_directory(pool_name) and guest_of(pool_name) != guest
+
+
+def outlast(pool: libvirt.virStoragePool) -> None:
+    """Wait until a pool is closed. If that takes long, whoever opened it is gone: then it is closed here.
+
+    The handle bears the pool's uuid, so a later one of the same name is neither waited for nor closed.
+    """
     attempts = Retrying(
-        retry=retry_if_result(lambda found: found is not None and guest_of(found.name()) not in (None, guest)),
+        retry=retry_if_result(bool),
         stop=stop_after_delay(PATIENCE),
         wait=wait_exponential(multiplier=0.02, max=0.5),
+        retry_error_callback=lambda _: end(pool),
     )
+    attempts(is_open, pool)
+
+
+def is_open(pool: libvirt.virStoragePool) -> bool:
+    """Whether a pool is still there."""
     try:
-        return attempts(lambda: made_or_there(connection, text, path))
-    except RetryError as late:
-        close(connection, late.last_attempt.result().name())
-        return made_or_there(connection, text, path)
+        return bool(pool.isActive())
+    except libvirt.libvirtError as error:
+        if error.get_error_code() not in GONE:
+            raise
+        return False
 
 
 def made_or_there(connection: libvirt.virConnect, text: str, path: str) -> libvirt.virStoragePool | None:
@@ -93,10 +121,10 @@ def made_or_there(connection: libvirt.virConnect, text: str, path: str) -> libvi
         raise
 
 
-def close(connection: libvirt.virConnect, name: str) -> None:
+def end(pool: libvirt.virStoragePool) -> None:
     """End a transient pool; nothing happens to one that has gone."""
     try:
-        connection.storagePoolLookupByName(name).destroy()
+        pool.destroy()
     except libvirt.libvirtError as error:
         if error.get_error_code() not in GONE:
             raise

@@ -14,6 +14,7 @@ UUID_OF_GUEST = UUID("11111111-2222-3333-4444-555555555555")
 KEY = '{"qom-type":"secret","id":"masterKey0","format":"raw","file":"%s/domain--1-web/master-key.aes"}'
 CODE = '{"driver":"file","filename":"/usr/share/OVMF/OVMF_CODE.fd","node-name":"libvirt-pflash0-storage"}'
 STORE = '{"driver":"file","filename":"%s","node-name":"libvirt-pflash1-storage"}'
+NVRAM = '<nvram template="/t.fd">/n/web.fd</nvram>'
 GUEST = """<domain type="kvm"><name>web</name><uuid>11111111-2222-3333-4444-555555555555</uuid>
 <metadata><mark/></metadata><memory unit="GiB">64</memory><vcpu>8</vcpu>
 <cputune><vcpupin vcpu="0" cpuset="3"/></cputune>
@@ -60,19 +61,32 @@ def test_places_of_system_and_session(library: str, store: str, tpm: str, name: 
 
 
 def test_old_tpm() -> None:
-    host = Host(KEY % "/var/lib/libvirt/qemu")
-    (file,) = found(host, GUEST.replace("2.0", "1.2"))
+    host = Host(KEY % "/var/lib/libvirt/qemu", STORE % "/n/web.fd")
+    _, file = found(host, GUEST.replace("2.0", "1.2"))
     assert (file.directory.rpartition("/")[2], file.name) == ("tpm1.2", "tpm-00.permall")
 
 
 def test_host_that_does_not_say_where_tpms_are() -> None:
     with pytest.raises(MigrationError, match="TPM"):
-        found(Host("-object", "secret,id=masterKey0,file=/var/lib/libvirt/qemu/domain--1-web/master-key.aes"))
+        found(Host("-object", "secret,id=masterKey0,file=/lib/domain--1-web/master-key.aes", STORE % "/n/web.fd"))
+
+
+@pytest.mark.parametrize("loader", ["", '<loader type="pflash">/usr/share/OVMF/OVMF_CODE.fd</loader>'])
+def test_host_that_does_not_say_where_variables_are(loader: str) -> None:
+    guest = GUEST if not loader else GUEST.replace(' firmware="efi"', "").replace(NVRAM, loader)
+    with pytest.raises(MigrationError, match="variables"):
+        found(Host("-object", KEY % "/lib", "-drive", "if=pflash,unit=1,file=/n/web.fd"), guest)
+
+
+@pytest.mark.parametrize("loader", ['stateless="yes" type="pflash"', 'type="rom"'])
+def test_firmware_without_variables(loader: str) -> None:
+    guest = GUEST.replace(NVRAM, f"<loader {loader}>/usr/share/OVMF/OVMF.fd</loader>")
+    assert [file.what for file in found(Host("-object", KEY % "/lib/qemu/x"), guest)] == [TPM]
 
 
 def test_guest_without_either_is_not_asked_about() -> None:
     host = Host()
-    plain = GUEST.replace(' firmware="efi"', "").replace('<nvram template="/t.fd">/n/web.fd</nvram>', "")
+    plain = GUEST.replace(' firmware="efi"', "").replace(NVRAM, "")
     assert found(host, plain.replace("emulator", "passthrough")) == []
     assert host.asked == 0
 

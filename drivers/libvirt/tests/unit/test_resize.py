@@ -1,5 +1,6 @@
 """What a resize makes of definitions, and what it writes down."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
@@ -198,13 +199,14 @@ def test_a_ticket_whose_host_would_do_more_than_be_reached(name: str) -> None:
 
 
 def test_a_ticket_is_read_back_or_refused() -> None:
-    parcel = Parcel(host="h", host_name="host-1.example", token="t")
+    parcel = Parcel(host="h", host_name="host-1.example", token="t", shared=frozenset({2, 3}))
     ticket = parcel.ticket(uuid4(), "libvirt")
     assert Parcel.of(Ticket.decode(ticket.encode()), "libvirt") == parcel
     others = (
         Ticket(move=Move.LIVE, guest=ticket.guest, driver="libvirt", driver_version="1", content=ticket.content),
         Ticket(move=Move.RESIZE, guest=ticket.guest, driver="fake", driver_version="1", content=ticket.content),
         Ticket(move=Move.RESIZE, guest=ticket.guest, driver="libvirt", driver_version="1", content='{"host": 1}'),
+        replace(ticket, content='{"host": "h", "host_name": "h", "token": "t", "shared": "2-3"}'),
     )
     for other in others:
         with pytest.raises(MigrationError):

@@ -14,7 +14,7 @@ import pytest
 from lxml import etree
 from lxml.builder import E
 
-from nova_virt_api.errors import Cancelled, MigrationError
+from nova_virt_api.errors import Cancelled, InvalidSpec, MigrationError
 from nova_virt_api.model.disk import Disk
 from nova_virt_api.model.image import LocalFile
 from nova_virt_api.model.instance import Lifecycle, PowerOff, PowerState
@@ -25,6 +25,7 @@ from nova_virt_api.model.tpm import Tpm, TpmVersion
 from nova_virt_api.model.units import GiB, MiB
 from nova_virt_libvirt import peers
 from nova_virt_libvirt.names import opened_directory_name
+from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.resize import host_state
 from nova_virt_libvirt.storage import opened_directory
 
@@ -246,6 +247,43 @@ def test_failure_leaves_nothing_here(
     run(driver.revert_resize, guest.ref)
 
 
+@pytest.mark.parametrize("what", ["variables", "tpm"])
+def test_file_that_is_at_the_destination_stays_there(
+    what: str, kept: Any, driver: Any, destination: Any, run: Any, ends: Any, closed: Any
+) -> None:
+    """Somebody kept it, or the hosts share the directory and it is the source's own."""
+    guest = kept()
+    near, there = ends(guest)
+    before, place = near.read(), there.variables
+    if what == "tpm":
+        place = there.tpm_home / near.tpm.relative_to(near.tpm_home)
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.write_bytes(b"somebody's only copy")
+    ticket = run(driver.prepare_resize, guest.ref, Size())
+    for _ in range(2):
+        with pytest.raises(MigrationError, match="is on this host already") as caught:
+            run(destination.finish_resize, as_in_another_process(ticket))
+        assert str(place.name) in caught.value.message
+        assert "share" in caught.value.hint
+    run(destination.destroy, guest.ref)
+    run(driver.revert_resize, guest.ref)
+    assert (place.read_bytes(), near.read()) == (b"somebody's only copy", before)
+    assert closed()
+    place.unlink()
+
+
+def test_variables_in_another_format_are_refused(kept: Any, driver: Any, destination: Any, run: Any, ends: Any) -> None:
+    guest = kept(tpm=None)
+    near, there = ends(guest)
+    length = near.variables.stat().st_size
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", str(near.variables), str(length)], check=True)
+    ticket = run(driver.prepare_resize, guest.ref, Size())
+    with pytest.raises(MigrationError, match="kept as qcow2, those of the firmware here as raw"):
+        run(destination.finish_resize, as_in_another_process(ticket))
+    assert not there.exists()
+    run(driver.revert_resize, guest.ref)
+
+
 def test_firmware_with_other_variables_is_refused(
     kept: Any, driver: Any, destination: Any, run: Any, ends: Any
 ) -> None:
@@ -333,6 +371,28 @@ def test_directory_that_a_killed_one_left_open_is_shown_to_nobody_and_closed(
         assert closed()
         assert run(destination.destroy, guest.ref)
         run(driver.revert_resize, guest.ref)
+
+
+def test_users_pool_stays_whatever_it_is_called(native: Any, tmp_path: Path) -> None:
+    theirs = pool_of(native, f"{uuid.uuid4()}.theirs", str(tmp_path))
+    try:
+        with opened_directory.opened_directory(native, uuid.uuid4(), str(tmp_path)) as pool:
+            assert pool is not None
+            assert pool.name == theirs.name()
+        assert theirs.isActive()
+    finally:
+        theirs.destroy()
+
+
+def test_directory_that_is_open_is_no_place(native: Any, tmp_path: Path) -> None:
+    name = opened_directory_name(uuid.uuid4())
+    hidden = pool_of(native, name, str(tmp_path))
+    try:
+        with pytest.raises(InvalidSpec, match="nova-virt") as caught:
+            Places(native, "nova-virt").pool("pool", name)
+        assert name not in caught.value.allowed
+    finally:
+        hidden.destroy()
 
 
 @pytest.mark.parametrize("verb", ["revert_resize", "destroy"])

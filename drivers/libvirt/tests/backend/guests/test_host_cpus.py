@@ -8,13 +8,15 @@ import libvirt
 import pytest
 
 from nova_virt_api.errors import MigrationError, NoCapacity, NotSupported
-from nova_virt_api.model.cpu import Cpu
+from nova_virt_api.model.cpu import Cpu, NumaCell
 from nova_virt_api.model.identity import stable_uuid
+from nova_virt_api.model.image import ImageFormat
 from nova_virt_api.model.instance import Lifecycle
 from nova_virt_api.model.record import Record
 from nova_virt_api.model.size import Size
+from nova_virt_api.model.units import MiB
 from nova_virt_libvirt.claims.records import Records
-from nova_virt_libvirt.names import HOST_CPUS_KEY
+from nova_virt_libvirt.names import HOST_CPUS_KEY, reserved_cpus_name
 from nova_virt_libvirt.places import Places
 
 
@@ -115,3 +117,43 @@ def test_way_back_is_given_to_nobody(spawn: Any, make_spec: Any, make_driver: An
     run(driver.revert_resize, guest.ref)
     assert pins(native, guest) == [0]
     assert pins(native, spawn(make_spec(cpu=Cpu(dedicated=True)), by=driver)) == [1]
+
+
+def test_guest_of_shared_processors_moves_to_those_of_its_destination(
+    spawn: Any, make_spec: Any, make_driver: Any, run: Any, second_raw: Any, second_daemon: Any, daemon: Any
+) -> None:
+    source = make_driver(cpu_shared_set="0-1")
+    peers = {source.host.name: daemon.uri}
+    destination = make_driver(uri=second_daemon.uri, peers=peers, cpu_shared_set="0")
+    cells = [NumaCell(vcpus=[0], memory_bytes=MiB(32), host_cell=0)]
+    for spec in (make_spec(), make_spec(memory_bytes=MiB(32), numa=cells)):
+        guest = spawn(spec, by=source)
+        ticket = run(source.prepare_resize, guest.ref, Size())
+        run(destination.finish_resize, ticket)
+        assert pins(second_raw(), guest) == [0]
+        run(destination.destroy, guest.ref)
+        run(source.revert_resize, guest.ref)
+
+
+def test_processors_that_are_kept_are_used_and_stand_for_no_vcpu(
+    spawn: Any, make_spec: Any, make_driver: Any, run: Any, native: Any
+) -> None:
+    driver = make_driver(cpu_dedicated_set="0-1")
+
+    def used(resource: str) -> int:
+        (found,) = [one.used for one in driver.inventory().resources if one.resource_class == resource]
+        return int(found)
+
+    before = used("VCPU")
+    name = reserved_cpus_name(stable_uuid("coming"), driver.host.uuid, [1])
+    pool = Places(native, "nova-virt").records_pool()
+    pool.create(name, 0, ImageFormat.RAW)
+    try:
+        spawn(make_spec(power_on=True), by=driver)
+        spec = make_spec(cpu=Cpu(dedicated=True))
+        guest = spawn(spec, by=driver)
+        assert (used("PCPU"), used("VCPU") - before) == (2, 1), "one is off"
+        run(driver.power_on, guest.ref)
+        assert (used("PCPU"), used("VCPU") - before) == (2, 1), "one has its own"
+    finally:
+        pool.remove(name)

@@ -7,9 +7,11 @@ import time
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import libvirt
 import pytest
 
 import nova_virt_api
@@ -17,6 +19,7 @@ from nova_virt_api.compute.operation import DriverSide, Operation
 from nova_virt_api.driver.operation import Stage
 from nova_virt_api.errors import Cancelled, StateAfter, Timeout, VirtError
 from nova_virt_api.model.disk import Blank, Disk
+from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import Lifecycle, PowerOff, PowerState
 from nova_virt_api.model.size import Size
 from nova_virt_api.model.spec import InstanceSpec
@@ -24,6 +27,11 @@ from nova_virt_api.model.units import MiB
 from nova_virt_api.model.volume import Volume
 from nova_virt_api.model.volume_connection import IscsiVolume, NbdVolume
 from nova_virt_libvirt import native_call
+
+WORKERS = 20
+"""Of libvirtd, for what is not urgent."""
+
+STARTING = {Stage.START.value, "wait until others have started"}
 
 SILENT = """
 import socket
@@ -108,7 +116,7 @@ def test_a_start_is_given_up(port: int, spawn: Any, driver: Any, run: Any, seen:
 
 
 def test_starts_that_hang_hold_up_no_other_verb(port: int, spawn: Any, driver: Any, run: Any, native: Any) -> None:
-    """libvirtd serves a client five requests at a time: six that hang would stop everything on their connection."""
+    """As many as libvirtd has workers: with none left, not even the guests that hang could be destroyed."""
     specs = [
         InstanceSpec(
             uuid=uuid.uuid4(),
@@ -117,16 +125,29 @@ def test_starts_that_hang_hold_up_no_other_verb(port: int, spawn: Any, driver: A
             disks=[Disk(source=Blank(), size_bytes=MiB(1))],
             volumes=[nbd(port)],
         )
-        for number in range(6)
+        for number in range(WORKERS)
     ]
-    with ThreadPoolExecutor(len(specs)) as threads:
-        hung = [threads.submit(run, driver.spawn, spec) for spec in specs]
-        while sum(thread.name == "nova-virt-libvirt-call" for thread in threading.enumerate()) < len(specs):
+    operations = [Operation[Any]("spawn", spec.uuid, timeout=200.0) for spec in specs]
+
+    def make(spec: InstanceSpec, operation: Operation[Any]) -> None:
+        operation.begin()
+        driver.spawn(spec, DriverSide(operation))
+
+    with ThreadPoolExecutor(WORKERS + 2) as threads:
+        hung = [threads.submit(make, *one) for one in zip(specs, operations, strict=True)]
+        while not {operation.stage for operation in operations} <= STARTING:
+            assert not any(one.done() for one in hung)
             time.sleep(0.05)
-        spawn(power_on=False)
-        assert not any(one.done() for one in hung)
-        for spec in specs:
-            native.lookupByName(spec.name).destroy()
+        try:
+            threads.submit(spawn, power_on=False).result(60.0)
+            first = next(number for number, one in enumerate(operations) if one.stage == Stage.START.value)
+            assert threads.submit(run, driver.destroy, InstanceRef(uuid=specs[first].uuid)).result(60.0)
+        finally:
+            for operation in operations:
+                operation.cancel()
+            for spec in specs:
+                with suppress(libvirt.libvirtError):  # one that waited has no QEMU
+                    native.lookupByName(spec.name).destroy()
         assert all(isinstance(one.exception(), VirtError) for one in hung)
 
 
