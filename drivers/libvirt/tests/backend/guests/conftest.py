@@ -14,6 +14,8 @@ from uuid import UUID
 
 import libvirt
 import pytest
+from lxml import etree
+from lxml.builder import E
 
 from nova_virt_api.compute.operation import DriverSide, Operation
 from nova_virt_api.model.clone import CloneSpec
@@ -274,3 +276,14 @@ def far_files(far: Any) -> Any:
     return lambda guest: {
         path.name for path in (far.directory / "images").iterdir() if path.name.startswith(str(guest.uuid))
     }
+
+
+@pytest.fixture
+def make_pool(native: Any) -> Callable[[str, str], Any]:
+    """Make a transient pool of this name of a directory."""
+
+    def make(name: str, path: str) -> Any:
+        definition = E.pool(E.name(name), E.target(E.path(path)), type="dir")
+        return native.storagePoolCreateXML(etree.tostring(definition, encoding="unicode"), 0)
+
+    return make

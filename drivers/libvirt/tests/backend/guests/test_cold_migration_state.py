@@ -14,7 +14,7 @@ import pytest
 from lxml import etree
 from lxml.builder import E
 
-from nova_virt_api.errors import Cancelled, InvalidSpec, MigrationError
+from nova_virt_api.errors import Cancelled, MigrationError
 from nova_virt_api.model.disk import Disk
 from nova_virt_api.model.image import LocalFile
 from nova_virt_api.model.instance import Lifecycle, PowerOff, PowerState
@@ -25,7 +25,6 @@ from nova_virt_api.model.tpm import Tpm, TpmVersion
 from nova_virt_api.model.units import GiB, MiB
 from nova_virt_libvirt import peers
 from nova_virt_libvirt.names import opened_directory_name
-from nova_virt_libvirt.places import Places
 from nova_virt_libvirt.resize import host_state
 from nova_virt_libvirt.storage import opened_directory
 
@@ -336,16 +335,11 @@ def test_tpm_whose_key_its_host_has_is_refused(
 # --- directories that are open for a moment ---------------------------------------------------------------------------
 
 
-def pool_of(native: Any, name: str, path: str) -> Any:
-    definition = E.pool(E.name(name), E.target(E.path(path)), type="dir")
-    return native.storagePoolCreateXML(etree.tostring(definition, encoding="unicode"), 0)
-
-
 def test_directory_that_is_a_pool_already_stays_one(
-    kept: Any, driver: Any, destination: Any, run: Any, native: Any, ends: Any
+    kept: Any, driver: Any, destination: Any, run: Any, make_pool: Any, ends: Any
 ) -> None:
     guest = kept(tpm=None)
-    theirs = pool_of(native, "theirs", "/var/lib/libvirt/qemu/nvram")
+    theirs = make_pool("theirs", "/var/lib/libvirt/qemu/nvram")
     try:
         ticket = run(driver.prepare_resize, guest.ref, Size())
         run(destination.finish_resize, as_in_another_process(ticket))
@@ -359,12 +353,12 @@ def test_directory_that_is_a_pool_already_stays_one(
 
 
 def test_directory_that_a_killed_one_left_open_is_shown_to_nobody_and_closed(
-    kept: Any, driver: Any, destination: Any, run: Any, native: Any, closed: Any, monkeypatch: pytest.MonkeyPatch
+    kept: Any, driver: Any, destination: Any, run: Any, make_pool: Any, closed: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(opened_directory, "PATIENCE", 0.5)
     guest = kept(tpm=None)
     for owner in (guest.uuid, uuid.uuid4()):
-        pool_of(native, opened_directory_name(owner), "/var/lib/libvirt/qemu/nvram")
+        make_pool(opened_directory_name(owner), "/var/lib/libvirt/qemu/nvram")
         assert [pool.name for pool in driver.storage_pools()] == ["nova-virt"]
         ticket = run(driver.prepare_resize, guest.ref, Size())
         run(destination.finish_resize, as_in_another_process(ticket))
@@ -373,35 +367,13 @@ def test_directory_that_a_killed_one_left_open_is_shown_to_nobody_and_closed(
         run(driver.revert_resize, guest.ref)
 
 
-def test_users_pool_stays_whatever_it_is_called(native: Any, tmp_path: Path) -> None:
-    theirs = pool_of(native, f"{uuid.uuid4()}.theirs", str(tmp_path))
-    try:
-        with opened_directory.opened_directory(native, uuid.uuid4(), str(tmp_path)) as pool:
-            assert pool is not None
-            assert pool.name == theirs.name()
-        assert theirs.isActive()
-    finally:
-        theirs.destroy()
-
-
-def test_directory_that_is_open_is_no_place(native: Any, tmp_path: Path) -> None:
-    name = opened_directory_name(uuid.uuid4())
-    hidden = pool_of(native, name, str(tmp_path))
-    try:
-        with pytest.raises(InvalidSpec, match="nova-virt") as caught:
-            Places(native, "nova-virt").pool("pool", name)
-        assert name not in caught.value.allowed
-    finally:
-        hidden.destroy()
-
-
 @pytest.mark.parametrize("verb", ["revert_resize", "destroy"])
 def test_directory_left_open_goes_with_the_move(
-    verb: str, kept: Any, driver: Any, run: Any, native: Any, closed: Any
+    verb: str, kept: Any, driver: Any, run: Any, make_pool: Any, closed: Any
 ) -> None:
     guest = kept(tpm=None)
     run(driver.prepare_resize, guest.ref, Size())
-    pool_of(native, opened_directory_name(guest.uuid), "/var/lib/libvirt/qemu/nvram")
+    make_pool(opened_directory_name(guest.uuid), "/var/lib/libvirt/qemu/nvram")
     run(getattr(driver, verb), guest.ref)
     assert closed()
 
