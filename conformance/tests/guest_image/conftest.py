@@ -11,6 +11,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from ipaddress import ip_interface
 from pathlib import Path
 from typing import Any
 
@@ -64,12 +65,21 @@ class Guest:
                 self._seen += len(line) + 1
                 if match := re.fullmatch(pattern, line.decode(errors="replace").strip()):
                     return match
-            ready, _, _ = select.select([self._serial], [], [], max(0.0, deadline - time.monotonic()))
-            received = self._serial.recv(65536) if ready else b""
-            if not received:
-                said = self.log.decode(errors="replace")
-                pytest.fail(f"no line {pattern!r} within {seconds:.0f} s; the console said:\n{said}")
-            self.log += received
+            self._receive(f"line {pattern!r}", deadline)
+
+    def has_address(self, text: str, seconds: float = BOOT_SECONDS) -> None:
+        """Return once the guest has told of this address; IPv4 and IPv6 ones come in any order."""
+        deadline = time.monotonic() + seconds
+        while ip_interface(text) not in {known.address for known in self.report.addresses}:
+            self._receive(f"address {text}", deadline)
+
+    def _receive(self, wanted: str, deadline: float) -> None:
+        """Read more of the console, or fail with what is missing."""
+        ready, _, _ = select.select([self._serial], [], [], max(0.0, deadline - time.monotonic()))
+        received = self._serial.recv(65536) if ready else b""
+        if not received:
+            pytest.fail(f"no {wanted} in time; the console said:\n{self.log.decode(errors='replace')}")
+        self.log += received
 
     def marker(self, pattern: str, seconds: float = BOOT_SECONDS) -> re.Match[str]:
         """Return the next line of the guest's protocol that matches."""

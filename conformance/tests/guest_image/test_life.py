@@ -60,7 +60,7 @@ def test_a_guest_with_a_seed(start: Callable[..., Any], disk: tuple[str, ...], i
         for address in interface.get("ip-addresses", [])
     }
     assert "10.0.2.15" in addresses
-    guest.marker(r"address eth0 52:54:00:00:00:01 fe80::5054:ff:fe00:1/64")
+    guest.has_address("fe80::5054:ff:fe00:1/64")
 
     assert guest.agent("guest-set-user-password", username="root", password=PASSWORD, crypted=False) == {}
     guest.marker("password root")

@@ -7,12 +7,14 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import libvirt
+import libvirt_qemu
 import pytest
 from lxml import etree
 from lxml.builder import E
@@ -217,6 +219,53 @@ def disk_of(daemon: Any) -> Callable[..., Path]:
         return path
 
     return disk_of
+
+
+class SlowCopies:
+    """Lets QEMU's copies of a running guest's disks last for as long as a test looks at them.
+
+    The speed of a job can be set once it has begun, when a small disk may be copied already. So the disks are read
+    through a filter of QEMU's, below their format, that leaves a few seconds to set it.
+
+    Args:
+        domain: finds the guest, also after a restart of libvirtd.
+    """
+
+    LIMIT = 48 * 1024**2
+    """Bytes in a second, of all disks."""
+
+    def __init__(self, domain: Callable[[], Any]) -> None:
+        self._domain = domain
+        self._ask("object-add", **{"qom-type": "throttle-group", "id": "slow", "limits": {"bps-read": self.LIMIT}})
+        for disk in self._ask("query-block"):
+            node = disk["inserted"]["node-name"]
+            slow = {"node-name": f"slow-{node}", "throttle-group": "slow", "file": node.replace("format", "storage")}
+            self._ask("blockdev-add", driver="throttle", **slow)
+            above = {"driver": "qcow2", "node-name": node, "file": slow["node-name"], "discard": "unmap"}
+            self._ask("blockdev-reopen", options=[above])
+
+    def keep(self, *targets: str) -> None:
+        """Copy these disks slowly, now that the job has begun."""
+        for target in targets:
+            self._domain().blockJobSetSpeed(target, 1)  # MiB in a second
+
+    def let_go(self, *targets: str) -> None:
+        """Copy the rest as fast as can be, where the job is still there."""
+        for target in targets:
+            with suppress(libvirt.libvirtError):
+                self._domain().blockJobSetSpeed(target, 0)
+
+    def _ask(self, execute: str, **arguments: Any) -> Any:
+        said = libvirt_qemu.qemuMonitorCommand(
+            self._domain(), json.dumps({"execute": execute, "arguments": arguments}), 0
+        )
+        return json.loads(said)["return"]
+
+
+@pytest.fixture
+def slow_copies(raw: Callable[[], Any]) -> Callable[[Instance], SlowCopies]:
+    """Makes QEMU's copies of a running guest's disks slow."""
+    return lambda guest: SlowCopies(lambda: raw().lookupByUUID(guest.uuid.bytes))
 
 
 @pytest.fixture

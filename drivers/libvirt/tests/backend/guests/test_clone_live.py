@@ -3,10 +3,8 @@
 import itertools
 import signal
 import subprocess
-import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -53,9 +51,10 @@ def qemu_io(path: Path, command: str) -> str:
 class Slowly:
     """Makes a copy of a guest's disks slow, and does something in the middle of it."""
 
-    def __init__(self, driver: Any, connect: Callable[[], Any]) -> None:
+    def __init__(self, driver: Any, connect: Callable[[], Any], slow_copies: Any) -> None:
         self._driver = driver
         self._connect = connect
+        self.slow_copies = slow_copies
 
     def domain(self, guest: Instance) -> Any:
         return self._connect().lookupByUUID(guest.uuid.bytes)
@@ -63,15 +62,13 @@ class Slowly:
     def clone(self, guest: Instance, meanwhile: Callable[[Operation[Any]], object]) -> Instance:
         """Make a copy with this uuid."""
         done = itertools.count()
+        slow = self.slow_copies(guest)
 
         def look(operation: Operation[Any]) -> None:
             if operation.stage == COPYING and not next(done):
-                for target in ("vda", "vdb"):
-                    self.domain(guest).blockJobSetSpeed(target, 1)  # MiB in a second
+                slow.keep("vda", "vdb")
                 meanwhile(operation)
-                for target in ("vda", "vdb"):
-                    with suppress(libvirt.libvirtError):
-                        self.domain(guest).blockJobSetSpeed(target, 0)
+                slow.let_go("vda", "vdb")
 
         operation = Operation[Any]("clone", guest.uuid, timeout=60.0, on_progress=look)
         assert operation.begin()
@@ -81,9 +78,9 @@ class Slowly:
 
 
 @pytest.fixture
-def slowly(driver: Any, raw: Callable[[], Any], run: Any) -> Iterator[Slowly]:
+def slowly(driver: Any, raw: Callable[[], Any], run: Any, slow_copies: Any) -> Iterator[Slowly]:
     """Makes one copy slowly; removes it in the end."""
-    yield Slowly(driver, raw)
+    yield Slowly(driver, raw, slow_copies)
     run(driver.destroy, InstanceRef(uuid=COPY.uuid))
 
 
@@ -143,34 +140,32 @@ def test_guest_that_stops_meanwhile(full: Instance, slowly: Slowly, traces: Any)
 
 
 def test_killed_copy_keeps_nobody_from_the_next(
-    full: Instance, slowly: Slowly, driver: Any, run: Any, processes: Any, traces: Any, tmp_path: Path, raw: Any
+    full: Instance,
+    slowly: Slowly,
+    driver: Any,
+    run: Any,
+    processes: Any,
+    traces: Any,
+    tmp_path: Path,
+    eventually: Any,
 ) -> None:
     """What QEMU goes on copying for somebody who is dead is ended by whoever copies the guest's disks next."""
+    slow = slowly.slow_copies(full)
     dying = processes.start("clone", full.uuid, copy=str(COPY.uuid))
-    events = raw()
     processes.go(dying)
-    wait_for_job(events.lookupByUUID(full.uuid.bytes))
+    domain = slowly.domain(full)
+    eventually(lambda: domain.jobStats()["type"] != libvirt.VIR_DOMAIN_JOB_NONE, "it is copied", seconds=60.0)
+    slow.keep("vda", "vdb")
     dying.send_signal(signal.SIGKILL)
     dying.wait()
     assert {leftover.uuid for leftover in driver.leftovers()} == {COPY.uuid}
     run(driver.snapshot, full.ref, LocalTarget(tmp_path / "disk.qcow2"))
-    copy = slowly.clone(full, lambda _: None)
+    copy = run(driver.clone, full.ref, COPY)
     assert copy.lifecycle is Lifecycle.READY
     assert driver.leftovers() == []
     run(driver.destroy, full.ref)
     run(driver.destroy, copy.ref)
     assert traces.of(copy.uuid) == []
-
-
-def wait_for_job(domain: Any) -> None:
-    """Return once QEMU copies the guest's disks; slow it down so that it does not end soon."""
-    deadline = time.monotonic() + 60
-    while True:
-        assert time.monotonic() < deadline, "nothing is copied"
-        with suppress(libvirt.libvirtError):
-            for target in ("vda", "vdb"):
-                domain.blockJobSetSpeed(target, 1)
-            return
 
 
 def test_rest_that_cannot_be(full: Instance, clone: Any, traces: Any) -> None:

@@ -51,41 +51,44 @@ def qemu_io(path: Path, command: str) -> str:
 class Snapping:
     """Takes snapshots, and does something in the middle of one."""
 
-    def __init__(self, driver: Any, connect: Callable[[], Any], directory: Path) -> None:
+    def __init__(self, driver: Any, connect: Callable[[], Any], slow_copies: Any, directory: Path) -> None:
         self._driver = driver
         self._connect = connect
+        self._slow_copies = slow_copies
         self.target = LocalTarget(directory / "disk.qcow2")
 
     def domain(self, guest: Instance) -> Any:
         return self._connect().lookupByUUID(guest.uuid.bytes)
 
-    def take(self, guest: Instance, meanwhile: Callable[[Operation[Any]], object] | None = None) -> Any:
-        """Take one; slow it down where something is to be done meanwhile."""
+    def take(self, guest: Instance, on_progress: Callable[[Operation[Any]], None] | None = None) -> Any:
+        """Take one."""
+        operation = Operation[Any]("snapshot", guest.uuid, timeout=60.0, on_progress=on_progress)
+        assert operation.begin()
+        return self._driver.snapshot(guest.ref, self.target, DriverSide(operation))
+
+    def take_slowly(self, guest: Instance, meanwhile: Callable[[Operation[Any]], object]) -> Any:
+        """Take one, and do this in the middle of it."""
         done = itertools.count()
+        slow = self._slow_copies(guest)
 
         def look(operation: Operation[Any]) -> None:
-            if meanwhile is not None and operation.stage == COPYING and not next(done):
-                self.domain(guest).blockJobSetSpeed("vda", 1)  # MiB in a second
+            if operation.stage == COPYING and not next(done):
+                slow.keep("vda")
                 meanwhile(operation)
+                slow.let_go("vda")
 
-        operation = Operation[Any]("snapshot", guest.uuid, timeout=60.0, on_progress=look)
-        assert operation.begin()
-        info = self._driver.snapshot(guest.ref, self.target, DriverSide(operation))
-        assert meanwhile is None or next(done), "nothing was done in the middle of it"
+        info = self.take(guest, look)
+        assert next(done), "nothing was done in the middle of it"
         return info
-
-    def at_full_speed(self, guest: Instance) -> None:
-        with suppress(libvirt.libvirtError):
-            self.domain(guest).blockJobSetSpeed("vda", 0)
 
     def job(self, guest: Instance) -> int:
         return int(self.domain(guest).jobStats()["type"])
 
 
 @pytest.fixture
-def snapping(driver: Any, raw: Callable[[], Any], tmp_path: Path) -> Snapping:
+def snapping(driver: Any, raw: Callable[[], Any], slow_copies: Any, tmp_path: Path) -> Snapping:
     """Takes snapshots to one place."""
-    return Snapping(driver, raw, tmp_path)
+    return Snapping(driver, raw, slow_copies, tmp_path)
 
 
 @pytest.fixture
@@ -117,9 +120,8 @@ def test_copy_is_of_one_moment(
         command = f'qemu-io -d {DISK} "write -P {NEW} 0 {FULL}M"'
         hmp = libvirt_qemu.VIR_DOMAIN_QEMU_MONITOR_COMMAND_HMP
         said.append(libvirt_qemu.qemuMonitorCommand(snapping.domain(full), command, hmp))
-        snapping.at_full_speed(full)
 
-    info = snapping.take(full, write)
+    info = snapping.take_slowly(full, write)
     assert said == [""]
     path = Path(info.ref)
     assert "Pattern verification failed" not in qemu_io(path, f"read -P {OLD} 0 {FULL}M")
@@ -151,7 +153,7 @@ def test_copy_can_be_read_at_once(
 def test_cancelled_copy_ends_at_once(full: Instance, snapping: Snapping, nothing_is_left: Callable[[], None]) -> None:
     """QEMU gives the copy up, nothing is left of it, and the next snapshot is whole."""
     with pytest.raises(Cancelled):
-        snapping.take(full, lambda operation: operation.cancel())
+        snapping.take_slowly(full, lambda operation: operation.cancel())
     assert not Path(snapping.target.path).exists()
     nothing_is_left()
     assert snapping.take(full).virtual_size_bytes == SIZE
@@ -163,14 +165,17 @@ def test_guest_that_stops_meanwhile_cannot_be_copied(
 ) -> None:
     before = traces.volumes(full.uuid)
     with pytest.raises(InvalidState):
-        snapping.take(full, lambda _: snapping.domain(full).destroy())
+        snapping.take_slowly(full, lambda _: snapping.domain(full).destroy())
     assert traces.volumes(full.uuid) == before
     assert driver.instance(full.ref, fresh=True).power_state is PowerState.SHUTDOWN
 
 
-def test_backup_by_another_program_goes_on(full: Instance, snapping: Snapping, traces: Any, daemon: Any) -> None:
+def test_backup_by_another_program_goes_on(
+    full: Instance, snapping: Snapping, slow_copies: Any, traces: Any, daemon: Any
+) -> None:
     """A guest that another program copies is busy; its copy is not touched."""
     before = traces.volumes(full.uuid)
+    slow = slow_copies(full)
     theirs = daemon.directory / "images" / "theirs.qcow2"
     domain = snapping.domain(full)
     domain.backupBegin(
@@ -178,7 +183,7 @@ def test_backup_by_another_program_goes_on(full: Instance, snapping: Snapping, t
         "</domainbackup>",
         None,
     )
-    domain.blockJobSetSpeed("vda", 1)
+    slow.keep("vda")
     with pytest.raises(Busy):
         snapping.take(full)
     assert snapping.job(full) != libvirt.VIR_DOMAIN_JOB_NONE
@@ -198,9 +203,8 @@ def test_hung_guest_holds_up_nobody_else(
         with standing_still(full.uuid):
             run(driver.pause, other.ref, timeout=20.0)
             done.append(driver.instance(other.ref, fresh=True).power_state)
-        snapping.at_full_speed(full)
 
-    snapping.take(full, hang)
+    snapping.take_slowly(full, hang)
     assert done == [PowerState.PAUSED]
 
 
@@ -209,12 +213,8 @@ def test_daemon_restarted_in_the_middle(
 ) -> None:
     """QEMU goes on with the copy meanwhile: the snapshot is done, or ends and the next one takes away what it left."""
 
-    def restart(_: Operation[Any]) -> None:
-        daemon.do("restart")
-        snapping.at_full_speed(full)
-
     with suppress(ConnectionLost):
-        assert snapping.take(full, restart).virtual_size_bytes == SIZE
+        assert snapping.take_slowly(full, lambda _: daemon.do("restart")).virtual_size_bytes == SIZE
     assert snapping.take(full).virtual_size_bytes == SIZE
     nothing_is_left()
 
