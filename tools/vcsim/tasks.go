@@ -79,7 +79,7 @@ func (t *tasks) list(task types.ManagedObjectReference) {
 	if len(recent) > recentTasksOfServer {
 		recent = recent[1:]
 	}
-	simulator.Map.Update(t.manager, []types.PropertyChange{{Name: "recentTask", Val: recent}})
+	update(t.manager, types.PropertyChange{Name: "recentTask", Val: recent})
 }
 
 // start answers with a task, which then does what the method says.
@@ -114,10 +114,10 @@ func (t *tasks) start(w http.ResponseWriter, method *simulator.Method, body []by
 
 // run does it, and says how it went.
 func (t *tasks) run(r *running, held *hold, body []byte, failing *failure) {
-	simulator.Map.Update(r.Task, []types.PropertyChange{
-		{Name: "info.startTime", Val: time.Now()},
-		{Name: "info.state", Val: types.TaskInfoStateRunning},
-	})
+	update(r.Task,
+		types.PropertyChange{Name: "info.startTime", Val: time.Now()},
+		types.PropertyChange{Name: "info.state", Val: types.TaskInfoStateRunning},
+	)
 	result, fault := t.result(r, held, body, failing)
 	t.mu.Lock()
 	delete(t.running, r.Self)
@@ -140,7 +140,12 @@ func (t *tasks) run(r *running, held *hold, body []byte, failing *failure) {
 			types.PropertyChange{Name: "info.error", Val: told},
 		)
 	}
-	simulator.Map.Update(r.Task, changes)
+	update(r.Task, changes...)
+}
+
+// update changes an object's properties as one: nobody may read that a task has succeeded, and no result of it yet.
+func update(object mo.Reference, changes ...types.PropertyChange) {
+	simulator.Map.WithLock(object, func() { simulator.Map.Update(object, changes) })
 }
 
 // result does it.
@@ -266,7 +271,7 @@ func (t *tasks) progress(method string, percent int32) int {
 	told := 0
 	for _, r := range t.running {
 		if r.method.Name == method {
-			simulator.Map.Update(r.Task, []types.PropertyChange{{Name: "info.progress", Val: percent}})
+			update(r.Task, types.PropertyChange{Name: "info.progress", Val: percent})
 			told++
 		}
 	}
