@@ -15,6 +15,7 @@ from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.host_connections.connected import ConnectedVolumes
 from nova_virt_libvirt.host_connections.initiator import Initiator
 from nova_virt_libvirt.host_connections.note import HostConnectionNote
+from nova_virt_libvirt.kept_files import TPM, VARIABLES
 from nova_virt_libvirt.metadata import Mark, read_mark
 from nova_virt_libvirt.names import console_log_name, guest_of, is_disk
 from nova_virt_libvirt.network.prepared_ports import PreparedPorts
@@ -34,6 +35,12 @@ WITH_REST: Final[int] = (
 )
 UNDEFINE: Final = (WITH_REST | WITH_CHECKPOINTS | WITH_TPM, WITH_REST | WITH_CHECKPOINTS, WITH_REST)
 """Flags for removing a definition with all that libvirt keeps for it; the next for a daemon that refuses the last."""
+
+STATE: Final = {
+    VARIABLES: (libvirt.VIR_DOMAIN_UNDEFINE_NVRAM, libvirt.VIR_DOMAIN_UNDEFINE_KEEP_NVRAM),
+    TPM: (WITH_TPM, getattr(libvirt, "VIR_DOMAIN_UNDEFINE_KEEP_TPM", 0)),
+}
+"""Of these flags those that remove, and that keep, what has files of its own."""
 
 
 def find_domain(connection: libvirt.virConnect, uuid: UUID) -> libvirt.virDomain | None:
@@ -107,12 +114,17 @@ def refuse_connected(volumes: Iterable[str], initiator: Initiator) -> None:
         raise VolumeError(message, hint=refusal)
 
 
-def remove_domain(domain: libvirt.virDomain) -> None:
-    """Stop a guest hard and remove its definition with saved memory, snapshots' metadata, NVRAM and TPM state."""
+def remove_domain(domain: libvirt.virDomain, *, spare: Collection[str] = ()) -> None:
+    """Stop a guest hard and remove its definition with saved memory, snapshots' metadata, NVRAM and TPM state.
+
+    Args:
+        domain: the guest.
+        spare: what of NVRAM (``VARIABLES``) and TPM state (``TPM``) is to stay.
+    """
     with translated("remove the guest"):
         try:
             stop(domain)
-            undefine(domain)
+            undefine(domain, spare)
         except libvirt.libvirtError as error:
             if error.get_error_code() != libvirt.VIR_ERR_NO_DOMAIN:  # a transient one is gone once it is stopped
                 raise
@@ -127,16 +139,24 @@ def stop(domain: libvirt.virDomain) -> None:
             raise
 
 
-def undefine(domain: libvirt.virDomain) -> None:
-    """Remove a definition with all that libvirt keeps for it."""
+def undefine(domain: libvirt.virDomain, spare: Collection[str]) -> None:
+    """Remove a definition with all that libvirt keeps for it, but for what is to be spared."""
     for flags in UNDEFINE:
         try:
-            domain.undefineFlags(flags)
+            domain.undefineFlags(sparing(flags, spare))
         except libvirt.libvirtError as error:
             if error.get_error_code() != libvirt.VIR_ERR_INVALID_ARG or flags == UNDEFINE[-1]:
                 raise
         else:
             return
+
+
+def sparing(flags: int, spare: Collection[str]) -> int:
+    """Flags for removing a definition, of which those for what is to be spared let it stay."""
+    for what, (remove, keep) in STATE.items():
+        if what in spare:
+            flags = flags & ~remove | keep
+    return flags
 
 
 def volumes_of(uuid: UUID, pools: Iterable[Pool]) -> list[tuple[Pool, str]]:

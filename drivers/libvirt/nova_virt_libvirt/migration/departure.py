@@ -30,10 +30,12 @@ from nova_virt_libvirt.domain import HINTS
 from nova_virt_libvirt.errors import translated
 from nova_virt_libvirt.host_connections.note import HostConnectionNote
 from nova_virt_libvirt.metadata import read_mark, write_mark
+from nova_virt_libvirt.migration.abort import Abort
 from nova_virt_libvirt.migration.host_parts import forget_reserved
 from nova_virt_libvirt.migration.peer import find
 from nova_virt_libvirt.migration.room import end_waiting
 from nova_virt_libvirt.migration.run import Copying, failure
+from nova_virt_libvirt.migration.shared_state import seen_by_both
 from nova_virt_libvirt.migration.ticket import NOTE, earlier_journey
 from nova_virt_libvirt.migration.whereabouts import STOPPED, Arrival, arrival, is_moving
 from nova_virt_libvirt.names import claim_key
@@ -137,8 +139,8 @@ class Departure:
         if here is None or not is_moving(here):
             return
         self._op.stage("wait for an earlier attempt", CancelMode.NONE)
-        with suppress(libvirt.libvirtError):  # it is over, or so far that it cannot be ended
-            here.abortJob()
+        abort = Abort(here)
+        Committed(self._op).wait_until(lambda: abort.until(lambda: not is_moving(here)))
 
     def _move(self, here: Any, policy: Policy) -> None:
         plan, room = self._journey.prepared(PHASE)
@@ -227,11 +229,12 @@ class Departure:
         if self._journey.planned(PHASE).shared:
             self._hand_over()  # first: who destroys the guest here from now on must leave its disks alone
         here = self.domain()
+        there = find(self._there, self._uuid.bytes)
         if here is not None:
             self._unplug(here)
-            remove_domain(here)
+            ends = (self._connection, here, self._there, there)
+            remove_domain(here, spare=() if there is None else seen_by_both(*ends, self._uuid))
         remove_secrets(self._connection, self._uuid)
-        there = find(self._there, self._uuid.bytes)
         if there is not None:  # it may have been destroyed since
             self._arrive(there)
 

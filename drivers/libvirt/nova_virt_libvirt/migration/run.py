@@ -15,6 +15,7 @@ from nova_virt_api.driver.operation import CancelMode
 from nova_virt_api.errors import Cancelled, MigrationError, Timeout, VirtError
 from nova_virt_api.model.units import GiB
 from nova_virt_libvirt.errors import translate
+from nova_virt_libvirt.migration.abort import Abort
 from nova_virt_libvirt.migration.xml import live_xml, persistent_xml
 
 if TYPE_CHECKING:
@@ -173,9 +174,8 @@ class Copying:
             self._look()
         try:
             self._done.result()
-        except libvirt.libvirtError as error:
-            if error.get_error_code() == libvirt.VIR_ERR_OPERATION_ABORTED:
-                self._op.checkpoint()  # says so if a cancel has ended it
+        except libvirt.libvirtError:
+            self._op.checkpoint()  # a cancel has ended it: libvirt may tell what went wrong because of that
             raise
 
     def _look(self) -> None:
@@ -205,13 +205,14 @@ class Copying:
 
     def _give_up(self) -> bool:
         """End it and wait until it has ended; whether the guest runs there all the same."""
-        self._abort()
-        while not wait([self._done], LOOK).done:
-            self._abort()  # there was nothing to abort yet
+        abort = Abort(self._here)
+        while not abort.until(self._done.done):
+            wait([self._done], LOOK)
         try:
             self._done.result()
         except (libvirt.libvirtError, VirtError):
-            self._let_run()
+            if abort.stopped or self._hastened.is_set():
+                self._let_run()
             return False
         return True
 
@@ -221,7 +222,7 @@ class Copying:
 
     def _let_run(self) -> None:
         """Let go on here what was stopped only to end the copying."""
-        if self._hastened.is_set() and not self._plan.paused:
+        if not self._plan.paused:
             with suppress(libvirt.libvirtError):
                 if self._here.state()[0] == libvirt.VIR_DOMAIN_PAUSED:
                     self._here.resume()

@@ -6,9 +6,9 @@ from uuid import UUID
 
 import pytest
 
-from nova_virt_api.errors import MigrationError
+from nova_virt_api.errors import StorageError
+from nova_virt_libvirt.kept_files import TPM, VARIABLES, KeptFile, bare, kept_files
 from nova_virt_libvirt.resize.definition import parsed, text_of
-from nova_virt_libvirt.resize.host_state import TPM, VARIABLES, KeptFile, bare, kept_files
 
 UUID_OF_GUEST = UUID("11111111-2222-3333-4444-555555555555")
 KEY = '{"qom-type":"secret","id":"masterKey0","format":"raw","file":"%s/domain--1-web/master-key.aes"}'
@@ -67,14 +67,14 @@ def test_old_tpm() -> None:
 
 
 def test_host_that_does_not_say_where_tpms_are() -> None:
-    with pytest.raises(MigrationError, match="TPM"):
+    with pytest.raises(StorageError, match="TPM"):
         found(Host("-object", "secret,id=masterKey0,file=/lib/domain--1-web/master-key.aes", STORE % "/n/web.fd"))
 
 
 @pytest.mark.parametrize("loader", ["", '<loader type="pflash">/usr/share/OVMF/OVMF_CODE.fd</loader>'])
 def test_host_that_does_not_say_where_variables_are(loader: str) -> None:
     guest = GUEST if not loader else GUEST.replace(' firmware="efi"', "").replace(NVRAM, loader)
-    with pytest.raises(MigrationError, match="variables"):
+    with pytest.raises(StorageError, match="variables"):
         found(Host("-object", KEY % "/lib", "-drive", "if=pflash,unit=1,file=/n/web.fd"), guest)
 
 
