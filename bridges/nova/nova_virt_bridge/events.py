@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger(__name__)
 PAUSE_SECONDS: Final = 5.0
 PATIENCE_SECONDS: Final = 60.0
+BEGIN_SECONDS: Final = 60.0
 
 UNFINISHED: Final = (virt.Lifecycle.BUILDING, virt.Lifecycle.DELETING, virt.Lifecycle.MIGRATING)
 HALTED: Final = (virt.PowerState.PAUSED, virt.PowerState.SUSPENDED)
@@ -63,12 +64,18 @@ class Watcher:
         self._tell = tell
         self._thread = threading.Thread(target=self._run, name="nova-virt-events", daemon=True)
         self._lock = threading.Lock()
+        self._begun = threading.Event()
         self._stopped = threading.Event()
         self._watch: Watch | None = None
 
     def start(self) -> None:
-        """Begin to tell what changes from now on."""
+        """Begin to tell what changes from now on; returns once the endpoint is watched, or could not be.
+
+        Nova asks for each guest's state right after that, and nobody would tell what changed in between.
+        """
         self._thread.start()
+        if not self._begun.wait(BEGIN_SECONDS):
+            LOG.warning("the endpoint is not watched after %s s; nova-compute goes on", BEGIN_SECONDS)
 
     def stop(self) -> None:
         """Tell nothing more; waits a while until the last event was told, unless called by the one that is told."""
@@ -88,6 +95,8 @@ class Watcher:
                 self._watch_once(again=again)
             except virt.VirtError as error:
                 LOG.warning("watching the endpoint failed, again in %s s: %s", PAUSE_SECONDS, error)
+            finally:
+                self._begun.set()
             again = True
             self._stopped.wait(PAUSE_SECONDS)
 
@@ -97,6 +106,7 @@ class Watcher:
                 if self._stopped.is_set():
                     return
                 self._watch = watch
+            self._begun.set()
             for seen in watch:
                 if isinstance(seen, virt.InstanceEvent) and (again or seen.change is not virt.Change.PRESENT):
                     self._tell_of(seen)
@@ -110,11 +120,14 @@ class Watcher:
 def transition_of(seen: InstanceEvent) -> int | None:
     """What Nova calls a change; None for one that it does not want to hear of.
 
-    A guest that is being made, moved or removed changes because Nova wants it to.
+    A guest that is being made, moved or removed changes because Nova wants it to; how it is in the end is told. A guest
+    that is gone while it is moved is on the other host.
     """
     if seen.change is virt.Change.GONE:
-        return int(event.EVENT_LIFECYCLE_STOPPED)
-    before = None if seen.previous is None else seen.previous.power_state
+        moved = seen.instance.lifecycle is virt.Lifecycle.MIGRATING
+        return None if moved else int(event.EVENT_LIFECYCLE_STOPPED)
+    told = None if seen.previous is None or seen.previous.lifecycle in UNFINISHED else seen.previous
+    before = None if told is None else told.power_state
     now = seen.instance.power_state
     if before is now or seen.instance.lifecycle in UNFINISHED:
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -22,30 +23,48 @@ UNFINISHED: Final = ".new"
 """Ending of a file that is being written: whoever was killed then has not begun its move either."""
 
 
+@dataclass(eq=False)
+class Departure:
+    """A move that leaves from here.
+
+    Args:
+        operation: None while it begins.
+        aborted: whether it is to be cancelled as soon as it has begun.
+    """
+
+    operation: virt.Operation[None] | None = None
+    aborted: bool = False
+
+
 class Moves:
-    """The operations by guest, and their tickets in files: Nova gives no ticket to who aborts what was begun earlier.
+    """The moves by guest, and their tickets in files: Nova gives no ticket to who aborts what was begun earlier.
 
     Thread-safe.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._operations: dict[UUID, virt.Operation[None]] = {}
+        self._departures: dict[UUID, Departure] = {}
 
     @contextmanager
     def under_way(
         self, guest: UUID, ticket: virt.Ticket, begin: Callable[[], virt.Operation[None]]
     ) -> Iterator[virt.Operation[None]]:
         """Around a move that this begins; its ticket is kept until :meth:`forget`."""
-        self._write(guest, ticket)
+        departure = Departure()
+        with self._lock:
+            self._departures[guest] = departure
         try:
+            self._write(guest, ticket)
             operation = begin()
             with self._lock:
-                self._operations[guest] = operation
+                departure.operation = operation
+            if departure.aborted:
+                operation.cancel()
             yield operation
         finally:
             with self._lock:
-                self._operations.pop(guest, None)
+                self._departures.pop(guest, None)
 
     def abort(self, guest: UUID) -> virt.Ticket | None:
         """Cancel a guest's move. Nothing to do where there is none.
@@ -54,9 +73,12 @@ class Moves:
             The ticket of a move that somebody else had begun who is not there any more.
         """
         with self._lock:
-            operation = self._operations.get(guest)
-        if operation is not None:
-            operation.cancel()
+            departure = self._departures.get(guest)
+            if departure is not None:
+                departure.aborted = True
+        if departure is not None:
+            if departure.operation is not None:
+                departure.operation.cancel()
             return None
         path = self._path(guest)
         return ticket_of(path.read_text(), "rollback_source") if path.exists() else None
@@ -78,7 +100,8 @@ class Moves:
             MigrationError: it is not on its way, or the endpoint cannot.
         """
         with self._lock:
-            operation = self._operations.get(guest)
+            departure = self._departures.get(guest)
+        operation = None if departure is None else departure.operation
         if operation is None or not operation.complete_now():
             hint = "it may have arrived; else wait for it, or abort it"
             raise virt.MigrationError("migrate", "there is no copying that could be ended early", hint=hint)

@@ -192,6 +192,15 @@ class Cloud(test.TestCase):
         results = {event["result"] for event in events}
         return "Error" if "Error" in results else results.pop() if len(results) == 1 else None
 
+    def ended(self, server: Server, action: str) -> str:
+        """Wait until nothing of the newest action of this name goes on; return how it ended.
+
+        What the server's status says does not tell: Nova sets it first, and then cleans up and writes down the rest.
+        """
+        self.wait(lambda: not self.api.get_active_migrations(server["id"]), "no live migration is under way")
+        found: str = self.wait(lambda: self.result(server, action), f"{action} has ended")
+        return found
+
     def events(self, *, name: str, server: Server, tag: str) -> None:
         """Tell Nova what Neutron would tell it."""
         event = {"name": name, "server_uuid": server["id"], "tag": tag, "status": "completed"}

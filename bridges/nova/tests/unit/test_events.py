@@ -3,6 +3,7 @@
 import contextlib
 import queue
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
@@ -107,6 +108,26 @@ def test_what_changed_between_two_watches_is_told(monkeypatch: pytest.MonkeyPatc
     assert told.empty()
 
 
+class Slow(Broken):
+    """An endpoint that takes a moment until it is watched."""
+
+    watched = False
+
+    def watch(self, *, scope: virt.Scope) -> Any:
+        """The watch, later."""
+        time.sleep(0.2)
+        self.watched = True
+        return super().watch(scope=scope)
+
+
+def test_the_endpoint_is_watched_before_nova_goes_on() -> None:
+    compute: Any = Slow(virt.PowerState.RUNNING)
+    watcher = events.Watcher(compute, lambda each: None)
+    watcher.start()
+    assert compute.watched
+    watcher.stop()
+
+
 def test_a_listener_that_hangs_does_not_keep_nova_compute_from_ending(
     driver: Any, instance: Any, images: Any, spawn: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
@@ -137,10 +158,23 @@ def guest(state: virt.PowerState, lifecycle: virt.Lifecycle = virt.Lifecycle.REA
     )
 
 
-@pytest.mark.parametrize("lifecycle", [virt.Lifecycle.BUILDING, virt.Lifecycle.DELETING])
+@pytest.mark.parametrize("lifecycle", [virt.Lifecycle.BUILDING, virt.Lifecycle.DELETING, virt.Lifecycle.MIGRATING])
 def test_what_nova_is_at_work_on_is_not_told(lifecycle: virt.Lifecycle) -> None:
     before, now = guest(virt.PowerState.RUNNING), guest(virt.PowerState.SHUTDOWN, lifecycle)
     assert transition_of(virt.InstanceEvent(change=virt.Change.CHANGED, instance=now, previous=before)) is None
+
+
+@pytest.mark.parametrize("lifecycle", [virt.Lifecycle.BUILDING, virt.Lifecycle.MIGRATING])
+def test_how_a_guest_is_when_nova_is_done_with_it_is_told(lifecycle: virt.Lifecycle) -> None:
+    """What it was meanwhile was not: it may have stopped by itself since it was started."""
+    before, now = guest(virt.PowerState.SHUTDOWN, lifecycle), guest(virt.PowerState.SHUTDOWN)
+    seen = virt.InstanceEvent(change=virt.Change.CHANGED, instance=now, previous=before)
+    assert transition_of(seen) == event.EVENT_LIFECYCLE_STOPPED
+
+
+def test_a_guest_that_has_gone_to_another_host_or_back_has_not_stopped() -> None:
+    last = guest(virt.PowerState.PAUSED, virt.Lifecycle.MIGRATING)
+    assert transition_of(virt.InstanceEvent(change=virt.Change.GONE, instance=last, previous=last)) is None
 
 
 @pytest.mark.parametrize(

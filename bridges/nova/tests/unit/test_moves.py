@@ -1,6 +1,7 @@
 """Tickets that are kept for who looks after a killed process's moves."""
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -30,6 +31,17 @@ def test_only_the_owner_can_read_a_ticket(directory: Path) -> None:
     moves.forget(GUEST)
     moves.forget(GUEST)
     assert moves.abort(GUEST) is None
+
+
+def test_a_move_that_is_aborted_while_it_begins_is_cancelled(directory: Path) -> None:
+    moves, cancelled = Moves(), []
+
+    def begin() -> Any:
+        assert moves.abort(GUEST) is None, "somebody is there who looks after it"
+        return SimpleNamespace(cancel=lambda: cancelled.append(GUEST))
+
+    with moves.under_way(GUEST, TICKET, begin):
+        assert cancelled == [GUEST]
 
 
 def test_a_move_that_could_not_begin_is_not_under_way(directory: Path) -> None:

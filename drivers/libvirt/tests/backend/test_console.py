@@ -21,9 +21,12 @@ from nova_virt_api.model.console import ConsoleKind, PtyConsole, TcpConsole
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import HEALTHY
 from nova_virt_libvirt.driver import LibvirtDriver
+from nova_virt_libvirt.health import SILENT_MILLISECONDS
 from nova_virt_libvirt.rig.processes import standing_still
 
 MakeGuest = Callable[..., InstanceRef]
+PATIENCE = SILENT_MILLISECONDS / 1000
+"""Seconds for which a guest that hangs is waited for."""
 
 
 def screen(kind: str) -> Any:
@@ -139,11 +142,13 @@ def test_guests_that_hang_are_told_in_time_and_hold_up_no_other(
             driver.unpause(other, op)
             rounds.append(time.monotonic() - before)
         assert median(rounds) < 1.0, rounds
-        assert time.monotonic() - begun < 10.0
+        assert time.monotonic() - begun < 3 * PATIENCE
         assert all("no answer for" in answer.result() for answer in asking)
+        # libvirt was asked some moments after the waiting began: it may have to wait as much longer
+        eventually(lambda: driver.instance(hung[0]).health != HEALTHY, "libvirt's books show that it hangs")
         begun = time.monotonic()
         assert "does not answer its monitor" in refused(hung[0])
-        assert time.monotonic() - begun < 1.0
+        assert time.monotonic() - begun < PATIENCE / 2
     eventually(lambda: driver.instance(hung[0], fresh=True).health == HEALTHY, "it is well again")
     assert isinstance(driver.console(hung[0], ConsoleKind.VNC), TcpConsole)
 

@@ -239,12 +239,15 @@ def test_verbs_work_again_after_a_restart(
     assert driver.instance(guest).power_state is PowerState.PAUSED
 
 
-def test_closing_ends_the_threads(make_driver: Callable[..., LibvirtDriver]) -> None:
+def test_closing_ends_the_threads(make_driver: Callable[..., LibvirtDriver], eventually: Callable[..., None]) -> None:
     before = {thread.name for thread in threading.enumerate()}
     driver = make_driver()
     driver.close()
     driver.close()
-    after = {thread.name for thread in threading.enumerate() if thread.is_alive()}
-    assert after - before <= {"nova-virt-libvirt-events"}
+
+    def more() -> set[str]:
+        return {thread.name for thread in threading.enumerate()} - before - {"nova-virt-libvirt-events"}
+
+    eventually(lambda: not more(), "its threads have ended")
     with pytest.raises(Unavailable):
         driver.instances()

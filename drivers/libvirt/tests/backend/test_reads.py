@@ -21,10 +21,13 @@ from nova_virt_api.model.record import Phase
 from nova_virt_libvirt.connection import Connection
 from nova_virt_libvirt.definition import parse_definition
 from nova_virt_libvirt.driver import LibvirtDriver
+from nova_virt_libvirt.health import SILENT_MILLISECONDS
 from nova_virt_libvirt.metadata import Mark, read_mark, write_mark
 from nova_virt_libvirt.rig.processes import process_of, standing_still
 
 Op = Any
+NO_WAIT = SILENT_MILLISECONDS / 1000 - 0.5
+"""Seconds, in which nobody can have waited for a QEMU that hangs."""
 
 
 def by_uuid(driver: LibvirtDriver, guest: InstanceRef, **more: Any) -> Any:
@@ -141,15 +144,22 @@ def test_a_mark_is_read_as_it_was_written(native: Any, blank: Callable[..., Inst
 
 
 def test_a_warm_listing_is_one_request_and_the_same_objects(
-    driver: LibvirtDriver, blank: Callable[..., InstanceRef], counted: Counting
+    driver: LibvirtDriver,
+    blank: Callable[..., InstanceRef],
+    counted: Counting,
+    eventually: Callable[..., None],
 ) -> None:
     guests = [blank(f"many-{number}") for number in range(20)]
     first = driver.instances()
     assert {instance.uuid for instance in first} == {guest.uuid for guest in guests}
-    counted.calls.clear()
-    second = driver.instances()
-    assert counted.calls == ["getAllDomainStats"]
-    assert all(before is after for before, after in zip(first, second, strict=True))
+
+    def requests() -> list[str]:
+        counted.calls.clear()
+        assert all(before is after for before, after in zip(first, driver.instances(), strict=True))
+        return counted.calls
+
+    # the last of libvirt's words that a guest was defined may come after the listing, and have it read once more
+    eventually(lambda: requests() == ["getAllDomainStats"], "a listing is one request")
 
 
 @pytest.mark.parametrize("count", [12, 120], ids=["few", "over two connections"])
@@ -211,7 +221,7 @@ def test_a_hung_qemu_delays_no_read(driver: LibvirtDriver, blank: Callable[..., 
             assert by_uuid(driver, hung, fresh=fresh).power_state is PowerState.RUNNING
             assert driver.instance(hung, fresh=fresh).power_state is PowerState.RUNNING
             assert driver.instance(other, fresh=fresh).power_state is PowerState.RUNNING
-        assert time.monotonic() - begun < 2.0
+        assert time.monotonic() - begun < NO_WAIT
 
 
 def test_verbs_that_wait_for_hung_guests_delay_no_read_and_no_destroy(
@@ -231,7 +241,7 @@ def test_verbs_that_wait_for_hung_guests_delay_no_read_and_no_destroy(
         begun = time.monotonic()
         assert len(driver.instances(fresh=True)) == 7
         assert driver.instance(guests[0], fresh=True).power_state is PowerState.RUNNING
-        assert time.monotonic() - begun < 2.0
+        assert time.monotonic() - begun < NO_WAIT
         assert driver.destroy(other, operation(20.0))
 
 

@@ -136,7 +136,7 @@ def test_what_was_given_up_while_it_waited_is_not_started_later(
     for _ in range(AT_ONCE):
         ask(starts, native)
     until(lambda: under_way([native]) == [AT_ONCE])
-    late = ask(starts, native, timeout=PATIENCE if error is Cancelled else 0.2)
+    late = ask(starts, native, timeout=PATIENCE if error is Cancelled else 2.0)
     until(lambda: late.operation.stage == WAITING)
     if error is Cancelled:
         late.operation.cancel()

@@ -92,7 +92,7 @@ def host(name: str) -> Iterator[Host]:
                 found.native.close()
                 assert process.stdin is not None
                 process.stdin.close()
-                process.wait(30)
+                process.wait(120)
 
 
 @pytest.fixture(scope="module")
@@ -195,5 +195,5 @@ def volume(cloud: Any, hosts: dict[str, Host], tmp_path: Path, monkeypatch: pyte
 def image(cloud: Any, tmp_path: Path) -> str:
     """An image in Glance that cannot be left out when it is copied, without an operating system."""
     path = tmp_path / "image.raw"
-    path.write_bytes(os.urandom(6 * 1024**2))
+    path.write_bytes(os.urandom(16 * 1024**2))
     return str(cloud.add_image(path, "raw"))

@@ -25,6 +25,20 @@ def larger(cloud: Any) -> str:
     return str(cloud.api.post_flavor({"flavor": flavor})["id"])
 
 
+def end(cloud: Any, server: Any, how: str) -> None:
+    """Confirm or revert."""
+    cloud.act(server, how)
+    cloud.wait_for(server, "ACTIVE")
+    assert cloud.ended(server, how) == "Success"
+
+
+def live(cloud: Any, server: Any, host: str) -> None:
+    """Move a server while it runs."""
+    cloud.act(server, "os-migrateLive", {"host": host, "block_migration": "auto"})
+    cloud.wait_for(server, "ACTIVE")
+    assert (cloud.ended(server, "live-migration"), where(cloud, server)) == ("Success", host)
+
+
 def test_resized_to_another_host_and_back_and_for_good(cloud: Any, image: str, hosts: Any) -> None:
     source, destination = hosts["compute1"], hosts["compute2"]
     port = cloud.neutron.port_1
@@ -39,16 +53,14 @@ def test_resized_to_another_host_and_back_and_for_good(cloud: Any, image: str, h
     assert (there.findtext("vcpu"), there.findtext("memory")) == ("2", str(160 * 1024))
     assert there.find("devices/interface/mac").get("address") == port["mac_address"]
     assert destination.native.lookupByUUIDString(server["id"]).blockInfo("vda")[0] == 2 * 1024**3
-    cloud.act(server, "revertResize")
-    cloud.wait_for(server, "ACTIVE")
+    end(cloud, server, "revertResize")
     assert where(cloud, server) == "compute1"
     assert destination.traces(server) == []
     assert state(source, server) == libvirt.VIR_DOMAIN_RUNNING
     assert source.definition(server).findtext("vcpu") == "1"
     cloud.act(server, "resize", {"flavorRef": flavor})
     cloud.wait_for(server, "VERIFY_RESIZE")
-    cloud.act(server, "confirmResize")
-    cloud.wait_for(server, "ACTIVE")
+    end(cloud, server, "confirmResize")
     cloud.wait(lambda: source.traces(server) == [], "nothing is left at the source")
     assert state(destination, server) == libvirt.VIR_DOMAIN_RUNNING
     cloud.delete(server)
@@ -58,10 +70,7 @@ def test_resized_to_another_host_and_back_and_for_good(cloud: Any, image: str, h
 def test_moved_while_it_runs(cloud: Any, image: str, hosts: Any) -> None:
     source, destination = hosts["compute1"], hosts["compute2"]
     server = cloud.boot(image, networks=[{"port": cloud.neutron.port_1["id"]}], host="compute1")
-    cloud.act(server, "os-migrateLive", {"host": "compute2", "block_migration": "auto"})
-    cloud.wait(lambda: cloud.result(server, "live-migration"), "the migration has ended")
-    cloud.wait_for(server, "ACTIVE")
-    assert (where(cloud, server), cloud.result(server, "live-migration")) == ("compute2", "Success")
+    live(cloud, server, "compute2")
     assert state(destination, server) == libvirt.VIR_DOMAIN_RUNNING
     assert destination.native.lookupByUUIDString(server["id"]).isPersistent()
     assert source.traces(server) == []
@@ -89,23 +98,19 @@ def test_volume_follows_its_server(cloud: Any, image: str, hosts: Any, volume: s
     before, password = volumes(source, server), source.secrets(server)
     assert (len(before), len(password)) == (1, 1)
     flavor = larger(cloud)
-    for end in ("revertResize", "confirmResize"):
+    for how in ("revertResize", "confirmResize"):
         cloud.act(server, "resize", {"flavorRef": flavor})
         cloud.wait_for(server, "VERIFY_RESIZE")
         assert where(cloud, server) == "compute2"
         assert state(destination, server) == libvirt.VIR_DOMAIN_RUNNING
         assert volumes(destination, server) == before
-        cloud.act(server, end)
-        cloud.wait_for(server, "ACTIVE")
-        if end == "revertResize":
+        end(cloud, server, how)
+        if how == "revertResize":
             assert volumes(source, server) == before
             assert (state(source, server), destination.secrets(server)) == (libvirt.VIR_DOMAIN_RUNNING, [])
     cloud.wait(lambda: source.traces(server) == [], "nothing is left at the source")
     assert (source.secrets(server), destination.secrets(server)) == ([], password)
-    cloud.act(server, "os-migrateLive", {"host": "compute1", "block_migration": "auto"})
-    cloud.wait(lambda: cloud.result(server, "live-migration"), "the migration has ended")
-    cloud.wait_for(server, "ACTIVE")
-    assert (where(cloud, server), cloud.result(server, "live-migration")) == ("compute1", "Success")
+    live(cloud, server, "compute1")
     assert (volumes(source, server), source.secrets(server)) == (before, password)
     assert (destination.traces(server), destination.secrets(server)) == ([], [])
     cloud.delete(server)
@@ -125,9 +130,12 @@ def test_aborted_while_it_is_copied(cloud: Any, image: str, hosts: Any) -> None:
         return next((each for each in found if each["status"] == "running"), None)
 
     migration = cloud.wait(running, "the migration runs")
+    domain = source.native.lookupByUUIDString(server["id"])
+    cloud.wait(lambda: domain.jobInfo()[0] != libvirt.VIR_DOMAIN_JOB_NONE, "it is copied")
     cloud.api.delete_migration(server["id"], migration["id"])
     cloud.wait(lambda: cloud.result(server, "live_migration_cancel"), "the abort was taken")
     cloud.wait_for(server, "ACTIVE")
+    cloud.ended(server, "live-migration")
     outcomes = [each["status"] for each in cloud.api.get_migrations() if each["instance_uuid"] == server["id"]]
     assert outcomes == ["cancelled"]
     assert where(cloud, server) == "compute1"

@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -60,19 +61,19 @@ class OwnDaemon:
 @pytest.fixture(scope="session")
 def own_daemon() -> Iterator[OwnDaemon]:
     """The session daemon of an account without privileges, which listens for TLS too, with a storage pool."""
-    with tempfile.TemporaryDirectory(prefix="nova-virt-", ignore_cleanup_errors=True) as directory:
+    temporary = tempfile.TemporaryDirectory(prefix="nova-virt-", ignore_cleanup_errors=True)
+    with temporary as directory, kept_port() as port:
         Path(directory).chmod(0o755)
-        yield from serving(Path(directory))
+        yield from serving(Path(directory), port)
 
 
-def serving(place: Path) -> Iterator[OwnDaemon]:
+def serving(place: Path, port: int) -> Iterator[OwnDaemon]:
     """The daemon while it runs, with all that is its own in one directory."""
     run, home, pki = (place / name for name in ("run", "home", "pki"))
     for folder in (run, home, pki):
         folder.mkdir(mode=0o755)
         os.chown(folder, NOBODY, NOBODY)
     make_certificates(pki)
-    port = free_port()
     configuration = place / "libvirtd.conf"
     configuration.write_text(CONFIGURATION.format(port=port, pki=pki))
     daemon = subprocess.Popen(
@@ -155,11 +156,13 @@ def openssl(*arguments: str, cwd: Path) -> None:
     subprocess.run(["openssl", *arguments], cwd=cwd, check=True, capture_output=True)
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
+@contextmanager
+def kept_port() -> Iterator[int]:
+    """A port that nobody is given by chance meanwhile; who asks for it, and to reuse it, may listen on it."""
+    with socket.socket() as keeping:
+        keeping.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        keeping.bind(("127.0.0.1", 0))
+        yield int(keeping.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

@@ -192,7 +192,7 @@ def test_it_is_not_brought_to_rest_while_somebody_works_on_it(
     assert hold is not None
     try:
         with pytest.raises(Busy):
-            run(driver.quiesce, guest.ref, timeout=2.0)
+            run(driver.quiesce, guest.ref, timeout=5.0)
     finally:
         hold.settle(Phase.READY)
     with pytest.raises(GuestAgentUnavailable):

@@ -1,6 +1,5 @@
 """Network interfaces of guests that exist, and a closer look at guests."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -110,10 +109,8 @@ def test_a_real_guest_lets_go_and_feels_an_interrupt(
     guest = spawn(make_spec(memory_bytes=MiB(256), disks=disks, nics=[NIC], power_on=True), timeout=200.0)
     eventually(lambda: driver.instance(guest.ref, fresh=True).addresses, "the guest has an address", 120.0)
     second = run(driver.attach_interface, guest.ref, Nic())
-    begun = time.monotonic()
     for one in (MAC, second.id):
-        run(driver.detach_interface, guest.ref, one)
-    assert time.monotonic() - begun < letting_go.LET_GO_SECONDS
+        run(driver.detach_interface, guest.ref, one)  # fails where the guest keeps it
     assert cards(native, guest, 0) == cards(native, guest) == []
     run(driver.trigger_crash_dump, guest.ref)
     eventually(lambda: b"NMI" in driver.console_log(guest.ref, 1024**2), "the guest's kernel tells of the interrupt")

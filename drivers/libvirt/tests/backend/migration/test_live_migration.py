@@ -23,7 +23,13 @@ def definition(host: Any, guest: virt.Instance, flags: int = 0) -> str:
 
 
 def test_a_guest_moves_with_all_that_it_has(
-    hosts: Any, source: virt.Compute, destination: virt.Compute, spawn: Any, image: virt.LocalFile, tmp_path: Path
+    hosts: Any,
+    connect: Callable[..., virt.Compute],
+    source: virt.Compute,
+    destination: virt.Compute,
+    spawn: Any,
+    image: virt.LocalFile,
+    tmp_path: Path,
 ) -> None:
     """Overlay, blank disk, seed, console log, NVRAM and network; to where nothing of it was, and back."""
     guest = spawn(
@@ -40,7 +46,8 @@ def test_a_guest_moves_with_all_that_it_has(
     assert cards[0][1] == "front"
     seed = (hosts[0].daemon.directory / "images" / f"{guest.uuid}.seed.iso").read_bytes()
     seen: list[tuple[str, float]] = []
-    moved = source.live_migrate(
+    slow = connect(hosts[0], migration_bandwidth_mib=4)  # or it may be over before anybody looks how far it is
+    moved = slow.live_migrate(
         guest, to=destination, timeout=100, on_progress=lambda op: seen.append((op.stage, op.counters[1]))
     )
     assert (moved.uuid, moved.power_state, moved.lifecycle) == (
@@ -159,10 +166,13 @@ def test_destroy_at_the_destination_removes_what_was_prepared(
 
 
 def test_cancelled_in_the_middle_it_stays(
-    hosts: Any, connect: Callable[..., virt.Compute], destination: virt.Compute, spawn: Any, image: virt.LocalFile
+    hosts: Any,
+    connect: Callable[..., virt.Compute],
+    destination: virt.Compute,
+    restless: Callable[..., virt.Instance],
 ) -> None:
-    slow = connect(hosts[0], migration_bandwidth_mib=1)
-    guest = spawn(slow, disks=[virt.Disk(source=image, size_bytes=virt.MiB(16))])
+    slow = connect(hosts[0], migration_bandwidth_mib=1, migration_auto_converge=False)
+    guest = restless(slow)  # it goes on for as long as nobody ends it
     before = hosts[0].traces(guest.uuid)
     moving = threading.Event()
 
