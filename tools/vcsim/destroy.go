@@ -32,6 +32,9 @@ func prepareDestroy(_ *gate, method *simulator.Method) (then, types.BaseMethodFa
 			os.Rename(filepath.Join(aside, filepath.Base(file)), file)
 		}
 		os.RemoveAll(aside)
+		if fault == nil {
+			touch(method.This, "parent") // who looked while it left may have seen it in a view, and is told no more
+		}
 		return result, fault
 	}, nil
 }

@@ -21,6 +21,7 @@ var mended = map[string]func(*gate, *simulator.Method) *reply{
 var unnoticed = map[string][]string{
 	"MarkAsTemplate":       {"config.template", "summary.config.template", "resourcePool"},
 	"MarkAsVirtualMachine": {"config.template", "summary.config.template", "resourcePool", "runtime.host"},
+	"UnregisterVM":         {"parent"},
 }
 
 // toolsKey is the setting of a virtual machine whose tools run while it is on; "deaf" ones do not obey.

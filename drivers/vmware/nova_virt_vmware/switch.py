@@ -11,7 +11,7 @@ from nova_virt_api.driver.operation import CancelMode
 from nova_virt_api.errors import ConnectionLost, InvalidState
 from nova_virt_api.model.identity import InstanceRef
 from nova_virt_api.model.instance import Lifecycle, PowerState
-from nova_virt_vmware.errors import WrongPowerState
+from nova_virt_vmware.errors import NotThere, WrongPowerState
 from nova_virt_vmware.questions import questioned
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def make(site: Site, guest: Guest, switch: Switch, op: Operation, cancel: Cancel
         cancel: see :meth:`nova_virt_vmware.tasks.Tasks.run`.
 
     Raises:
+        InstanceNotFound: somebody else removed it.
         InvalidState: somebody else brought it into a state that does not allow this.
         VirtError: as from :meth:`nova_virt_vmware.tasks.Tasks.run`.
     """
@@ -89,6 +90,9 @@ def make(site: Site, guest: Guest, switch: Switch, op: Operation, cancel: Cancel
                 if attempt == ATTEMPTS:
                     raise
                 continue
+        except NotThere:
+            look(site, guest, op)  # raises if somebody has removed it since
+            raise
         except ConnectionLost:
             if not is_done(site, guest, switch, op):
                 if attempt == ATTEMPTS:

@@ -153,15 +153,16 @@ class Tasks:
     ) -> Any:
         """Wait for a task that was begun. Arguments, result and errors are those of :meth:`run`."""
         objects = (task,) if on is None else (task, on)
-        with self._watched.sight(*objects) as sight:
-            try:
-                asking = Asking(self._connection, sight, on, doing)
-                return Waiting(sight, asking, doing, task, op, cancel).outcome(self._connection)
-            except (ConnectionLost, Unavailable) as error:
-                error.state_after = StateAfter.UNKNOWN
-                raise
-            finally:
-                self._changed(machines_of(on, sight.values(task)))
+        try:
+            with self._watched.sight(*objects) as sight:
+                try:
+                    asking = Asking(self._connection, sight, on, doing)
+                    return Waiting(sight, asking, doing, task, op, cancel).outcome(self._connection)
+                finally:
+                    self._changed(machines_of(on, sight.values(task)))
+        except (ConnectionLost, Unavailable) as error:  # also when it was closed before anybody could wait
+            error.state_after = StateAfter.UNKNOWN
+            raise
 
     def watching(self, *objects: vmodl.ManagedObject) -> Any:
         """Tell of virtual machines, without a task; see :meth:`nova_virt_vmware.watched.Watched.sight`."""

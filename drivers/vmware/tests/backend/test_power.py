@@ -7,9 +7,11 @@ from typing import Any
 import pytest
 
 from nova_virt_api.compute.operation import DriverSide, Operation
+from nova_virt_api.driver.operation import Stage
 from nova_virt_api.errors import (
     Cancelled,
     ConnectionLost,
+    InstanceNotFound,
     InvalidState,
     NoCapacity,
     StateAfter,
@@ -93,6 +95,21 @@ def test_somebody_else_was_faster(
     with pytest.raises(InvalidState) as caught:
         done.result(PATIENCE_S)
     assert caught.value.current is PowerState.SUSPENDED
+
+
+def test_somebody_else_removed_it(mine: VmwareDriver, guest: Instance, op: DriverSide, small: VCenter) -> None:
+    """A guest that vanishes after it was looked at is said to be gone."""
+    off(mine, guest, op)
+    announce = op.stage
+
+    def staged(name: Any, *args: Any) -> None:
+        announce(name, *args)
+        if name is Stage.START:
+            mine.destroy(guest.ref, DriverSide(Operation("destroy", guest.uuid)))
+
+    op.stage = staged  # type: ignore[assignment]
+    with pytest.raises(InstanceNotFound):
+        mine.power_on(guest.ref, op)
 
 
 def test_fault_without_a_reason(mine: VmwareDriver, guest: Instance, op: DriverSide, small: VCenter) -> None:

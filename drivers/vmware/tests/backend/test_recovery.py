@@ -25,6 +25,9 @@ MakeSpec = Callable[..., InstanceSpec]
 MOST_REQUESTS: Final = 80
 """More than any verb makes here."""
 
+OVER: Final = ("success", "error")
+"""``TaskInfoState`` of tasks that have ended."""
+
 
 @pytest.fixture
 def small_vcenter(own_vcenter: Callable[..., VCenter]) -> VCenter:
@@ -58,7 +61,23 @@ def ask(small_vcenter: VCenter) -> Iterator[Callable[..., str]]:
         process.stdin.close()  # type: ignore[union-attr]
 
 
-def moments(ask: Callable[..., str], verb: str, prepare: Callable[[], uuid.UUID]) -> Iterator[tuple[int, uuid.UUID]]:
+@pytest.fixture
+def at_rest(
+    small_vcenter: VCenter, native: Callable[[VCenter], Any], eventually: Callable[..., None]
+) -> Callable[[], None]:
+    """Waits until the server's last task is over: what the dead began goes on without them, one after the other."""
+    manager = native(small_vcenter).content.taskManager
+
+    def rest() -> None:
+        last = manager.recentTask[-1:]
+        eventually(lambda: all(task.info.state in OVER for task in last), "no task is under way")
+
+    return rest
+
+
+def moments(
+    ask: Callable[..., str], at_rest: Callable[[], None], verb: str, prepare: Callable[[], uuid.UUID]
+) -> Iterator[tuple[int, uuid.UUID]]:
     """Run the verb in processes that die before or after their first request, their second, and so on.
 
     Yields the moment and the guest after each death; ends when a process came to its end.
@@ -71,6 +90,7 @@ def moments(ask: Callable[..., str], verb: str, prepare: Callable[[], uuid.UUID]
             if answer.startswith("done"):
                 return
             assert answer == "killed\n"
+            at_rest()
             yield at, guest
 
 
@@ -88,14 +108,19 @@ def end(driver: VmwareDriver, op: DriverSide) -> None:
 
 
 def test_spawn_that_was_killed(
-    driver: VmwareDriver, small_vcenter: VCenter, ask: Callable[..., str], new_op: NewOp, make_spec: MakeSpec
+    driver: VmwareDriver,
+    small_vcenter: VCenter,
+    ask: Callable[..., str],
+    at_rest: Callable[[], None],
+    new_op: NewOp,
+    make_spec: MakeSpec,
 ) -> None:
     """Whenever a spawn dies, the same spawn makes the guest whole, once; destroy removes it, and all that was left.
 
     What a dead spawn made is among the leftovers, unless the guest was finished.
     """
     times = 0
-    for at, guest in moments(ask, "spawn", uuid.uuid4):
+    for at, guest in moments(ask, at_rest, "spawn", uuid.uuid4):
         listed = [leftover.uuid for leftover in driver.leftovers()]
         there = {instance.uuid: instance.lifecycle for instance in driver.instances(fresh=True)}
         assert listed == ([guest] if there.get(guest) is Lifecycle.BUILDING else []), at
@@ -114,7 +139,12 @@ def test_spawn_that_was_killed(
 
 
 def test_destroy_that_was_killed(
-    driver: VmwareDriver, small_vcenter: VCenter, ask: Callable[..., str], new_op: NewOp, make_spec: MakeSpec
+    driver: VmwareDriver,
+    small_vcenter: VCenter,
+    ask: Callable[..., str],
+    at_rest: Callable[[], None],
+    new_op: NewOp,
+    make_spec: MakeSpec,
 ) -> None:
     """Whenever a destroy dies, destroy ends it, and a spawn of the same guest gives the guest, whole."""
 
@@ -123,7 +153,7 @@ def test_destroy_that_was_killed(
         driver.spawn(make_spec(uuid=guest), new_op())
         return guest
 
-    for at, guest in moments(ask, "destroy", made):
+    for at, guest in moments(ask, at_rest, "destroy", made):
         if at > 0:
             assert driver.spawn(make_spec(uuid=guest), new_op()).lifecycle is Lifecycle.READY, at
         driver.destroy(InstanceRef(uuid=guest), new_op())

@@ -71,8 +71,8 @@ def small(own_vcenter: Callable[..., VCenter]) -> VCenter:
     return own_vcenter(Settings(clusters=1, hosts=1, standalone_hosts=0, vms=1))
 
 
-def waiting_threads() -> int:
-    return sum(thread.name == THREAD for thread in threading.enumerate())
+def waiting_threads() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name == THREAD}
 
 
 def clone(bench: Bench) -> Callable[[], Any]:
@@ -116,7 +116,7 @@ def test_many_tasks_are_waited_for_by_one_thread(
     eventually(lambda: vcenter.order("progress", method=OFF, percent=50) == MANY, "all tasks run")
     eventually(lambda: all(each.counters == (50, 100) for each in operations), "all are waited for")
     assert len(running) == MANY
-    assert waiting_threads() == before + 1
+    assert len(waiting_threads() - before) == 1
     calls = vcenter.order("calls")
     assert calls["CreateFilter"] == 1
     assert calls["ModifyListView"] <= MANY + 1
@@ -134,9 +134,9 @@ def test_nothing_is_left_at_the_server(small: VCenter, bench: Callable[..., Benc
     side = bench(small)
     [vm] = side.running
     side.tasks.run("switch off", vm.PowerOffVM_Task, DriverSide(operation()), on=vm)
-    assert waiting_threads() == before + 1
+    assert len(waiting_threads() - before) == 1
     side.tasks.close()
-    assert waiting_threads() == before
+    assert waiting_threads() <= before
     calls = small.order("calls")
     assert calls["DestroyPropertyCollector"] == calls["CreatePropertyCollector"] == 1
     assert calls["DestroyView"] == calls["CreateListView"] + calls.get("CreateContainerView", 0)
@@ -255,7 +255,7 @@ def test_what_cannot_be_cancelled_is_waited_for(
     side = bench(small)
     [vm] = side.running
     small.order("hold", method=OFF)
-    mine = operation(0.5)
+    mine = operation(2.0)
     op = DriverSide(mine)
     done = in_background(
         lambda: side.tasks.run("switch off", vm.PowerOffVM_Task, op, on=vm, cancel=CancelMode.IMMEDIATE)
@@ -289,6 +289,7 @@ def test_connection_cut_in_the_middle(
     op = DriverSide(operation())
     done = in_background(lambda: side.tasks.run("switch off", vm.PowerOffVM_Task, op, on=vm))
     eventually(lambda: side.tasks.active(vm), "the task was begun")
+    eventually(lambda: small.order("calls").get("WaitForUpdatesEx", 0) >= 2, "it is waited for")
     relay.cut()
     small.order("release", method=OFF)
     relay.restore()

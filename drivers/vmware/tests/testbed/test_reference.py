@@ -1,5 +1,6 @@
 """The simulated vCenter does what vSphere's API reference says where the driver leans on it."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -37,6 +38,13 @@ def clone(server: Any, name: str, **config: Any) -> Any:
     pool = datacenter.hostFolder.childEntity[0].resourcePool
     spec = vim.vm.CloneSpec(location=vim.vm.RelocateSpec(pool=pool), config=vim.vm.ConfigSpec(**config))
     return machine(server, "small").CloneVM_Task(folder=datacenter.vmFolder, name=name, spec=spec)
+
+
+def runs(task: Any) -> bool:
+    """Whether a task is under way, once it has left the queue."""
+    while (state := task.info.state) == "queued":
+        time.sleep(0.01)
+    return bool(state == "running")
 
 
 def result(server: Any, task: Any) -> Any:
@@ -79,7 +87,8 @@ def test_a_clone_is_as_its_specification_says_and_the_source_stays_as_it_is(serv
 def test_a_name_is_there_once_in_a_folder_also_while_it_is_made(fresh: VCenter, server: Any) -> None:
     with fresh.holding("CloneVM_Task"):
         first, second = clone(server, "web"), clone(server, "web")
-        assert {first.info.state, second.info.state} == {"running"}
+        assert runs(first)
+        assert runs(second)
     ends = []
     for task in (first, second):
         try:
@@ -130,7 +139,8 @@ def test_a_task_that_runs_tells_how_far_it_is_and_can_be_cancelled(fresh: VCente
     with fresh.holding("CloneVM_Task"):
         task = clone(server, "web")
         assert fresh.progress("CloneVM_Task", 40) == 1
-        assert (task.info.state, task.info.progress, task.info.cancelable) == ("running", 40, True)
+        assert runs(task)
+        assert (task.info.progress, task.info.cancelable) == (40, True)
         assert task in server.content.taskManager.recentTask
         task.CancelTask()
         with pytest.raises(vmodl.fault.RequestCanceled):
