@@ -143,7 +143,7 @@ def test_a_watch_finds_what_happened_during_the_gap(
 
 
 def test_a_boot_that_takes_time_is_awaited(connect: Connect, make_spec: Any) -> None:
-    compute = connect(boot_seconds=0.2)
+    compute = connect(boot_seconds=1.0)
     guest = compute.spawn(make_spec())
     assert (guest.addresses, guest.agent) == ((), False)
     assert b"login:" not in compute.console_log(guest)
@@ -155,11 +155,11 @@ def test_a_boot_that_takes_time_is_awaited(connect: Connect, make_spec: Any) -> 
 
 
 def test_a_boot_that_was_cut_short_does_not_end(connect: Connect, make_spec: Any) -> None:
-    compute = connect(boot_seconds=0.1)
+    compute = connect(boot_seconds=1.0)
     guest = compute.spawn(make_spec())
     compute.power_off(guest)
     with pytest.raises(virt.Timeout):
-        compute.wait_for(guest, virt.until.address(), timeout=0.3)
+        compute.wait_for(guest, virt.until.address(), timeout=1.5)
     assert compute.console_log(guest).count(b"login:") == 0
 
 

@@ -76,7 +76,7 @@ def test_a_list_that_takes_longer_than_the_staleness_is_still_shown_again(endpoi
 
 
 def test_threads_that_ask_at_the_same_time_share_a_list(endpoint: Endpoint) -> None:
-    endpoint.seconds = 0.2
+    endpoint.seconds = 1.0
     nodes = listing(endpoint)
     start = threading.Barrier(20)
 

@@ -55,9 +55,9 @@ def test_a_lock_that_lasts_until_the_deadline_is_busy_with_its_holder() -> None:
     request, sent = failing(*[LOCKED] * 10_000)
     began = time.monotonic()
     with pytest.raises(Busy) as caught:
-        persist(request, Again.UNHEARD, DriverSide(begun(0.2)), 1.0)
+        persist(request, Again.UNHEARD, DriverSide(begun(2.0)), 1.0)
     assert caught.value.holder == "conductor-7"
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
     assert len(sent) > 3
 
 
@@ -88,8 +88,8 @@ def test_an_endpoint_that_is_away_for_too_long_ends_a_verb_before_its_deadline()
     request, sent = failing(*[AWAY] * 10_000)
     began = time.monotonic()
     with pytest.raises(Unavailable):
-        persist(request, Again.UNHEARD, DriverSide(begun(60)), 0.1)
-    assert time.monotonic() - began < 2
+        persist(request, Again.UNHEARD, DriverSide(begun(60)), 1.0)
+    assert time.monotonic() - began < 20
     assert len(sent) > 3
 
 
